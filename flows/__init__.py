@@ -1,0 +1,1 @@
+"""Time, retries and records of runs: thin Prefect flows around the rooms."""

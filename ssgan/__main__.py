@@ -1,0 +1,5 @@
+"""`python -m ssgan` is `ssgan`."""
+
+from ssgan.cli import main
+
+main()

@@ -1,0 +1,127 @@
+"""`params.yaml`: every knob, one section per stage, checked before any work starts."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ssgan.errors import ParamsError, describe
+from ssgan.records import write_atomically
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PrepareParams(_Section):
+    """How rows are divided."""
+
+    test_share: float = Field(0.25, gt=0, lt=0.9)
+    salt: str = "ssgan"
+
+
+class TrainParams(_Section):
+    """The learner's knobs; None means the default of the task, which the run record then names."""
+
+    backend: Literal["tensorflow"] = "tensorflow"
+    seed: int = Field(0, ge=0, lt=2**31)
+    steps: int | None = Field(None, ge=1)
+    batch: int = Field(64, ge=4, le=4096)
+    learning_rate: float | None = Field(None, gt=0, lt=1)
+    hidden: tuple[int, ...] = Field((128, 128), min_length=1)
+    fakes: Literal["generator", "shuffled columns"] | None = None
+    gan_weight: float | None = Field(None, ge=0)
+    ramp: float = Field(0.25, ge=0, le=1)
+    ema: float = Field(0.99, ge=0, lt=1)
+
+
+class BaselinesParams(_Section):
+    """Who else has a try at the same rows."""
+
+    seed: int = Field(0, ge=0, lt=2**31)
+    trees: int = Field(300, ge=1)
+    spreading_rows_at_most: int = Field(5000, ge=10)
+
+
+class EvaluateParams(_Section):
+    """How the test rows are judged."""
+
+    metric: Literal["balanced_accuracy", "accuracy", "macro_f1", "rmse", "mae"] | None = None
+    resamples: int = Field(1000, ge=10)
+    confidence: float = Field(0.95, gt=0.5, lt=1)
+    seed: int = Field(0, ge=0, lt=2**31)
+
+
+class GateParams(_Section):
+    """What a challenger must show."""
+
+    margin_over_majority: float = Field(0.0, ge=0)
+    worse_than_champion_by_at_most: float = Field(0.0, ge=0)
+
+
+class ServeParams(_Section):
+    """The service."""
+
+    port: int = Field(3000, ge=1, le=65535)
+    body_at_most_mb: float = Field(10.0, gt=0)
+
+
+class Params(_Section):
+    """The whole of `params.yaml`."""
+
+    prepare: PrepareParams = PrepareParams()
+    train: TrainParams = TrainParams()
+    baselines: BaselinesParams = BaselinesParams()
+    evaluate: EvaluateParams = EvaluateParams()
+    gate: GateParams = GateParams()
+    serve: ServeParams = ServeParams()
+
+
+def read_params(path: Path) -> Params:
+    """Reads and checks `params.yaml`.
+
+    Raises:
+        ParamsError: naming the key, the value found and, for an unknown key, the nearest right one.
+    """
+    return _parse(path.read_text(encoding="utf-8"), path.name)
+
+
+def set_knob(path: Path, assignment: str) -> None:
+    """Changes one knob in place, `train.steps=200`, and leaves every comment as it is.
+
+    Raises:
+        ParamsError: if there is no such knob, or the value is not one it can have.
+    """
+    match = re.fullmatch(r"\s*(\w+)\.(\w+)\s*=\s*(.+?)\s*", assignment)
+    if match is None:
+        raise ParamsError(f"{assignment!r} is not of the form section.knob=value, such as train.steps=200")
+    section, knob, value = match.groups()
+    _check(yaml.safe_load(f"{section}: {{{knob}: {value}}}"), path.name)
+    text = path.read_text(encoding="utf-8")
+    line = re.compile(rf"(?ms)^({section}:.*?^  {knob}:[ ]*)([^\n#]*?)([ ]*(?:#[^\n]*)?)$")
+    changed, count = line.subn(lambda found: f"{found[1]}{value}{found[3]}", text, count=1)
+    if count == 0:
+        raise ParamsError(f"{path.name} has no line for {section}.{knob}; add it under `{section}:`")
+    _parse(changed, path.name)
+    write_atomically(path, changed)
+
+
+def _parse(text: str, name: str) -> Params:
+    try:
+        content = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        raise ParamsError(f"{name} cannot be read as YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise ParamsError(f"{name} must hold one section per stage, such as `train:`; it holds {content!r}")
+    return _check(content, name)
+
+
+def _check(content: object, name: str) -> Params:
+    try:
+        return Params.model_validate(content)
+    except ValidationError as error:
+        raise ParamsError(f"{name}: {describe(error, Params)}") from None

@@ -1,0 +1,1 @@
+"""A version of the data becomes a discriminator, exported without its generator."""

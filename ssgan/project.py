@@ -1,0 +1,149 @@
+"""A project is a directory: where its files lie, and who may work on it now."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ssgan.errors import BusyError, ProjectError
+
+
+@dataclass(frozen=True)
+class Project:
+    """Paths of a project; nothing is read or written here."""
+
+    root: Path
+
+    @property
+    def params(self) -> Path:
+        return self.root / "params.yaml"
+
+    @property
+    def stages(self) -> Path:
+        return self.root / "dvc.yaml"
+
+    @property
+    def contract(self) -> Path:
+        return self.root / "data" / "contract.yaml"
+
+    @property
+    def incoming(self) -> Path:
+        return self.root / "data" / "incoming"
+
+    @property
+    def accepted(self) -> Path:
+        return self.root / "data" / "accepted"
+
+    @property
+    def quarantine(self) -> Path:
+        return self.root / "data" / "quarantine"
+
+    @property
+    def batches(self) -> Path:
+        """One verdict per batch, as JSON, in git."""
+        return self.root / "data" / "batches"
+
+    @property
+    def prepared(self) -> Path:
+        return self.root / "data" / "prepared"
+
+    @property
+    def model(self) -> Path:
+        """The artefact that `train` exports: the challenger."""
+        return self.root / "models" / "ssgan"
+
+    @property
+    def twin(self) -> Path:
+        """The supervised twin: the same network, trained on labels alone."""
+        return self.root / "models" / "twin"
+
+    @property
+    def reports(self) -> Path:
+        return self.root / "reports"
+
+    @property
+    def history(self) -> Path:
+        return self.reports / "history.csv"
+
+    @property
+    def baselines(self) -> Path:
+        """What each baseline answers on the test rows."""
+        return self.reports / "baselines.npz"
+
+    @property
+    def evaluation(self) -> Path:
+        return self.reports / "evaluation.json"
+
+    @property
+    def report(self) -> Path:
+        return self.reports / "report.html"
+
+    @property
+    def gate(self) -> Path:
+        return self.reports / "gate.json"
+
+    @property
+    def bentos(self) -> Path:
+        """BentoML's home: its model store and the Bentos."""
+        return self.root / "bento"
+
+    @property
+    def champion(self) -> Path:
+        return self.root / "champion.json"
+
+    @property
+    def champions(self) -> Path:
+        """Every promotion and rollback, appended, one JSON object a line."""
+        return self.root / "champion.history.jsonl"
+
+    @property
+    def runtime(self) -> Path:
+        """Lock, logs and times: of this machine only, in no history."""
+        return self.root / ".ssgan"
+
+    @property
+    def times(self) -> Path:
+        return self.runtime / "train_times.json"
+
+
+def open_project(root: Path) -> Project:
+    """The project in `root`.
+
+    Raises:
+        ProjectError: if one of the three files that make a project is missing.
+    """
+    project = Project(root.resolve())
+    for part in (project.params, project.stages, project.contract):
+        if not part.is_file():
+            name = part.relative_to(project.root)
+            raise ProjectError(
+                f"{root} is not a project: it has no {name}; make one with `ssgan init {root}`, or name another with -C"
+            )
+    return project
+
+
+@contextlib.contextmanager
+def locked(project: Project) -> Iterator[None]:
+    """Holds the project for this process; the kernel lets go when the process ends, however it ends.
+
+    Raises:
+        BusyError: if another process holds it.
+    """
+    project.runtime.mkdir(exist_ok=True)
+    with (project.runtime / "lock").open("a+") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            handle.seek(0)
+            holder = handle.read().strip() or "unknown"
+            raise BusyError(
+                f"another run (process {holder}) is working on {project.root}; wait until it has ended"
+            ) from None
+        handle.truncate(0)
+        handle.write(str(os.getpid()))
+        handle.flush()
+        yield

@@ -1,0 +1,211 @@
+"""The small records that pass between the rooms: frozen, and equal after a JSON round trip."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Record(BaseModel):
+    """A frozen record that can be written to and read from a JSON file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null")
+
+    def write(self, path: Path) -> None:
+        """Replaces `path` in one step, so that a reader sees the old record or the new one, never half of one."""
+        write_atomically(path, self.model_dump_json(indent=2) + "\n")
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Reads what `write` wrote."""
+        return cls.model_validate_json(path.read_text(encoding="utf-8"))
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Writes text beside `path` and renames it into place."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    fresh.write_text(text, encoding="utf-8")
+    fresh.replace(path)
+
+
+class BatchManifest(Record):
+    """What arrived (written by intake)."""
+
+    batch: str  # first 12 digits of the file's sha256: the same content is the same batch
+    source: str  # name of the file, without its folder
+    sha256: str
+    rows: int
+    columns: tuple[str, ...]
+    labelled: dict[str, int]  # rows per class; for regression {"labelled": n}
+    unlabelled: int
+    seen_at: str  # UTC, ISO 8601
+
+
+class RuleResult(Record):
+    """One rule of the contract, as judged on one batch."""
+
+    rule: str
+    column: str | None = None
+    value: float | str | None = None
+    limit: float | str | None = None
+    severity: Literal["info", "warning", "critical"] = "critical"
+    passed: bool
+    message: str
+
+
+class RefusedRow(Record):
+    """One reason why one row went to quarantine; a row may have several."""
+
+    row: int  # 1 = first data row of the file
+    id: str
+    rule: str
+    column: str
+    value: str
+
+
+class ColumnDrift(Record):
+    """How far a column of the batch lies from the same column of the accepted data."""
+
+    column: str
+    statistic: Literal["ks", "total_variation"]
+    distance: float  # between 0 (same distribution) and 1
+    limit: float  # above it the column counts as drifted
+    drifted: bool
+
+
+class Verdict(Record):
+    """What intake decided about a batch, and why."""
+
+    manifest: BatchManifest
+    decision: Literal["accept", "accept with quarantine", "reject"]
+    sentence: str
+    rows_accepted: int
+    rows_refused: int
+    rules: tuple[RuleResult, ...]
+    refused: tuple[RefusedRow, ...]  # the first 1000; the quarantine file has all
+    drift: tuple[ColumnDrift, ...]
+    accepted_file: str | None = None  # content-addressed, relative to the project
+    quarantine_file: str | None = None
+
+
+class DatasetVersion(Record):
+    """A version of the accepted data."""
+
+    name: str  # data-<n>, also the git tag
+    dvc_hash: str
+    git_commit: str
+    batches: tuple[str, ...]
+    rows: int
+    labelled: dict[str, int]
+
+
+class RunRecord(Record):
+    """How a model was trained. Holds nothing that differs between two equal runs: no time, no path, no host."""
+
+    task: str
+    backend: str
+    precision: str
+    seed: int
+    data_hash: str  # sha256 over the prepared training rows
+    rows: int
+    labelled: int
+    fakes: str  # "generator", "shuffled columns" or "none"
+    knobs: dict[str, int | float | str | bool | None]
+    parity: float  # largest difference between Keras and the exported ONNX on the probe rows
+
+
+class RunTimes(Record):
+    """What a training run cost on which device: kept beside the run, outside what DVC compares."""
+
+    device: str
+    seconds: dict[str, float]  # per part: "ssgan", "twin", "export", ...
+    steps_per_second: dict[str, float]
+
+
+class Score(Record):
+    """A metric with its bootstrap interval over test rows."""
+
+    value: float
+    low: float
+    high: float
+
+
+class ModelScore(Record):
+    """One model on the test rows."""
+
+    name: str
+    metrics: dict[str, Score]
+
+
+class Difference(Record):
+    """The model minus a baseline on the same resampled test rows; positive means the model is better."""
+
+    baseline: str
+    value: float
+    low: float
+    high: float
+    win_probability: float
+
+
+class Evaluation(Record):
+    """What `evaluate` measured. The first score is the SSGAN's, the rest are the baselines'."""
+
+    task: str
+    metric: str  # the one that decides
+    higher_is_better: bool
+    test_rows: int
+    test_rows_per_class: dict[str, int]
+    scores: tuple[ModelScore, ...]
+    differences: tuple[Difference, ...]
+    fake_probability: dict[str, float]  # mean over "labelled", "unlabelled" and "test" rows
+    sentence: str
+
+    def score(self, name: str) -> ModelScore:
+        """The scores of the model with that name."""
+        return next(each for each in self.scores if each.name == name)
+
+
+class GateRule(Record):
+    """One condition for promotion."""
+
+    rule: str
+    value: float | None
+    limit: float | None
+    passed: bool
+
+
+class GateDecision(Record):
+    """Whether the challenger replaces the champion."""
+
+    decision: Literal["promote", "keep"]
+    challenger: str  # digest
+    champion: str | None
+    rules: tuple[GateRule, ...]
+    sentence: str
+    forced: str | None = None  # the reason given with --force
+
+
+class Lineage(Record):
+    """Where an answer comes from."""
+
+    model: str  # Bento tag
+    digest: str
+    data_version: str
+    data_hash: str
+    git_commit: str
+    gate: str
+
+
+class Champion(Record):
+    """The model in service."""
+
+    tag: str  # of the Bento and of its model
+    model: str  # folder of the model, relative to the project
+    digest: str
+    lineage: Lineage
+    promoted_at: str  # UTC, ISO 8601
+    previous: str | None  # tag of the one before

@@ -1,0 +1,42 @@
+"""The environment in which the outside tools run: quiet, and not phoning home.
+
+Import this before any of them. Variables that the user has set win, except the ones that would send data out.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+_NO_REPORTS_HOME = {
+    "DO_NOT_TRACK": "1",
+    "DVC_NO_ANALYTICS": "1",
+    "GX_ANALYTICS_ENABLED": "false",
+    "BENTOML_DO_NOT_TRACK": "True",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+}
+_QUIET = {
+    "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",  # the default of 20 s is too short on two cores
+    "PREFECT_LOGGING_LEVEL": "WARNING",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "MPLBACKEND": "Agg",
+}
+
+
+def environment() -> dict[str, str]:
+    """The variables a child process gets: this process's, the switches above, and this interpreter first in PATH.
+
+    A DVC stage says `ssgan train`, so the `ssgan` beside the running interpreter must be the one that is found.
+    """
+    scripts = str(Path(sys.executable).parent)
+    path = os.environ.get("PATH", os.defpath)
+    if path.split(os.pathsep)[0] != scripts:
+        path = scripts + os.pathsep + path
+    return {**_QUIET, **os.environ, **_NO_REPORTS_HOME, "PATH": path}
+
+
+def apply() -> None:
+    """Makes this process's own environment such."""
+    os.environ.update(environment())
