@@ -12,7 +12,8 @@ from ssgan.errors import ContractError, describe
 
 ROW_ID = "_id"  # the row's name in accepted data: the id column as text, or a hash of the content
 GROUP = "_group"  # what must not straddle train and test: the group column, or the row's id
-RESERVED = (ROW_ID, GROUP)
+RESERVED = (ROW_ID, GROUP, "_row", "_reasons")  # the last two head the quarantine file
+MISSING = ("", "NA", "NaN", "nan", "null", "None")  # what CSV writers put where there is no value
 
 
 class _Part(BaseModel):
@@ -96,6 +97,7 @@ class Contract(_Part):
     group: str | None = None
     label: ClassLabel | ValueLabel
     columns: dict[str, Column] = Field(min_length=1)
+    missing: tuple[str, ...] = MISSING  # these words mean "no value", except where a column lists one as its own
     rules: Rules = Rules()
 
     @model_validator(mode="after")

@@ -85,6 +85,7 @@ class Verdict(Record):
     sentence: str
     rows_accepted: int
     rows_refused: int
+    labelled: dict[str, int] = {}  # accepted rows per class, or {"labelled": n}
     rules: tuple[RuleResult, ...]
     refused: tuple[RefusedRow, ...]  # the first 1000; the quarantine file has all
     drift: tuple[ColumnDrift, ...]
@@ -163,6 +164,11 @@ class Evaluation(Record):
     differences: tuple[Difference, ...]
     fake_probability: dict[str, float]  # mean over "labelled", "unlabelled" and "test" rows
     sentence: str
+    model: str = ""  # digest of the artefact that was judged
+    confidence: float = 0.95  # of every interval
+    resamples: int = 1000
+    left_out: dict[str, str] = {}  # baseline -> why it could not learn from these rows
+    headline: dict[str, float] = {}  # the numbers `dvc metrics diff` shows, which does not look into lists
 
     def score(self, name: str) -> ModelScore:
         """The scores of the model with that name."""
@@ -176,6 +182,7 @@ class GateRule(Record):
     value: float | None
     limit: float | None
     passed: bool
+    reason: str = ""  # why the rule could not be judged
 
 
 class GateDecision(Record):

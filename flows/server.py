@@ -1,0 +1,54 @@
+"""A Prefect server for as long as it is needed: the user's own where one is set, else one of ours."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from ssgan import settings
+from ssgan.process import HOST, free_port, server
+
+
+@contextlib.contextmanager
+def prefect_server(log: Path) -> Iterator[Callable[[], str]]:
+    """Makes `PREFECT_API_URL` point to a server while the block runs; enter this before importing Prefect.
+
+    Prefect's own temporary server starts only at the first flow call, and then everything waits for it; this one
+    starts at once while other work goes on, and its pages can be looked at.
+
+    Args:
+        log: File for what the server prints.
+
+    Yields:
+        A function that waits until the server answers and returns the address of its API.
+    """
+    given = os.environ.get("PREFECT_API_URL")
+    if given:
+        yield lambda: given
+        return
+    port = free_port()
+    url = f"http://{HOST}:{port}/api"
+    command = [sys.executable, "-m", "prefect", "server", "start", "--host", HOST, "--port", str(port)]
+    os.environ |= {"PREFECT_API_URL": url, "PREFECT_UI_API_URL": url}
+    try:
+        with server(command, f"{url}/health", log, settings.environment()) as running:
+
+            def wait() -> str:
+                running.wait()
+                return url
+
+            yield wait
+            _send_last_lines()
+    finally:
+        del os.environ["PREFECT_API_URL"], os.environ["PREFECT_UI_API_URL"]
+
+
+def _send_last_lines() -> None:
+    """Prefect sends log lines from a thread of its own; those still on their way would find no server."""
+    if "prefect" in sys.modules:
+        from prefect.logging.handlers import APILogHandler
+
+        APILogHandler().flush()

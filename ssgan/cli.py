@@ -1,0 +1,302 @@
+"""The command `ssgan`: one verb per stage, the same words as in `dvc.yaml`, `params.yaml` and the flows.
+
+Everything heavy is imported inside the verbs, so that `ssgan --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ssgan import __version__
+from ssgan.errors import SsganError
+
+EXIT_CODES = """\b
+Exit codes:
+  0  done (also when some rows went to quarantine)
+  1  our fault, or that of a tool we call
+  2  yours: a bad file, knob or argument
+  3  the batch was rejected
+  4  the challenger was not promoted
+"""
+
+
+class _Verb(click.Command):
+    """A command whose help ends with an example."""
+
+    def __init__(self, *args: Any, example: str = "", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.epilog = f"\b\nExample:\n  {example}"
+
+
+class _Verbs(click.Group):
+    """Lists the verbs in the order in which data flows, not by the alphabet."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(self.commands)
+
+
+@click.group(cls=_Verbs, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="ssgan")
+def cli() -> None:
+    """Partly labelled data in, a served model out: a workflow around a semi-supervised GAN.
+
+    Start with `ssgan demo`, or with your own table: `ssgan init DIR --from FILE.csv --label COLUMN`, then
+    `ssgan run -C DIR FILE.csv`.
+    """
+
+
+def _verb(name: str, example: str) -> Callable[[Callable[..., Any]], click.Command]:
+    return cli.command(name, cls=_Verb, example=example)
+
+
+_project = click.option(
+    "-C",
+    "--project",
+    "root",
+    type=click.Path(path_type=Path),
+    default=Path(),
+    help="Directory of the project (default: this one).",
+)
+_file = click.argument("file", type=click.Path(path_type=Path))
+_knobs = click.option(
+    "--set", "knobs", multiple=True, metavar="SECTION.KNOB=VALUE", help="Changes a knob of params.yaml; repeatable."
+)
+_example = click.option("--example", type=click.Choice(["cancer", "diabetes", "digits"]), default=None)
+
+
+@_verb("init", "ssgan init mine --from patients.csv --label health_level")
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.option("--from", "source", type=click.Path(path_type=Path), help="Your file; its contract is drafted.")
+@click.option("--label", help="The column of --from that holds the labels.")
+@click.option("--id", "id_column", help="The column of --from that names a row.")
+@click.option("--group", help="The column of --from whose rows belong together, such as the patient.")
+@click.option(
+    "--task", type=click.Choice(["classification", "regression"]), help="Instead of guessing it from the label."
+)
+@_example
+@_knobs
+def init(directory: Path, knobs: tuple[str, ...], **what: Any) -> None:
+    """Makes a project: a directory with params.yaml, dvc.yaml, data/contract.yaml, git and DVC."""
+    from ssgan.console import shown
+    from ssgan.start import init as make
+
+    with shown() as console:
+        project = make(directory, knobs=knobs, **what)
+        console.print(f"{project.root} is ready; read {project.contract.relative_to(project.root)}, then `ssgan run`")
+
+
+@_verb("ingest", "ssgan ingest -C mine march.csv")
+@_project
+@_file
+def ingest(root: Path, file: Path) -> None:
+    """Takes one file in: accepted, accepted without its bad rows, or rejected."""
+    from ssgan.console import shown
+    from ssgan.intake.ingest import ingest as take_in
+    from ssgan.progress import step
+    from ssgan.project import locked, open_project
+
+    project = open_project(root)
+    with locked(project), shown(), step(f"intake {file.name}") as current:
+        current.result = take_in(project, file).sentence
+
+
+@_verb("run", "ssgan run -C mine march.csv")
+@_project
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--force", metavar="REASON", help="Promote whatever the gate says; the reason is recorded.")
+def run(root: Path, files: tuple[Path, ...], force: str | None) -> None:
+    """The whole way: takes FILES in, trains, judges and, if the gate agrees, packages and promotes."""
+    from ssgan.console import shown
+    from ssgan.run import run as whole_way
+
+    with shown() as console:
+        whole_way(root, files, force, console)
+
+
+def _stage(name: str, text: str) -> None:
+    """A verb that DVC calls; by hand it computes the same, without DVC's bookkeeping."""
+
+    @_verb(name, f"ssgan {name} -C mine")
+    @_project
+    def verb(root: Path) -> None:
+        import importlib
+
+        from ssgan.console import told_line_by_line
+        from ssgan.project import open_project
+
+        room = "learn" if name in ("prepare", "train") else "judge"
+        work = getattr(importlib.import_module(f"ssgan.{room}.{name}"), name)
+        with told_line_by_line():
+            work(open_project(root))
+
+    verb.help = f"{text} Run by `dvc repro`, which also remembers what came out."
+
+
+_stage("prepare", "Divides the accepted rows into training and test rows, and fits the encoder.")
+_stage("train", "Trains the SSGAN and its supervised twin, and exports both without the generator.")
+_stage("baselines", "Trains who else has a try at the same rows.")
+_stage("evaluate", "Judges the model and the baselines on the test rows, and writes reports/report.html.")
+
+
+@_verb("gate", "ssgan gate -C mine")
+@_project
+@click.option("--force", metavar="REASON", help="Promote whatever the rules say; the reason is recorded.")
+def gate(root: Path, force: str | None) -> None:
+    """Says whether the challenger may replace the champion."""
+    from ssgan.errors import NotPromotedError
+    from ssgan.judge.gate import gate as judge
+    from ssgan.judge.gate import is_new
+    from ssgan.project import open_project
+
+    decision = judge(open_project(root), force)
+    if decision.decision == "keep" and is_new(decision):
+        raise NotPromotedError(decision.sentence)
+    click.echo(decision.sentence)
+
+
+@_verb("package", "ssgan package -C mine")
+@_project
+def package(root: Path) -> None:
+    """Builds the Bento of the model that the gate let through."""
+    from ssgan.console import shown
+    from ssgan.project import locked, open_project
+    from ssgan.ship.package import package as build
+
+    project = open_project(root)
+    with locked(project), shown():
+        tag = build(project)
+    click.echo(tag)
+
+
+@_verb("promote", "ssgan promote -C mine ssgan-mine:0a1b2c3d4e5f")
+@_project
+@click.argument("tag")
+def promote(root: Path, tag: str) -> None:
+    """Makes a packaged model the champion."""
+    from ssgan.project import locked, open_project
+    from ssgan.ship.champion import promote as point_to
+
+    project = open_project(root)
+    with locked(project):
+        champion = point_to(project, tag)
+    click.echo(f"{champion.tag} is the champion; before it: {champion.previous or 'none'}")
+
+
+@_verb("rollback", "ssgan rollback -C mine")
+@_project
+def rollback(root: Path) -> None:
+    """Makes the champion's predecessor the champion again."""
+    from ssgan.project import locked, open_project
+    from ssgan.ship.champion import rollback as step_back
+
+    project = open_project(root)
+    with locked(project):
+        champion = step_back(project)
+    click.echo(f"{champion.tag} is the champion again")
+
+
+@_verb("serve", "ssgan serve -C mine --port 3000")
+@_project
+@click.option("--port", type=click.IntRange(1, 65535), help="Instead of serve.port in params.yaml.")
+def serve(root: Path, port: int | None) -> None:
+    """Serves the champion on 127.0.0.1 until interrupted."""
+    import signal
+
+    from ssgan.project import open_project
+    from ssgan.ship.champion import require_champion
+    from ssgan.ship.serve import serving_champion
+
+    project = open_project(root)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    with serving_champion(project, port) as url:
+        click.echo(f"{require_champion(project).tag} answers at {url}/v1/predict; stop it with Ctrl-C")
+        signal.pause()
+
+
+@_verb("score", "ssgan score -C mine april.csv -o answers.parquet")
+@_project
+@_file
+@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="Parquet file to write.")
+def score(root: Path, file: Path, out: Path) -> None:
+    """The champion answers every record of a file."""
+    from ssgan.console import shown
+    from ssgan.project import open_project
+    from ssgan.ship.score import score as answer
+
+    with shown():
+        rows = answer(open_project(root), file, out)
+    click.echo(f"{rows} rows answered in {out}")
+
+
+@_verb("schedule", "ssgan schedule -C mine --cron '0 3 * * *'")
+@_project
+@click.option("--cron", required=True, metavar="CRON", help="When, as five cron fields.")
+def schedule(root: Path, cron: str) -> None:
+    """Takes in what waits in data/incoming and retrains, on a schedule, one run at a time, until interrupted."""
+    from ssgan.run import schedule as start
+
+    start(root, cron)
+
+
+@_verb("status", "ssgan status -C mine --json")
+@_project
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def status(root: Path, as_json: bool) -> None:
+    """What data was accepted, which model is in service, and what is out of date."""
+    from ssgan.status import show
+
+    show(root, as_json)
+
+
+@_verb("demo", "ssgan demo --example cancer demo/")
+@click.argument("directory", type=click.Path(path_type=Path), default=Path("demo"))
+@_example
+@_knobs
+def demo(directory: Path, example: str | None, knobs: tuple[str, ...]) -> None:
+    """The main job on data that scikit-learn ships: three batches in, a served model out."""
+    from ssgan.console import shown
+    from ssgan.demo import demo as show
+
+    with shown() as console:
+        show(directory, example or "cancer", knobs, console)
+
+
+def main() -> None:
+    """Runs the command; every error becomes one sentence and an exit code."""
+    try:
+        code = cli(standalone_mode=False) or 0
+    except click.ClickException as error:
+        error.show()
+        code = 2
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("ssgan: interrupted", err=True)
+        code = 130
+    except SsganError as error:
+        click.echo(f"ssgan: {error}", err=True)
+        code = error.exit_code
+    except BrokenPipeError:
+        code = 1
+    except Exception as error:
+        click.echo(f"ssgan: {_internal(error)}", err=True)
+        code = 1
+    sys.stdout.flush()
+    sys.exit(code)
+
+
+def _internal(error: Exception) -> str:
+    """Tells of a fault of ours; the traceback goes to a file, not into the user's face."""
+    import tempfile
+
+    name = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+    if os.environ.get("SSGAN_TRACEBACK"):
+        traceback.print_exc()
+    with tempfile.NamedTemporaryFile("w", prefix="ssgan-error-", suffix=".txt", delete=False) as file:
+        traceback.print_exc(file=file)
+    return f"this is our fault ({name}); the details are in {file.name}, please report them"

@@ -1,0 +1,110 @@
+"""What a person sees while the work goes on: one live line on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Iterator, Sequence
+
+from rich.console import Console
+from rich.status import Status
+from rich.table import Table
+from rich.text import Text
+
+from ssgan.progress import Event, listening
+
+_QUIET_SECONDS = 5.0  # between two notes of one step where no terminal can overwrite the line
+
+
+class Display:
+    """Turns events into lines: a step that ended stays, with its time; what happens inside it flits by."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._status: Status | None = None
+        self._steps: list[str] = []
+        self._last_note = 0.0
+
+    def __call__(self, event: Event) -> None:
+        """Listens."""
+        if event.kind == "begin":
+            self._steps.append(event.step)
+            self._last_note = time.monotonic()
+            self._show(event.step)
+        elif event.kind == "note":
+            self._note(event.text)
+        else:
+            self._ended(event)
+
+    def _note(self, text: str) -> None:
+        if self.console.is_terminal:
+            self._show(f"{self._steps[-1] if self._steps else ''}  [dim]{_plain(text)}[/]")
+        elif time.monotonic() - self._last_note > _QUIET_SECONDS:
+            self._last_note = time.monotonic()
+            self.console.print(f"    {_plain(text)}", highlight=False, soft_wrap=True)
+
+    def _ended(self, event: Event) -> None:
+        if event.step in self._steps:
+            self._steps.remove(event.step)
+        mark, style = ("✓", "green") if event.kind == "end" else ("✗", "red")
+        self.close()
+        line = Text.assemble(
+            (f"{mark} ", style), f"{event.step:<28}", (f"{event.seconds:>6.1f} s  ", "dim"), event.text
+        )
+        self.console.print(line, soft_wrap=True)
+        if self._steps:
+            self._show(self._steps[-1])
+
+    def _show(self, text: str) -> None:
+        if not self.console.is_terminal:
+            return
+        if self._status is None:
+            self._status = self.console.status(text)
+            self._status.start()
+        else:
+            self._status.update(text)
+
+    def close(self) -> None:
+        """Takes the live line away."""
+        if self._status is not None:
+            self._status.stop()
+            self._status = None
+
+
+@contextlib.contextmanager
+def shown() -> Iterator[Console]:
+    """Shows progress on standard error while the block runs, so that standard output stays clean for pipes."""
+    display = Display(Console(stderr=True))
+    with listening(display):
+        try:
+            yield display.console
+        finally:
+            display.close()
+
+
+@contextlib.contextmanager
+def told_line_by_line() -> Iterator[None]:
+    """Prints each note as a line of standard output: for a stage that runs as somebody's child."""
+
+    def tell(event: Event) -> None:
+        if event.kind == "note":
+            sys.stdout.write(event.text + "\n")
+            sys.stdout.flush()
+
+    with listening(tell):
+        yield
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """A plain table; the first column reads left, the others right."""
+    made = Table(title=title, title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False)
+    for number, name in enumerate(columns):
+        made.add_column(name, justify="left" if number == 0 else "right", overflow="fold")
+    for row in rows:
+        made.add_row(*row)
+    return made
+
+
+def _plain(text: str) -> str:
+    return text.replace("[", "\\[")

@@ -1,0 +1,207 @@
+"""Drafts a contract from a user's own file: every line says why it is there, so that a person can mend it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ssgan.contract import MISSING, Rules
+from ssgan.errors import DataError
+from ssgan.intake.cells import UNLABELLED, as_text, canonical, column_of
+from ssgan.intake.look import WORDS, Look, bounds, describe, look_at, missing_words, plain, quoted
+from ssgan.intake.read import is_number, nearest, read_table, require_label
+
+CLASSES = 10  # distinct integers up to which a label is a class
+CLASSES_AT_MOST = 100
+
+
+def draft_contract(
+    source: Path | pd.DataFrame,
+    label: str,
+    name: str,
+    id: str | None = None,
+    group: str | None = None,
+    task: str | None = None,
+) -> str:
+    """Drafts `data/contract.yaml` for a partly labelled table.
+
+    Args:
+        source: A CSV or Parquet file, or a frame.
+        label: Its label column.
+        name: Of the contract: lower case letters, digits, dashes.
+        id: The column that names a row; guessed where there is an obvious one.
+        group: The column whose rows must not be divided between training and test.
+        task: "classification" or "regression"; guessed from the label.
+
+    Returns:
+        YAML text with a reason behind every line; `read_contract` takes it.
+
+    Raises:
+        DataError: if the file cannot be read, lacks a named column, or no task can be made of its label.
+    """
+    table, path = _table_of(source)
+    require_label(path, table.column_names, label)
+    for column in (id, group):
+        if column is not None and column not in table.column_names:
+            near = nearest(column, table.column_names)
+            hint = f"did you mean `{near}`?" if near else f"it has {', '.join(table.column_names[:8])}"
+            raise DataError(f"{path.name} has no column `{column}`; {hint}")
+    missing = missing_words(table)
+    looks = {column: look_at(table, column, missing) for column in table.column_names}
+    target = looks[label]
+    chosen, why = _guess_task(target, task, path)
+    free = [look for column, look in looks.items() if column not in (label, id, group)]
+    guessed = None if id else next((look.name for look in free if look.named_like_id and look.unique), None)
+    features = [look for look in free if look.name != guessed]
+    lines = [
+        ("# What a batch must be, drafted from " + plain(path.name) + f" ({table.num_rows} rows).", ""),
+        ("# Look it over, above all the ranges: they come from the rows of one file.", ""),
+        (f"name: {name}", "the name of the model too"),
+        (f"task: {chosen}", why),
+        _id_line(id, guessed),
+        _group_line(group, features),
+        *_label_lines(table, target, chosen, missing),
+        ("columns:", "the features, in the order the model sees them"),
+        *_column_lines(features, path),
+        _missing_line(missing),
+        *_rule_lines(table, target, chosen, missing),
+    ]
+    return _aligned(lines)
+
+
+def _table_of(source: Path | pd.DataFrame) -> tuple[pa.Table, Path]:
+    if isinstance(source, Path):
+        return read_table(source), source
+    if not source.columns.is_unique:
+        raise DataError("the frame has more than one column of the same name; every name must be there once")
+    frame = source.copy()
+    for name, kind in source.dtypes.items():
+        if pd.api.types.is_object_dtype(kind):  # it may mix numbers and words, which Arrow refuses
+            frame[name] = [cell if isinstance(cell, bytes) or pd.isna(cell) else str(cell) for cell in source[name]]
+    try:
+        table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
+    except (pa.ArrowException, ValueError) as error:
+        raise DataError(f"the frame is no table that can be read: {' '.join(str(error).split())[:200]}") from None
+    if table.num_rows == 0:
+        raise DataError("the frame has no rows; a contract is drafted from at least one")
+    return table, Path("the frame")
+
+
+def _guess_task(look: Look, asked: str | None, path: Path) -> tuple[str, str]:
+    """The task and the reason for it."""
+    if not look.words:
+        raise DataError(f"{path.name} has no labelled row: every cell of `{look.name}` is empty; label some rows first")
+    if asked == "regression" or (asked is None and look.mostly_numeric and not _few_integers(look)):
+        if not look.mostly_numeric:
+            raise DataError(f"the label `{look.name}` holds words such as {look.odd[0]!r}; a regression needs numbers")
+        return "regression", "as asked" if asked else f"the label has {len(look.numbers)} different numbers"
+    classes = _classes(look)
+    if not classes:
+        raise DataError(
+            f"{path.name} has no labelled row: `{look.name}` is {UNLABELLED} everywhere; label some rows first"
+        )
+    if len(classes) < 2:
+        raise DataError(f"the label `{look.name}` has one class only ({classes[0]!r}); a classification needs two")
+    if len(classes) > CLASSES_AT_MOST:
+        found = f"{len(classes)} different words, more than {CLASSES_AT_MOST}"
+        raise DataError(f"the label `{look.name}` has {found}; name another column as the label")
+    kind = "whole numbers" if look.numeric else "words"
+    return "classification", "as asked" if asked else f"the label has {len(classes)} different {kind}"
+
+
+def _few_integers(look: Look) -> bool:
+    return look.numeric and look.integer and len(look.numbers) <= CLASSES
+
+
+def _classes(look: Look) -> list[str]:
+    words = {canonical(word) for word in look.words}
+    classes = words - {UNLABELLED}
+    return sorted(classes, key=lambda word: (not is_number(word), float(word) if is_number(word) else 0.0, word))
+
+
+def _id_line(id: str | None, guessed: str | None) -> tuple[str, str]:
+    if id is not None:
+        return f"id: {quoted(id)}", "names a row; as asked"
+    if guessed is not None:
+        return f"id: {quoted(guessed)}", "names a row: a guess, since every row has another one"
+    return "id: null", "no column looks like one, so a row is named by its content"
+
+
+def _group_line(group: str | None, features: Sequence[Look]) -> tuple[str, str]:
+    if group is not None:
+        return f"group: {quoted(group)}", "rows of one group never fall on both sides of the test split; as asked"
+    repeated = next((look.name for look in features if look.named_like_id and len(look.words) > WORDS), None)
+    if repeated is not None:
+        return "group: null", f"if the rows of one {plain(repeated)} belong together, name it here, not below"
+    return "group: null", "every row for itself; name a column, such as a patient, whose rows belong together"
+
+
+def _label_lines(table: pa.Table, look: Look, task: str, missing: Sequence[str]) -> Iterator[tuple[str, str]]:
+    labelled = sum(_label_counts(table, look, task, missing).values())
+    share = f"{labelled} of {look.rows} rows have a label ({labelled / look.rows:.1%})"
+    nothing = "empty, missing or -1" if task == "classification" else "empty or missing"
+    yield "label:", share
+    yield f"  column: {quoted(look.name)}", f"{nothing} means unlabelled"
+    if task == "classification":
+        yield f"  classes: [{', '.join(quoted(word) for word in _classes(look))}]", "all that the file has"
+        return
+    low, high, why = bounds(look.numbers, look.integer)
+    yield f"  min: {low}", why
+    yield f"  max: {high}", f"the largest seen is {look.numbers[-1]:g}; widened by the observed range"
+
+
+def _column_lines(looks: Sequence[Look], path: Path) -> list[tuple[str, str]]:
+    described = [(look, *describe(look)) for look in looks]
+    if any("type: image" in options for _, options, _ in described):
+        beside = ("type: ignore", "an image is learned from alone")
+        described = [each if "type: image" in each[1] else (each[0], *beside) for each in described]
+    if all(options == "type: ignore" for _, options, _ in described):
+        reasons = "; ".join(f"`{look.name}`: {why}" for look, _, why in described[:3]) or "there is no other column"
+        raise DataError(f"{path.name} has nothing to learn from besides its label ({reasons})")
+    return [(f"  {quoted(look.name)}: {{{options}}}", why) for look, options, why in described]
+
+
+def _missing_line(missing: Sequence[str]) -> tuple[str, str]:
+    added = ", ".join(quoted(word) for word in missing if word not in MISSING)
+    why = f"words that mean no value; the file has {added}" if added else "words that mean no value"
+    return f"missing: [{', '.join(map(quoted, missing))}]", why
+
+
+def _rule_lines(table: pa.Table, look: Look, task: str, missing: Sequence[str]) -> Iterator[tuple[str, str]]:
+    counts = _label_counts(table, look, task, missing)
+    standard = Rules()
+    labelled = min(standard.labelled_at_least, sum(counts.values()))
+    per_class = max(1, min(standard.labelled_per_class_at_least, *counts.values(), sum(counts.values())))
+    yield "rules:", ""
+    yield f"  labelled_at_least: {labelled}", "labelled rows in the accepted data and the batch together"
+    yield f"  labelled_per_class_at_least: {per_class}", "the same, for each class"
+    yield f"  refused_share_at_most: {standard.refused_share_at_most}", "a larger share of bad rows rejects the batch"
+    yield (
+        f"  drift_distance_at_most: {standard.drift_distance_at_most}",
+        "KS or total variation distance to the accepted data, 0..1; chance is allowed for",
+    )
+    yield f"  drifted_share_at_most: {standard.drifted_share_at_most}", "a larger share of drifted columns rejects it"
+
+
+def _label_counts(table: pa.Table, look: Look, task: str, missing: Sequence[str]) -> dict[str, int]:
+    """Rows per class, or `{"labelled": n}`."""
+    counts: dict[str, int] = {}
+    for each in pc.value_counts(as_text(column_of(table, look.name))).to_pylist():
+        word = each["values"]
+        if word is None or word in missing or (task == "classification" and canonical(word) == UNLABELLED):
+            continue
+        if task == "regression" and not is_number(word):
+            continue
+        key = canonical(word) if task == "classification" else "labelled"
+        counts[key] = counts.get(key, 0) + each["counts"]
+    return counts
+
+
+def _aligned(lines: Sequence[tuple[str, str]]) -> str:
+    """The comments in one column, as far as the lines are short enough."""
+    column = max((len(text) for text, why in lines if why and len(text) <= 76), default=0) + 2
+    return "".join(f"{text:<{column - 2}}  # {why}\n" if why else f"{text}\n" for text, why in lines)

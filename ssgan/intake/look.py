@@ -1,0 +1,178 @@
+"""Looks at one column of a file as a person would: what is in it, what it may be, and why."""
+
+from __future__ import annotations
+
+import math
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import yaml
+
+from ssgan.contract import MISSING
+from ssgan.intake.cells import LONGEST_CELL, Floats, are_numbers, as_text, column_of
+from ssgan.intake.pictures import PNG, shape_of
+
+WORDS = 30  # distinct values up to which text is a category
+_ROUNDABLE = 1e300
+_ALSO_MISSING = ("?", "N/A", "n/a", "#N/A", "-", ".", "na", "NULL", "none", "unknown", "Unknown", "missing")
+_ID_NAME = re.compile(r"(?i)(^|[_\W])(id|key|uuid|nr|no|number|index)$|^(id|uuid)[_\W]|[a-z]I[dD]$")
+_DATE = r"^[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([T ].*)?$|^[0-9]{1,2}[./][0-9]{1,2}[./]([0-9]{2}|[0-9]{4})([T ].*)?$"
+
+
+@dataclass(frozen=True)
+class Look:
+    """One column of the file, as a person would look at it."""
+
+    name: str
+    rows: int
+    kind: pa.DataType
+    words: tuple[str, ...]  # distinct, without the missing ones
+    numbers: Floats  # distinct finite numbers among them, ascending
+    odd: tuple[str, ...]  # distinct words that are no finite number
+    absent: int  # rows without a value
+    picture: bytes | None = None  # the first PNG
+
+    @property
+    def numeric(self) -> bool:
+        return len(self.numbers) > 0 and not self.odd
+
+    @property
+    def mostly_numeric(self) -> bool:
+        return len(self.numbers) > 9 * len(self.odd)
+
+    @property
+    def unique(self) -> bool:
+        return self.absent == 0 and len(self.words) == self.rows and self.rows > 1
+
+    @property
+    def integer(self) -> bool:
+        return bool((self.numbers == np.rint(self.numbers)).all())
+
+    @property
+    def named_like_id(self) -> bool:
+        return _ID_NAME.search(self.name) is not None
+
+
+def missing_words(table: pa.Table) -> tuple[str, ...]:
+    """The usual words for "no value", and those that stand alone among the numbers of some column."""
+    found = list(MISSING)
+    for name in table.column_names:
+        column = column_of(table, name)
+        if not pa.types.is_string(column.type):
+            continue
+        words = pc.unique(as_text(column).drop_null())
+        numeric = are_numbers(words)
+        odd = {*words.filter(pc.invert(numeric)).to_pylist()} - {*found}
+        alone = odd if pc.any(numeric).as_py() else set()
+        found += [word for word in _ALSO_MISSING if word in odd and (word == "?" or alone == {word})]
+    return tuple(found)
+
+
+def look_at(table: pa.Table, name: str, missing: Sequence[str]) -> Look:
+    """Looks at one column; `missing` are the words that mean no value."""
+    column = column_of(table, name)
+    if pa.types.is_binary(column.type):
+        first = next((cell for cell in column.to_pylist() if cell is not None and cell.startswith(PNG)), None)
+        absent = column.null_count
+        return Look(name, len(column), column.type, (), np.array([]), (), absent, first)
+    text = as_text(column)
+    text = pc.if_else(pc.is_in(text, value_set=pa.array(missing, pa.string())), None, text)
+    words = pc.unique(text.drop_null()).sort()
+    numeric = are_numbers(words)
+    values = np.unique(pc.cast(words.filter(numeric), pa.float64()).to_numpy(zero_copy_only=False))
+    finite = values[np.isfinite(values)]  # a number too large for a float is as odd as a word
+    odd = words.filter(pc.invert(numeric)).to_pylist() + [
+        repr(value) for value in values[~np.isfinite(values)].tolist()
+    ]
+    return Look(name, len(column), column.type, tuple(words.to_pylist()), finite, tuple(odd), text.null_count)
+
+
+def describe(look: Look) -> tuple[str, str]:
+    """The options of a column and the reason for them."""
+    nullable = ", nullable: true" if look.absent else ""
+    absent = f"; {look.absent} of {look.rows} are missing" if look.absent else ""
+    if look.picture is not None:
+        return _describe_picture(look.picture)
+    if len(look.words) == 0:
+        return "type: ignore", "has no value"
+    if len(look.words) == 1:
+        return "type: ignore", f"is always {plain(look.words[0])}{absent}"
+    if look.named_like_id and look.rows > WORDS and len(look.words) > WORDS and (look.integer or look.odd):
+        return "type: ignore", "named like an id, which a model must not learn from"
+    if look.mostly_numeric:
+        return _describe_numbers(look, nullable, absent)
+    if pa.types.is_temporal(look.kind) or all(re.match(_DATE, word) for word in look.words):
+        return "type: ignore", "dates; a model needs a number such as days since an event"
+    if look.unique:
+        return "type: ignore", "another text in every row"
+    if len(look.words) <= WORDS and max(map(len, look.words)) <= LONGEST_CELL:
+        values = ", ".join(quoted(word) for word in look.words)
+        return f"type: category, values: [{values}]{nullable}", f"{len(look.words)} different words{absent}"
+    return "type: ignore", f"{len(look.words)} different texts, more than the {WORDS} that a category may have"
+
+
+def _describe_picture(png: bytes) -> tuple[str, str]:
+    shape = shape_of(png)
+    if shape is None:
+        return "type: ignore", "holds bytes that are no readable PNG"
+    height, width, channels = shape
+    return f"type: image, height: {height}, width: {width}, channels: {channels}", "PNG; the size of the first one"
+
+
+def _describe_numbers(look: Look, nullable: str, absent: str) -> tuple[str, str]:
+    low, high, _ = bounds(look.numbers, look.integer)
+    integer = ", integer: true" if look.integer else ""
+    why = f"seen {look.numbers[0]:g} to {look.numbers[-1]:g}{absent}"
+    if look.odd:
+        why += f"; {plain(look.odd[0])} is no number, so such rows are refused"
+    return f"type: number, min: {low}, max: {high}{integer}{nullable}", why
+
+
+def bounds(numbers: Floats, integer: bool) -> tuple[str, str, str]:
+    """(min, max, the reason for min); two whole numbers next to each other are a switch, and stay as they are."""
+    low, high = float(numbers[0]), float(numbers[-1])
+    width = high - low or abs(high) or 1.0
+    if integer and width == 1 and len(numbers) == 2:
+        return _number(low), _number(high), "one of two"
+    top = _round_up(high + width, integer)
+    if low >= 0:
+        return "0", top, "nothing is negative"
+    bottom = _round_up(width - low, integer)
+    return f"-{bottom}", top, f"the smallest seen is {low:g}; widened by the observed range"
+
+
+def _round_up(value: float, integer: bool) -> str:
+    """The next number with two digits, so that a person can read it; `value` is the size of a bound."""
+    if value <= 0:
+        return "0"
+    if value > _ROUNDABLE:
+        return repr(sys.float_info.max)
+    step = 10.0 ** (math.floor(math.log10(value)) - 1)
+    rounded = max(float(f"{math.ceil(value / step) * step:.2g}"), value) if step > 0 else value
+    return _number(float(math.ceil(rounded)) if integer else rounded)
+
+
+def _number(value: float) -> str:
+    """A float as YAML 1.1 reads it back: with a dot before the exponent."""
+    if value == int(value) and abs(value) < 1e15:
+        return str(int(value))
+    text = repr(value)
+    return text.replace("e", ".0e") if "e" in text and "." not in text else text
+
+
+def quoted(word: str) -> str:
+    """A word as YAML that reads back as the same text."""
+    plain = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", word) and isinstance(yaml.safe_load(word), str)
+    if plain and word.casefold() not in ("y", "n"):
+        return word
+    return yaml.safe_dump(word, default_style='"', allow_unicode=True, width=math.inf).strip()
+
+
+def plain(text: str) -> str:
+    """A text within a comment: one line, not too long."""
+    return (repr(text) if not text.isprintable() else text)[:60]

@@ -1,0 +1,134 @@
+"""The judge's words: names of models and metrics, numbers a person can read, and the sentence of the report."""
+
+from __future__ import annotations
+
+from ssgan.judge.metrics import higher_is_better
+from ssgan.records import Difference, Evaluation, ModelScore
+
+OURS = "ssgan"
+TWIN = "twin"
+FLOORS = ("majority", "mean")  # the guess that knows nothing about the row
+FEW_ROWS, FEW_OF_A_CLASS = 50, 10  # fewer labelled test rows than this make a weak verdict
+TOSS_UP = 0.2  # ahead in a share of resamples between this and its complement: no more than luck
+
+_TITLES = {
+    OURS: "SSGAN",
+    TWIN: "supervised twin",
+    "majority": "majority guess",
+    "mean": "mean guess",
+    "boosting": "gradient boosting",
+    "ridge": "ridge regression",
+    "self_training": "self-training",
+}
+_METRICS = {
+    "balanced_accuracy": "balanced accuracy",
+    "macro_f1": "macro F1",
+    "log_loss": "log loss",
+    "auroc": "AUROC",
+    "rmse": "RMSE",
+    "mae": "MAE",
+    "r2": "R²",
+}
+
+
+def title(model: str) -> str:
+    """A model's name in a sentence."""
+    return _TITLES.get(model, model.replace("_", " "))
+
+
+def metric_title(metric: str) -> str:
+    """A metric's name in a sentence."""
+    return _METRICS.get(metric, metric)
+
+
+def number(value: float) -> str:
+    """Three digits that matter, no exponent for everyday sizes: 0.914, 54.1, 1230."""
+    size = abs(value)
+    if size <= 1:
+        return f"{value:.3f}"
+    if size < 1000:
+        return f"{value:#.3g}".rstrip(".")
+    return f"{value:.0f}"
+
+
+def signed(value: float) -> str:
+    """A number with its sign."""
+    return number(value) if value < 0 else f"+{number(value)}"
+
+
+def best_of(evaluation: Evaluation, among: tuple[ModelScore, ...]) -> ModelScore:
+    """The best by the deciding metric; of equals, the first."""
+    sign = 1 if evaluation.higher_is_better else -1
+    return max(among, key=lambda each: sign * each.metrics[evaluation.metric].value)
+
+
+def best_baseline(evaluation: Evaluation) -> ModelScore | None:
+    """The best of the others, without the twin, which is the same network."""
+    others = tuple(each for each in evaluation.scores if each.name not in (OURS, TWIN))
+    return best_of(evaluation, others) if others else None
+
+
+def sentence(evaluation: Evaluation, unlabelled: int) -> str:
+    """The first line of the report: did the unlabelled rows help, by how much, how sure, and who is best.
+
+    Args:
+        evaluation: its own sentence is not read.
+        unlabelled: training rows without a label.
+    """
+    twin = next(each for each in evaluation.differences if each.baseline == TWIN)
+    about = "The unlabelled rows" if unlabelled else "The fake rows (no training row was unlabelled)"
+    parts = [f"{about} {_verdict(twin)}: {_comparison(evaluation, twin)}", _winner(evaluation), _weakness(evaluation)]
+    return "; ".join(part for part in parts if part) + "."
+
+
+def _verdict(twin: Difference) -> str:
+    if twin.low > 0:
+        return "helped"
+    if twin.high < 0:
+        return "did harm"
+    if TOSS_UP <= twin.win_probability <= 1 - TOSS_UP:
+        return "made no difference that these test rows can show"
+    if twin.value > 0:
+        return "seem to have helped, though the test rows cannot prove it"
+    return "seem to have done harm, though the test rows cannot prove it"
+
+
+def _comparison(evaluation: Evaluation, twin: Difference) -> str:
+    metric = evaluation.metric
+    ours, theirs = (number(evaluation.score(name).metrics[metric].value) for name in (OURS, TWIN))
+    gap = f"{number(abs(twin.value))} {'better' if twin.value > 0 else 'worse'}" if twin.value else "level"
+    return (
+        f"{metric_title(metric)} {ours} against {theirs} for the supervised twin, the same network without them "
+        f"({gap}; {100 * evaluation.confidence:g} % interval of the gain {signed(twin.low)} to {signed(twin.high)}, "
+        f"ahead in {100 * twin.win_probability:.0f} % of resamples)"
+    )
+
+
+def _winner(evaluation: Evaluation) -> str:
+    best = best_of(evaluation, evaluation.scores)
+    if best.name == OURS:
+        runner = best_baseline(evaluation)
+        behind = (
+            f", before the best baseline, {title(runner.name)} with {value_of(evaluation, runner)}" if runner else ""
+        )
+        return f"best of all: the SSGAN{behind}"
+    return f"best of all, and better than the SSGAN: {title(best.name)} with {value_of(evaluation, best)}"
+
+
+def value_of(evaluation: Evaluation, score: ModelScore) -> str:
+    """The deciding metric of one model, for a sentence."""
+    return number(score.metrics[evaluation.metric].value)
+
+
+def _weakness(evaluation: Evaluation) -> str:
+    rows, per_class = evaluation.test_rows, evaluation.test_rows_per_class
+    scarce = {name: count for name, count in per_class.items() if count < FEW_OF_A_CLASS}
+    if rows >= FEW_ROWS and not scarce:
+        return f"judged on {rows} labelled test rows"
+    named = ", ".join(f"{count} of {name}" for name, count in list(scarce.items())[:3])
+    return f"the verdict is weak, for it rests on {rows} labelled test rows" + (f" (only {named})" if named else "")
+
+
+def runs(metric: str) -> str:
+    """Which way the metric runs, for captions."""
+    return "higher is better" if higher_is_better(metric) else "lower is better"

@@ -1,0 +1,178 @@
+"""The artefact: a folder with the exported discriminator and all that is needed to ask it.
+
+    model.onnx      x -> task, realness
+    encoder.json    raw rows -> x
+    schema.json     the contract
+    probe.npz       rows and the answers they got when the model was exported
+    run.json        how it was trained
+    history.csv     its losses
+    checksums.json  sha256 of each of the others
+
+Evaluation, scoring and the service load the same folder through this module. It needs numpy and ONNX Runtime alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from pydantic import ValidationError
+
+from ssgan.contract import ClassLabel, Contract
+from ssgan.errors import ArtefactError
+from ssgan.learn.encode import Encoder
+from ssgan.records import write_atomically
+
+CHECKSUMS = "checksums.json"
+PARTS = ("model.onnx", "encoder.json", "schema.json", "probe.npz", "run.json")
+TOLERANCE = 1e-4  # between the answers at export and now; another processor rounds differently by about 1e-6
+ROWS_AT_ONCE = 4096
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Answers to n rows."""
+
+    answer: np.ndarray  # class names [n], or float64 values [n]
+    probabilities: np.ndarray | None  # float64 [n, K] in the contract's order of classes; None for values
+    fake_probability: np.ndarray  # float64 [n]: how unlike the training rows
+
+
+def answers(contract: Contract, metadata: Mapping[str, str], task: np.ndarray, realness: np.ndarray) -> Predictions:
+    """Outputs of the graph as answers.
+
+    Args:
+        contract: says whether there are classes or values.
+        metadata: of the graph; for values the mean and scale they were standardised with.
+        task: logits [n, K], or standardised values [n, 1].
+        realness: [n, 1].
+    """
+    fake = np.exp(-np.logaddexp(0.0, realness[:, 0].astype(np.float64)))
+    if not isinstance(contract.label, ClassLabel):
+        mean, scale = float(metadata["value_mean"]), float(metadata["value_scale"])
+        return Predictions(mean + scale * task[:, 0].astype(np.float64), None, fake)
+    weights = np.exp(task.astype(np.float64) - task.max(axis=1, keepdims=True))
+    probabilities = weights / weights.sum(axis=1, keepdims=True)
+    return Predictions(np.asarray(contract.classes)[task.argmax(axis=1)], probabilities, fake)
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """A verified artefact. Safe to ask from many threads at once."""
+
+    folder: Path
+    digest: str
+    contract: Contract
+    encoder: Encoder
+    session: Any  # onnxruntime.InferenceSession
+    metadata: Mapping[str, str]
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Loads an artefact whose bytes and answers are what they were at export.
+
+        Raises:
+            ArtefactError: naming the file that is missing or damaged, or saying that the answers differ.
+        """
+        digest = _verify(folder)
+        try:
+            contract = Contract.model_validate_json((folder / "schema.json").read_text(encoding="utf-8"))
+            encoder = Encoder.from_json((folder / "encoder.json").read_text(encoding="utf-8"))
+        except ValidationError as error:
+            raise ArtefactError(f"{folder} was written by another version of ssgan: train again ({error})") from None
+        session = open_session(folder / "model.onnx")
+        metadata = dict(session.get_modelmeta().custom_metadata_map)
+        artefact = cls(folder, digest, contract, encoder, session, metadata)
+        artefact._probe()
+        return artefact
+
+    def outputs(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Encoded rows -> float32 task [n, K] or [n, 1], realness [n, 1]."""
+        parts = [
+            self.session.run(("task", "realness"), {"x": x[at : at + ROWS_AT_ONCE]})
+            for at in range(0, max(len(x), 1), ROWS_AT_ONCE)
+        ]
+        task, realness = (np.concatenate(each) for each in zip(*parts, strict=True))
+        return task, realness
+
+    def predict_encoded(self, x: np.ndarray) -> Predictions:
+        """Answers for encoded rows, float32 [n, F] or [n, height, width, channels]."""
+        return answers(self.contract, self.metadata, *self.outputs(x))
+
+    def predict_columns(self, columns: Mapping[str, np.ndarray]) -> Predictions:
+        """Answers for raw columns, as `Encoder.encode_columns` takes them."""
+        return self.predict_encoded(self.encoder.encode_columns(columns))
+
+    def predict_records(self, records: Sequence[Mapping[str, object]]) -> Predictions:
+        """Answers for single records; an absent key and None are missing."""
+        return self.predict_encoded(self.encoder.encode_records(records))
+
+    def _probe(self) -> None:
+        try:
+            with np.load(self.folder / "probe.npz", allow_pickle=False) as stored:
+                x, expected = stored["x"], (stored["task"], stored["realness"])
+        except (OSError, KeyError, ValueError, zipfile.BadZipFile):
+            raise ArtefactError(f"{self.folder / 'probe.npz'} cannot be read: train again") from None
+        found = max(float(np.abs(a - b).max()) for a, b in zip(self.outputs(x), expected, strict=True))
+        if not found <= TOLERANCE:
+            raise ArtefactError(
+                f"{self.folder} must answer its probe rows as at export, to within {TOLERANCE}; "
+                f"it is off by {found:.2g}: do not use it, train again"
+            )
+
+
+def open_session(path: Path) -> Any:
+    """An ONNX Runtime session on one thread: the nets are small, and the bits are the same on any number of cores.
+
+    Raises:
+        ArtefactError: if the runtime refuses the file.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    try:
+        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # the runtime's errors share no base but this
+        raise ArtefactError(f"{path} is not a model that ONNX Runtime takes: train again ({error})") from None
+
+
+def write_checksums(folder: Path) -> str:
+    """Writes `checksums.json` over all other files of the folder, and returns the artefact's digest."""
+    files = sorted(path.name for path in folder.iterdir() if path.is_file() and path.name != CHECKSUMS)
+    checksums = {name: _sha256(folder / name) for name in files}
+    write_atomically(folder / CHECKSUMS, json.dumps(checksums, indent=2) + "\n")
+    return _digest(checksums)
+
+
+def _verify(folder: Path) -> str:
+    try:
+        checksums = json.loads((folder / CHECKSUMS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise ArtefactError(
+            f"{folder / CHECKSUMS} is missing or damaged: train again, or pull the model again"
+        ) from None
+    for name in sorted({*PARTS, *checksums}):
+        path = folder / name
+        if not path.is_file():
+            raise ArtefactError(f"{path} is missing: train again, or pull the model again")
+        if checksums.get(name) != _sha256(path):
+            raise ArtefactError(f"{path} is not the file that was exported (its sha256 differs): pull the model again")
+    return _digest(checksums)
+
+
+def _digest(checksums: Mapping[str, str]) -> str:
+    lines = "".join(f"{checksums[name]}  {name}\n" for name in sorted(checksums))
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()

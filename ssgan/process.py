@@ -1,0 +1,98 @@
+"""Child processes that never outlive us, and ports that are really free."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ssgan.errors import PortError, ToolError
+
+HOST = "127.0.0.1"
+
+
+def stop_group(process: subprocess.Popen[str], patience: float = 15.0) -> None:
+    """Ends a process and all its children: politely first, then surely. It must lead a session of its own."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+    try:
+        process.wait(patience)
+    except subprocess.TimeoutExpired:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def free_port() -> int:
+    """A port of the loopback address that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def require_free(port: int) -> None:
+    """Checks that a port can be listened on.
+
+    Raises:
+        PortError: if it is taken.
+    """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            raise PortError(f"port {port} of {HOST} is taken; choose another with --port") from None
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server under way."""
+
+    process: subprocess.Popen[str]
+    ready: str  # a URL that answers 200 when it is
+    log: Path
+
+    def wait(self, patience: float = 120.0) -> None:
+        """Returns when the server answers.
+
+        Raises:
+            ToolError: if it ends by itself, or is not ready in time; with the last lines of its log.
+        """
+        deadline = time.monotonic() + patience
+        while not _answers(self.ready):
+            ended = self.process.poll() is not None
+            if ended or time.monotonic() > deadline:
+                tail = "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:])
+                what = "ended by itself" if ended else f"was not ready after {patience:.0f} s"
+                raise ToolError(f"the server for {self.ready} {what}; its last lines:\n{tail}")
+            time.sleep(0.1)
+
+
+@contextlib.contextmanager
+def server(command: Sequence[str], ready: str, log: Path, environment: Mapping[str, str]) -> Iterator[Server]:
+    """Runs a server while the block runs; it is started at once, and `wait` tells when it answers."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("w", encoding="utf-8") as sink:
+        process = subprocess.Popen(
+            command, stdout=sink, stderr=subprocess.STDOUT, text=True, env=dict(environment), start_new_session=True
+        )
+    try:
+        yield Server(process, ready, log)
+    finally:
+        stop_group(process)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False

@@ -1,0 +1,101 @@
+"""`ssgan run` and `ssgan schedule`: the flows, with a Prefect server for as long as they last."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from ssgan import settings
+from ssgan.config import read_params
+from ssgan.contract import read_contract
+from ssgan.errors import DataError, NotPromotedError
+from ssgan.intake.ingest import accepted_before
+from ssgan.intake.version import out_of_date
+from ssgan.judge.gate import is_new
+from ssgan.progress import step
+from ssgan.project import Project, locked, open_project
+from ssgan.records import GateDecision
+from ssgan.ship.champion import read_champion
+from ssgan.summary import show_models, show_next
+
+
+def run(root: Path, files: Sequence[Path], force: str | None, console: Console) -> None:
+    """The whole way: intake of each file, then the stages, the gate, the Bento and promotion.
+
+    Args:
+        root: Directory of the project.
+        files: CSV or Parquet files; none means: retrain on what was accepted.
+        force: A reason to promote the challenger whatever the gate says.
+        console: Where the summary goes.
+
+    Raises:
+        UserError: for a bad file, knob or argument, or if another run is under way.
+        RejectedError: if a batch was refused as a whole; nothing is trained then.
+        NotPromotedError: if the gate kept the champion.
+    """
+    project = open_project(root)
+    _check(project, files)
+    settings.apply()
+    with locked(project):
+        if force is None and _nothing_to_do(project, files):
+            return
+        from flows.server import prefect_server
+
+        with prefect_server(project.runtime / "prefect.log") as wait:
+            with step("start Prefect"):
+                from flows.intake import intake
+                from flows.retrain import retrain
+
+                wait()
+            for file in files:
+                intake(str(project.root), str(file.resolve()))
+            decision = retrain(str(project.root), force)
+    console.print("")
+    show_models(console, project)
+    if decision.decision == "keep" and is_new(decision):
+        raise NotPromotedError(decision.sentence)
+    show_next(console, root, project)
+
+
+def schedule(root: Path, cron: str) -> None:
+    """Serves the scheduled flow until interrupted, with a Prefect server of its own where none is set."""
+    project = open_project(root)
+    _check(project, ())
+    settings.apply()
+    os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "INFO"
+    from flows.server import prefect_server
+
+    with prefect_server(project.runtime / "prefect.log") as wait:
+        from flows.deployments import serve_schedule
+
+        url = wait()
+        sys.stdout.write(f"retraining {project.root} on {cron!r}; runs are listed at {url.removesuffix('/api')}\n")
+        sys.stdout.flush()
+        serve_schedule(str(project.root), cron)
+
+
+def _check(project: Project, files: Sequence[Path]) -> None:
+    """What can be said before seconds are spent on starting anything."""
+    read_params(project.params)
+    read_contract(project.contract)
+    for file in files:
+        if not file.is_file():
+            raise DataError(f"{file} is not a file; name a CSV or Parquet file")
+
+
+def _nothing_to_do(project: Project, files: Sequence[Path]) -> bool:
+    """Whether every file was accepted before, no stage is out of date, and the model was judged and is in service."""
+    if not all(accepted_before(project, file) for file in files):
+        return False
+    champion = read_champion(project)
+    if champion is None or not project.gate.is_file():
+        return False
+    with step("look for changes") as current:
+        stale = out_of_date(project)
+        judged = GateDecision.read(project.gate)
+        current.result = f"{', '.join(stale)} to be computed" if stale else f"none; {champion.tag} stays in service"
+    return not stale and (judged.decision == "keep" or judged.challenger == champion.digest)

@@ -1,0 +1,97 @@
+"""Which model is in service: one pointer file, replaced in one step, with its history."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from pathlib import Path
+
+from ssgan.errors import ProjectError, UserError
+from ssgan.project import Project
+from ssgan.records import Champion, Lineage
+
+
+def read_champion(project: Project) -> Champion | None:
+    """The model in service, or None before the first promotion."""
+    return Champion.read(project.champion) if project.champion.is_file() else None
+
+
+def require_champion(project: Project) -> Champion:
+    """The model in service.
+
+    Raises:
+        ProjectError: if nothing was promoted yet.
+    """
+    champion = read_champion(project)
+    if champion is None:
+        raise ProjectError(f"{project.root} has no champion yet; `ssgan run -C {project.root} FILE` makes one")
+    return champion
+
+
+def promote(project: Project, tag: str) -> Champion:
+    """Makes a packaged model the champion; promoting the champion again changes nothing.
+
+    Args:
+        project: Where.
+        tag: Name of a model that `package` made, `name:version`.
+
+    Raises:
+        UserError: if there is no such model.
+    """
+    now = read_champion(project)
+    if now is not None and now.tag == tag:
+        return now
+    champion = _champion(project, tag, previous=now.tag if now else None)
+    _point_to(project, champion, "promote")
+    return champion
+
+
+def rollback(project: Project) -> Champion:
+    """Makes the champion's predecessor the champion again.
+
+    Raises:
+        UserError: if there is no predecessor.
+    """
+    now = require_champion(project)
+    if now.previous is None:
+        raise UserError(f"{now.tag} is the first champion of {project.root}: there is nothing to roll back to")
+    before = _champion(project, now.previous, previous=_previous_of(project, now.previous))
+    _point_to(project, before, "rollback")
+    return before
+
+
+def model_folder(project: Project, tag: str) -> Path:
+    """Where BentoML's store keeps a model."""
+    name, _, version = tag.partition(":")
+    return project.bentos / "models" / name / version
+
+
+def _champion(project: Project, tag: str, previous: str | None) -> Champion:
+    folder = model_folder(project, tag)
+    if not (folder / "lineage.json").is_file():
+        known = sorted(f"{path.parent.name}:{path.name}" for path in project.bentos.glob("models/*/*") if path.is_dir())
+        raise UserError(f"there is no packaged model {tag!r}; packaged here: {', '.join(known) or 'none'}")
+    lineage = Lineage.read(folder / "lineage.json")
+    return Champion(
+        tag=tag,
+        model=str(folder.relative_to(project.root)),
+        digest=lineage.digest,
+        lineage=lineage,
+        promoted_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        previous=previous,
+    )
+
+
+def _point_to(project: Project, champion: Champion, why: str) -> None:
+    with project.champions.open("a", encoding="utf-8") as history:
+        history.write(f'{{"event": "{why}", "champion": {champion.model_dump_json()}}}\n')
+    champion.write(project.champion)
+
+
+def _previous_of(project: Project, tag: str) -> str | None:
+    """What had been champion before `tag` was first promoted."""
+    for line in project.champions.read_text(encoding="utf-8").splitlines():
+        champion = Champion.model_validate(json.loads(line)["champion"])
+        if champion.tag == tag:
+            return champion.previous
+    return None

@@ -1,0 +1,130 @@
+"""A trained artefact becomes a BentoML model and a Bento: the one door to building with BentoML."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import yaml
+
+import serving
+import ssgan
+from ssgan import settings
+from ssgan.errors import NotPromotedError, ProjectError, ToolError
+from ssgan.intake.version import current_version, head
+from ssgan.learn.artefact import Artefact
+from ssgan.progress import say
+from ssgan.project import Project
+from ssgan.records import GateDecision, Lineage, RunRecord
+from ssgan.ship.champion import model_folder
+
+# What the service imports; TensorFlow, Prefect, DVC and Great Expectations are not among them.
+SERVICE_NEEDS = ("bentoml", "numpy", "onnxruntime", "pillow", "pydantic", "pyyaml")
+
+
+def package(project: Project) -> str:
+    """Builds the Bento of the challenger that the gate let through; one that is there already is kept.
+
+    Returns:
+        The tag of the model and of the Bento, `ssgan-<name>:<first 12 digits of the digest>`.
+
+    Raises:
+        ProjectError: if there is no gate decision, or it is about another model.
+        NotPromotedError: if the gate said keep.
+        ToolError: if BentoML fails.
+    """
+    artefact = Artefact.load(project.model)
+    decision = _decision(project, artefact.digest)
+    tag = f"ssgan-{artefact.contract.name}:{artefact.digest[:12]}"
+    lineage = _lineage(project, artefact, decision, tag)
+    os.environ["BENTOML_HOME"] = str(project.bentos)
+    project.bentos.mkdir(exist_ok=True)
+    if not (model_folder(project, tag) / "lineage.json").is_file():
+        _store_model(artefact.folder, lineage, artefact.contract.task)
+    if not bento_folder(project, tag).is_dir():
+        _build_bento(project, lineage)
+    return tag
+
+
+def bento_folder(project: Project, tag: str) -> Path:
+    """Where BentoML keeps a Bento."""
+    name, _, version = tag.partition(":")
+    return project.bentos / "bentos" / name / version
+
+
+def _decision(project: Project, digest: str) -> GateDecision:
+    if not project.gate.is_file():
+        raise ProjectError(f"{project.root} has no gate decision; run `ssgan gate -C {project.root}` first")
+    decision = GateDecision.read(project.gate)
+    if decision.challenger != digest:
+        raise ProjectError("the gate judged another model than the one in models/ssgan; run `ssgan gate` again")
+    if decision.decision == "keep":
+        raise NotPromotedError(decision.sentence)
+    return decision
+
+
+def _lineage(project: Project, artefact: Artefact, decision: GateDecision, tag: str) -> Lineage:
+    version = current_version(project)
+    return Lineage(
+        model=tag,
+        digest=artefact.digest,
+        data_version=version.name if version else "none",
+        data_hash=RunRecord.read(artefact.folder / "run.json").data_hash,
+        git_commit=head(project),
+        gate="forced" if decision.forced else decision.decision,
+    )
+
+
+def _store_model(folder: Path, lineage: Lineage, task: str) -> None:
+    import bentoml
+
+    labels = {"data_version": lineage.data_version, "git_commit": lineage.git_commit, "gate": lineage.gate}
+    about = {"digest": lineage.digest, "task": task}
+    with bentoml.models.create(lineage.model, labels=labels, metadata=about) as model:
+        for file in sorted(folder.iterdir()):
+            shutil.copyfile(file, Path(model.path) / file.name)
+        lineage.write(Path(model.path) / "lineage.json")
+
+
+def _build_bento(project: Project, lineage: Lineage) -> None:
+    """Builds in a process of its own: BentoML imports the service, and changes the interpreter's state while at it."""
+    say("package: building the Bento")
+    with tempfile.TemporaryDirectory(prefix="ssgan-bento-") as name:
+        context = Path(name)
+        _write_context(context, lineage)
+        command = [sys.executable, "-m", "bentoml", "build", "--version", lineage.model.partition(":")[2], "."]
+        environment = settings.environment() | {"BENTOML_HOME": str(project.bentos)}
+        done = subprocess.run(command, cwd=context, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        tail = "\n".join((done.stdout + done.stderr).splitlines()[-15:])
+        raise ToolError(f"BentoML could not build {lineage.model}; its last lines:\n{tail}")
+
+
+def _write_context(context: Path, lineage: Lineage) -> None:
+    """The source of the Bento: this package, the service, the name of its model, and what has to be installed."""
+    skip = shutil.ignore_patterns("__pycache__", "*.pyc")
+    shutil.copytree(Path(ssgan.__file__).parent, context / "ssgan", ignore=skip)
+    shutil.copytree(Path(serving.__file__).parent, context / "serving", ignore=skip)
+    (context / "serving" / "model.tag").write_text(lineage.model, encoding="utf-8")
+    requirements = [f"{name}=={importlib.metadata.version(name)}" for name in SERVICE_NEEDS]
+    bentofile = {
+        "service": "serving.service:Discriminator",
+        "name": lineage.model.partition(":")[0],
+        "labels": {
+            "data_version": lineage.data_version,
+            "git_commit": lineage.git_commit,
+            "gate": lineage.gate,
+        },
+        "include": ["ssgan/**", "serving/**"],
+        "python": {"packages": requirements, "lock_packages": False},
+    }
+    (context / "bentofile.yaml").write_text(yaml.safe_dump(bentofile, sort_keys=False), encoding="utf-8")
+    (context / "README.md").write_text(
+        f"# {lineage.model}\n\n```json\n{json.dumps(lineage.model_dump(), indent=2)}\n```\n", encoding="utf-8"
+    )

@@ -1,0 +1,120 @@
+"""`ssgan init`: a directory becomes a project."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from ssgan.config import set_knob
+from ssgan.contract import read_contract
+from ssgan.errors import ProjectError, UserError
+from ssgan.examples import make_example
+from ssgan.intake.draft import draft_contract
+from ssgan.intake.version import init_repository
+from ssgan.progress import step
+from ssgan.project import Project
+
+
+def init(
+    directory: Path,
+    *,
+    source: Path | None = None,
+    label: str | None = None,
+    id_column: str | None = None,
+    group: str | None = None,
+    task: str | None = None,
+    example: str | None = None,
+    knobs: Sequence[str] = (),
+) -> Project:
+    """Makes a project in `directory`, which must not exist yet or be empty.
+
+    Args:
+        directory: Where.
+        source: The user's own file; its contract is drafted. Needs `label`.
+        label: The column of `source` that holds the labels.
+        id_column: The column of `source` that names a row.
+        group: The column of `source` whose rows must not be divided between training and test.
+        task: "classification" or "regression", where the guess from the label is not to be trusted.
+        example: One of the examples instead, with its incoming batches.
+        knobs: Changes to params.yaml, `section.knob=value`.
+
+    Raises:
+        ProjectError: if the directory is not empty.
+        UserError: if the arguments do not go together, or a knob is not one.
+        DataError: if the file cannot be read.
+    """
+    _check(directory, source, label, example)
+    contract = None
+    if source is not None and label is not None:
+        with step("draft contract") as current:
+            contract = draft_contract(source, label, _name_of(directory), id=id_column, group=group, task=task)
+            current.result = f"from {source.name}; look it over, above all the ranges"
+    fresh = not directory.exists()
+    directory.mkdir(parents=True, exist_ok=True)
+    try:
+        return _fill(Project(directory.resolve()), contract, example, knobs)
+    except BaseException:
+        _empty(directory, remove=fresh)
+        raise
+
+
+def _check(directory: Path, source: Path | None, label: str | None, example: str | None) -> None:
+    if source is not None and example is not None:
+        raise UserError("--from and --example exclude each other; give one of them")
+    if (source is None) != (label is None):
+        raise UserError("--from FILE and --label COLUMN belong together; give both")
+    if directory.is_file():
+        raise ProjectError(f"{directory} is a file; name a directory that does not exist yet")
+    if directory.is_dir() and any(directory.iterdir()):
+        raise ProjectError(f"{directory} is not empty; name a directory that does not exist yet, or empty this one")
+
+
+def _fill(project: Project, contract: str | None, example: str | None, knobs: Sequence[str]) -> Project:
+    template = template_files()
+    project.incoming.mkdir(parents=True)
+    shutil.copyfile(template["params.yaml"], project.params)
+    shutil.copyfile(template["dvc.yaml"], project.stages)
+    if contract is None and example is None:
+        shutil.copyfile(template["contract.yaml"], project.contract)
+    elif contract is not None:
+        project.contract.write_text(contract, encoding="utf-8")
+    if example is not None:
+        knobs = (*make_example(example, project), *knobs)
+    for knob in knobs:
+        set_knob(project.params, knob)
+    read_contract(project.contract)
+    with step("git and DVC") as current:
+        init_repository(project)
+        current.result = f"a repository in {project.root.name}/"
+    return project
+
+
+def template_files() -> dict[str, Path]:
+    """The three files that make a project: beside the package in a checkout, inside it where it was installed."""
+    package = Path(__file__).parent
+    inside = package / "template"
+    if inside.is_dir():
+        return {name: inside / name for name in ("params.yaml", "dvc.yaml", "contract.yaml")}
+    root = package.parent
+    return {
+        "params.yaml": root / "params.yaml",
+        "dvc.yaml": root / "dvc.yaml",
+        "contract.yaml": root / "data" / "contract.yaml",
+    }
+
+
+def _name_of(directory: Path) -> str:
+    """A name for the contract, made of the directory's: lower case letters, digits and dashes."""
+    return re.sub(r"[^a-z0-9]+", "-", directory.resolve().name.lower()).strip("-")[:40].strip("-") or "project"
+
+
+def _empty(directory: Path, remove: bool) -> None:
+    for path in directory.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    if remove:
+        directory.rmdir()

@@ -1,0 +1,51 @@
+"""What a person reads when a run has ended: who was how good, what is in service, what to do next."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from ssgan.console import table
+from ssgan.judge.words import metric_title, number, title
+from ssgan.project import Project
+from ssgan.records import Evaluation
+from ssgan.ship.champion import read_champion
+
+
+def show_models(console: Console, project: Project) -> None:
+    """The model beside every baseline, the best first, and the sentence."""
+    evaluation = Evaluation.read(project.evaluation)
+    found = [(score.name, score.metrics[evaluation.metric]) for score in evaluation.scores]
+    found.sort(key=lambda each: each[1].value, reverse=evaluation.higher_is_better)
+    rows = [[title(name), number(s.value), f"{number(s.low)} to {number(s.high)}"] for name, s in found]
+    head = ["model", metric_title(evaluation.metric), f"{100 * evaluation.confidence:g} % interval"]
+    console.print(table(f"Models on {evaluation.test_rows} labelled test rows", head, rows), "")
+    console.print(evaluation.sentence, highlight=False, soft_wrap=True)
+
+
+def show_next(console: Console, directory: Path, project: Project) -> None:
+    """The model in service, and three commands to try."""
+    champion = read_champion(project)
+    if champion is not None:
+        origin = f"data {champion.lineage.data_version}, commit {champion.lineage.git_commit[:10]}"
+        console.print(f"{champion.tag} is in service: {origin}.", highlight=False, soft_wrap=True)
+    console.print(f"The report: {project.report}", "\nTry next:", highlight=False, soft_wrap=True)
+    waiting = sorted(path.name for path in project.incoming.iterdir()) if project.incoming.is_dir() else []
+    file = f"{directory}/data/incoming/{waiting[0]}" if waiting else "FILE.csv"
+    for command in ("status", "serve", f"score {file} -o answers.parquet"):
+        verb, _, rest = command.partition(" ")
+        console.print(f"  {_command()} {verb} -C {directory} {rest}".rstrip(), highlight=False, soft_wrap=True)
+
+
+def _command() -> str:
+    """`ssgan` as the user can type it here: by its place in the virtual environment unless that is in the PATH."""
+    beside = Path(sys.executable).parent / "ssgan"
+    if shutil.which("ssgan"):
+        return "ssgan"
+    try:
+        return str(beside.relative_to(Path.cwd()))
+    except ValueError:
+        return str(beside)

@@ -1,0 +1,148 @@
+"""The main job from beginning to end, with real Great Expectations, DVC, git, Prefect, BentoML, and a tiny budget."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ssgan import settings
+from ssgan.learn.artefact import Artefact
+from ssgan.records import Champion, Evaluation, GateDecision, RunRecord, Verdict
+
+EXAMPLES = ("cancer", "diabetes", "digits")
+
+
+def verdicts(project: Path) -> dict[str, Verdict]:
+    found = [Verdict.read(path) for path in (project / "data" / "batches").glob("*.json")]
+    return {verdict.manifest.source.split(".")[0]: verdict for verdict in found}
+
+
+def tool(*command: str, where: Path) -> str:
+    done = subprocess.run(command, cwd=where, env=settings.environment(), capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(params=EXAMPLES)
+def finished(request: pytest.FixtureRequest) -> tuple[Path, str]:
+    """Each of the three finished demos."""
+    return request.getfixturevalue(request.param)
+
+
+def test_the_good_batch_is_accepted_whole(finished: tuple[Path, str]) -> None:
+    verdict = verdicts(finished[0])["1-good"]
+    assert (verdict.decision, verdict.rows_refused) == ("accept", 0)
+
+
+def test_the_bad_rows_of_the_second_batch_go_to_quarantine_with_reasons(finished: tuple[Path, str]) -> None:
+    verdict = verdicts(finished[0])["2-defects"]
+    assert verdict.decision == "accept with quarantine"
+    assert verdict.rows_refused == 6  # four single faults, and both copies of the duplicated id
+    quarantine = pd.read_parquet(finished[0] / str(verdict.quarantine_file))
+    assert len(quarantine) == 6
+    assert quarantine["_reasons"].str.len().min() > 0
+    assert {fault.row for fault in verdict.refused} == set(quarantine["_row"])
+
+
+def test_the_shifted_batch_is_rejected_with_columns_and_distances(finished: tuple[Path, str]) -> None:
+    verdict = verdicts(finished[0])["3-shifted"]
+    assert verdict.decision == "reject"
+    assert verdict.rows_accepted == 0
+    drifted = [column for column in verdict.drift if column.drifted]
+    assert drifted
+    assert all(column.distance > column.limit for column in drifted)
+    assert drifted[0].column in finished[1]
+
+
+def test_only_accepted_rows_are_in_the_data_set(finished: tuple[Path, str]) -> None:
+    project, _ = finished
+    rows = sum(len(pd.read_parquet(path)) for path in (project / "data" / "accepted").glob("*.parquet"))
+    assert rows == sum(verdict.rows_accepted for verdict in verdicts(project).values())
+
+
+def test_git_and_dvc_are_clean_afterwards(finished: tuple[Path, str]) -> None:
+    project, _ = finished
+    assert tool("git", "status", "--porcelain", where=project) == ""
+    assert json.loads(tool("dvc", "status", "--json", where=project)) == {}
+    assert "data-1" in tool("git", "tag", where=project)
+    assert json.loads(tool("dvc", "status", "--cloud", "--json", where=project)) == {}
+
+
+def test_the_champion_is_the_model_that_was_trained_and_its_lineage_is_whole(finished: tuple[Path, str]) -> None:
+    project, _ = finished
+    champion = Champion.read(project / "champion.json")
+    trained = Artefact.load(project / "models" / "ssgan")
+    assert champion.digest == trained.digest
+    assert champion.lineage.data_hash == RunRecord.read(trained.folder / "run.json").data_hash
+    commits = tool("git", "log", "--format=%H", where=project).split()
+    assert champion.lineage.git_commit in commits
+    assert GateDecision.read(project / "reports" / "gate.json").decision == "promote"
+
+
+def test_the_evaluation_shows_every_baseline_beside_the_model(finished: tuple[Path, str]) -> None:
+    evaluation = Evaluation.read(finished[0] / "reports" / "evaluation.json")
+    names = {score.name for score in evaluation.scores}
+    assert len(names) == len(evaluation.scores) >= 6
+    assert len(evaluation.differences) == len(evaluation.scores) - 1
+
+
+def test_the_demo_prints_answers_of_the_service_with_lineage(finished: tuple[Path, str]) -> None:
+    project, printed = finished
+    assert "What the service answered" in printed
+    assert Champion.read(project / "champion.json").tag in printed
+    assert "P(fake)" in printed
+
+
+def test_the_report_loads_nothing_from_a_network(finished: tuple[Path, str]) -> None:
+    html = (finished[0] / "reports" / "report.html").read_text(encoding="utf-8")
+    assert 'src="http' not in html
+    assert "<script src" not in html
+    assert "<link" not in html
+
+
+def test_a_clone_computes_the_same_bytes_by_hand(cancer: tuple[Path, str], tmp_path: Path) -> None:
+    project, _ = cancer
+    clone = tmp_path / "clone"
+    tool("git", "clone", "--quiet", str(project), str(clone), where=tmp_path)
+    tool("dvc", "pull", "--quiet", where=clone)
+    tool("dvc", "repro", "--force", "--quiet", where=clone)
+    for name in ("evaluation.json", "scores.csv", "report.html"):
+        assert (clone / "reports" / name).read_bytes() == (project / "reports" / name).read_bytes(), name
+    assert (clone / "dvc.lock").read_bytes() == (project / "dvc.lock").read_bytes()
+
+
+def test_a_run_with_nothing_new_changes_nothing(project: Path, ssgan) -> None:
+    before = (project / "champion.json").read_bytes(), tool("git", "rev-parse", "HEAD", where=project)
+    done = ssgan("run", "-C", project, project / "data" / "incoming" / "1-good.csv")
+    assert done.returncode == 0, done.stderr
+    assert ((project / "champion.json").read_bytes(), tool("git", "rev-parse", "HEAD", where=project)) == before
+
+
+def test_score_gives_the_same_answers_as_the_artefact(project: Path, tmp_path: Path, ssgan) -> None:
+    out = tmp_path / "answers.parquet"
+    done = ssgan("score", "-C", project, project / "data" / "incoming" / "1-good.csv", "-o", out)
+    assert done.returncode == 0, done.stderr
+    answers = pd.read_parquet(out)
+    assert len(answers) == 280
+    assert answers["fake_probability"].between(0, 1).all()
+    assert np.allclose(answers[["probability_benign", "probability_malignant"]].sum(axis=1), 1)
+    assert set(answers["model"]) == {Champion.read(project / "champion.json").tag}
+
+
+def test_rollback_without_a_predecessor_says_so(project: Path, ssgan) -> None:
+    done = ssgan("rollback", "-C", project)
+    assert done.returncode == 2
+    assert "nothing to roll back to" in done.stderr
+
+
+def test_status_tells_a_program_where_the_project_stands(project: Path, ssgan) -> None:
+    done = ssgan("status", "-C", project, "--json")
+    found = json.loads(done.stdout)
+    assert found["out_of_date"] == []
+    assert found["data"]["name"] == "data-2"
+    assert found["champion"]["tag"].startswith("ssgan-cancer:")

@@ -1,0 +1,156 @@
+"""A drafted contract can be read, and takes the file it was drafted from."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ssgan.contract import CategoryColumn, ClassLabel, Contract, IgnoredColumn, NumberColumn, ValueLabel, read_contract
+from ssgan.errors import DataError
+from ssgan.intake.batch import judge_rows, read_batch
+from ssgan.intake.draft import draft_contract
+from ssgan.intake.reference import Reference
+
+
+def contract_of(text, tmp_path) -> Contract:
+    path = tmp_path / "contract.yaml"
+    path.write_text(text, encoding="utf-8")
+    return read_contract(path)
+
+
+def people(rows=80):
+    return pd.DataFrame(
+        {
+            "record_id": [f"R{row:03d}" for row in range(rows)],
+            "patient_id": [row // 2 for row in range(rows)],
+            "age": [20 + row % 50 for row in range(rows)],
+            "change": [row * 0.37 - 9 for row in range(rows)],
+            "bmi": ["N/A" if row % 7 == 0 else f"{18 + row / 9:.1f}" for row in range(rows)],
+            "smoker": ["?" if row % 11 == 0 else "yes" if row % 3 else "no" for row in range(rows)],
+            "seen": ["2024-01-17"] * 40 + ["2024-02-01"] * (rows - 40),
+            "note": [f"text number {row} of this file" for row in range(rows)],
+            "site": ["only one"] * rows,
+            "switch": [row % 2 for row in range(rows)],
+            "level": ["1" if row % 10 == 0 else "2" if row % 10 == 1 else "" for row in range(rows)],
+        }
+    )
+
+
+def test_every_kind_of_column_is_recognised_and_every_line_has_a_reason(tmp_path):
+    text = draft_contract(people(), "level", "people")
+    contract = contract_of(text, tmp_path)
+    kinds = {name: type(column) for name, column in contract.columns.items()}
+    assert kinds == {
+        "patient_id": IgnoredColumn,
+        "age": NumberColumn,
+        "change": NumberColumn,
+        "bmi": NumberColumn,
+        "smoker": CategoryColumn,
+        "seen": IgnoredColumn,
+        "note": IgnoredColumn,
+        "site": IgnoredColumn,
+        "switch": NumberColumn,
+    }
+    assert contract.id == "record_id"
+    assert contract.label == ClassLabel(column="level", classes=("1", "2"))
+    assert contract.columns["age"] == NumberColumn(min=0, max=120, integer=True)
+    assert contract.columns["switch"] == NumberColumn(min=0, max=1, integer=True)
+    assert contract.columns["change"].min < -9
+    assert contract.columns["bmi"].nullable
+    assert contract.columns["smoker"] == CategoryColumn(type="category", values=("no", "yes"), nullable=True)
+    assert {"?", "N/A"} <= {*contract.missing}
+    assert "16 of 80 rows have a label (20.0%)" in text
+    assert all("#" in line for line in text.splitlines() if line and line != "rules:")
+
+
+def test_what_the_user_names_is_not_guessed(tmp_path):
+    text = draft_contract(people(), "age", "people", id="note", group="patient_id", task="classification")
+    contract = contract_of(text, tmp_path)
+    assert (contract.id, contract.group, contract.task) == ("note", "patient_id", "classification")
+    assert isinstance(contract.columns["record_id"], IgnoredColumn)
+
+
+def test_a_label_of_many_numbers_makes_a_regression(tmp_path):
+    contract = contract_of(draft_contract(people(), "change", "people"), tmp_path)
+    assert contract.task == "regression"
+    assert isinstance(contract.label, ValueLabel)
+    assert contract.label.min < -9 < 13 < contract.label.max
+
+
+def test_minus_one_is_no_class(tmp_path):
+    frame = pd.DataFrame({"a": [0.5, 1.5, 2.5, 3.5], "y": [-1, 0, 1, 1]})
+    contract = contract_of(draft_contract(frame, "y", "t"), tmp_path)
+    assert contract.classes == ("0", "1")
+
+
+@pytest.mark.parametrize(
+    ("change", "arguments", "expected"),
+    [
+        ({"level": ""}, {}, "no labelled row"),
+        ({"level": "-1"}, {}, "no labelled row"),
+        ({"level": "1"}, {}, "one class only"),
+        ({}, {"label": "levle"}, "did you mean `level`"),
+        ({}, {"id": "recordid"}, "did you mean `record_id`"),
+        ({}, {"label": "smoker", "task": "regression"}, "a regression needs numbers"),
+        ({"level": [f"w{row}" for row in range(200)]}, {}, "more than 100"),
+    ],
+)
+def test_what_no_contract_can_be_made_of_gives_one_sentence(change, arguments, expected):
+    frame = people(200).assign(**change)
+    with pytest.raises(DataError, match=expected):
+        draft_contract(frame, **{"label": "level", "name": "people", **arguments})
+
+
+def test_a_file_without_column_names_is_recognised(tmp_path):
+    path = tmp_path / "raw.csv"
+    path.write_text("63.0,1.0,145.0,2\n67.0,1.0,160.0,1\n")
+    with pytest.raises(DataError, match="first line looks like data"):
+        draft_contract(path, "num", "raw")
+
+
+def test_nothing_to_learn_from_is_said():
+    frame = pd.DataFrame({"note": ["only one"] * 40, "y": ["u", "v"] * 20})
+    with pytest.raises(DataError, match="nothing to learn from"):
+        draft_contract(frame, "y", "t")
+
+
+names = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=8)
+words = st.one_of(
+    st.sampled_from(
+        ["yes", "no", "null", "~", "on", "1e3", "0x1F", "a: b", "#x", "- y", "'q'", '"', "%", "\u00fc", "1_0"]
+    ),
+    st.text(st.characters(codec="utf-8", exclude_categories=["C"]), min_size=1, max_size=6),
+)
+numbers = st.one_of(st.floats(allow_nan=False, allow_infinity=False), st.integers(-1000, 1000).map(float))
+
+
+@st.composite
+def frames(draw):
+    rows = draw(st.integers(4, 12))
+    columns = draw(st.lists(names, min_size=1, max_size=4, unique_by=str.strip))
+    table = {}
+    for column in columns:
+        cells = draw(st.sampled_from([words, numbers, st.integers(0, 3)]))
+        table[column] = draw(st.lists(st.one_of(st.none(), cells), min_size=rows, max_size=rows))
+    table["the label"] = draw(st.lists(st.sampled_from(["u", "v: w", "", "-1"]), min_size=rows, max_size=rows))
+    return pd.DataFrame(table, dtype=object)
+
+
+@given(frames())
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_the_file_a_contract_was_drafted_from_has_no_bad_row_but_for_odd_cells(tmp_path, frame):
+    path = tmp_path / "f.csv"
+    frame.to_csv(path, index=False)
+    try:
+        text = draft_contract(path, "the label", "t")
+    except DataError as error:
+        assert "\n" not in str(error)
+        return
+    contract = contract_of(text, tmp_path)
+    batch = read_batch(path, contract)
+    rows = judge_rows(batch, contract, Reference().ids)
+    odd = {fault.column for fault in rows.faults}
+    assert all("so such rows are refused" in line for line in text.splitlines() for name in odd if f"{name}:" in line)
+    assert sum(batch.manifest.labelled.values()) + batch.manifest.unlabelled == len(frame.dropna(how="all"))

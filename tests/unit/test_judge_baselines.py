@@ -1,0 +1,125 @@
+"""The stage `baselines`: who has a try, on which rows, and what happens to one that cannot."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from judged import make_frame, make_project, write_prepared
+
+from ssgan.config import BaselinesParams, set_knob
+from ssgan.contract import read_contract
+from ssgan.judge import baselines as room
+from ssgan.judge.baselines import CLASSIFIERS, REGRESSORS, baselines, read_task, spreading_rows, stored_answers
+from ssgan.judge.prepared import read_prepared
+from ssgan.progress import listening
+
+
+def quick(project):
+    set_knob(project.params, "baselines.trees=10")
+    return project
+
+
+@pytest.fixture
+def project(tmp_path):
+    return quick(make_project(tmp_path))
+
+
+def test_every_baseline_answers_every_labelled_test_row_with_probabilities(project):
+    baselines(project)
+    answers, reasons = stored_answers(project, read_prepared(project))
+    assert reasons == {}
+    assert list(answers) == list(CLASSIFIERS)
+    for name, probabilities in answers.items():
+        assert probabilities.shape == (80, 3), name
+        assert probabilities.sum(axis=1) == pytest.approx(np.ones(80)), name
+
+
+def test_every_baseline_of_a_regression_answers_with_values(tmp_path):
+    project = quick(make_project(tmp_path, classes=()))
+    baselines(project)
+    answers, reasons = stored_answers(project, read_prepared(project))
+    assert reasons == {}
+    assert list(answers) == list(REGRESSORS)
+    assert {values.shape for values in answers.values()} == {(80,)}
+    truth = read_prepared(project).truth
+    assert np.abs(answers["ridge"] - truth).mean() < np.abs(answers["mean"] - truth).mean() / 2
+
+
+def test_the_same_rows_and_seed_give_the_same_bytes(project):
+    baselines(project)
+    first = project.baselines.read_bytes()
+    baselines(project)
+    assert project.baselines.read_bytes() == first
+
+
+def test_a_baseline_that_learns_beats_the_majority_guess(project):
+    baselines(project)
+    prepared = read_prepared(project)
+    answers, _ = stored_answers(project, prepared)
+    right = {name: (each.argmax(axis=1) == prepared.truth).mean() for name, each in answers.items()}
+    assert all(right[name] > right["majority"] + 0.3 for name in right if name != "majority"), right
+
+
+def test_a_baseline_that_cannot_learn_leaves_its_reason_and_the_others_their_answers(tmp_path):
+    project = quick(make_project(tmp_path))
+    contract = read_contract(project.contract)
+    train = make_frame(contract, 60, 60, seed=0)
+    train.loc[train["y"] != "red", "y"] = None  # only one class has a label
+    write_prepared(project, contract, train, make_frame(contract, 40, 30, seed=1))
+    lines = []
+    with listening(lines.append):
+        baselines(project)
+    answers, reasons = stored_answers(project, read_prepared(project))
+    assert "2 classes" in reasons["logistic_regression"]
+    assert any("logistic regression is left out" in line.text for line in lines)
+    assert "majority" in answers
+    assert answers.keys() | reasons.keys() == set(CLASSIFIERS)
+
+
+def test_a_class_with_a_single_labelled_row_does_not_stop_the_baselines(tmp_path):
+    project = quick(make_project(tmp_path))
+    contract = read_contract(project.contract)
+    train = make_frame(contract, 90, 60, seed=0)
+    train.loc[train.index[train["y"] == "blue"][1:], "y"] = None
+    write_prepared(project, contract, train, make_frame(contract, 40, 30, seed=1))
+    baselines(project)
+    assert stored_answers(project, read_prepared(project))[1] == {}
+
+
+def test_answers_about_other_test_rows_are_left_out(project):
+    baselines(project)
+    contract = read_contract(project.contract)
+    write_prepared(project, contract, make_frame(contract, 60, 60, seed=0), make_frame(contract, 40, 30, seed=1))
+    answers, reasons = stored_answers(project, read_prepared(project))
+    assert answers == {}
+    assert "run `ssgan baselines` again" in reasons["majority"]
+
+
+def test_self_training_needs_unlabelled_rows_and_says_so(tmp_path):
+    project = quick(make_project(tmp_path, train=40, labelled=40))
+    baselines(project)
+    _, reasons = stored_answers(project, read_prepared(project))
+    assert reasons == {"self_training": "every training row has a label, so there is none to predict"}
+
+
+def test_label_spreading_keeps_every_labelled_row_under_its_cap():
+    labelled = np.arange(100) % 10 == 0
+    knobs = BaselinesParams(spreading_rows_at_most=30)
+    rows = spreading_rows(labelled, knobs)
+    assert len(rows) == 30
+    assert set(np.flatnonzero(labelled)) <= set(rows)
+    assert rows.tolist() == spreading_rows(labelled, knobs).tolist()
+    assert rows.tolist() != spreading_rows(labelled, knobs.model_copy(update={"seed": 1})).tolist()
+
+
+def test_baselines_see_the_numbers_that_the_ssgan_sees(project):
+    task = read_task(project)
+    with np.load(project.prepared / "train.npz") as stored:
+        assert (task.x == stored["x"]).all()
+        assert (task.y == stored["y"]).all()
+    assert (task.labelled.sum(), len(task.test)) == (30, 80)
+
+
+def test_answers_that_are_not_numbers_are_refused(project):
+    with pytest.raises(ValueError, match="not all finite"):
+        room.answer(lambda task: np.full(len(task.test), np.nan), read_task(project))

@@ -1,0 +1,191 @@
+"""The stage `evaluate`: scores, the sentence, the files it leaves."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+
+import numpy as np
+import pytest
+from judged import make_frame, make_project, write_model, write_prepared
+
+from ssgan.config import EvaluateParams, set_knob
+from ssgan.contract import read_contract
+from ssgan.errors import ArtefactError, DataError, ParamsError
+from ssgan.judge import words
+from ssgan.judge.baselines import baselines
+from ssgan.judge.evaluate import evaluate, judge, make_scorer
+from ssgan.judge.prepared import read_prepared
+from ssgan.records import Evaluation
+
+
+@pytest.fixture(scope="module", params=["classification", "regression"])
+def judged(request, tmp_path_factory):
+    root = tmp_path_factory.mktemp(request.param) / "project"
+    project = make_project(root, **({} if request.param == "classification" else {"classes": ()}))
+    set_knob(project.params, "baselines.trees=10")
+    set_knob(project.params, "evaluate.resamples=200")
+    baselines(project)
+    return project, evaluate(project)
+
+
+def test_the_record_on_disk_is_the_one_returned(judged):
+    project, evaluation = judged
+    assert Evaluation.read(project.evaluation) == evaluation
+    assert [each.name for each in evaluation.scores[:2]] == ["ssgan", "twin"]
+    assert [each.baseline for each in evaluation.differences] == [each.name for each in evaluation.scores[1:]]
+
+
+def test_judging_again_gives_the_same_bytes(judged):
+    project, _ = judged
+    files = [project.evaluation, project.reports / "scores.csv", project.report]
+    first = [file.read_bytes() for file in files]
+    evaluate(project)
+    assert [file.read_bytes() for file in files] == first
+
+
+def test_differences_are_positive_where_the_ssgan_is_better(judged):
+    _, evaluation = judged
+    ours = evaluation.scores[0].metrics[evaluation.metric].value
+    sign = 1 if evaluation.higher_is_better else -1
+    for each in evaluation.differences:
+        theirs = evaluation.score(each.baseline).metrics[evaluation.metric].value
+        assert each.value == pytest.approx(sign * (ours - theirs))
+    floor = next(each for each in evaluation.differences if each.baseline in words.FLOORS)
+    assert floor.low > 0
+    assert floor.win_probability == 1.0
+
+
+def test_the_table_of_scores_holds_every_metric_of_every_model(judged):
+    project, evaluation = judged
+    with (project.reports / "scores.csv").open() as handle:
+        rows = list(csv.DictReader(handle))
+    assert len(rows) == sum(len(each.metrics) for each in evaluation.scores)
+    for row in rows:
+        score = evaluation.score(row["model"]).metrics[row["metric"]]
+        assert [float(row[name]) for name in ("value", "low", "high")] == [score.value, score.low, score.high]
+
+
+def test_the_headline_has_the_numbers_a_metrics_diff_should_show(judged):
+    project, evaluation = judged
+    headline = json.loads(project.evaluation.read_text())["headline"]
+    assert headline[f"ssgan_{evaluation.metric}"] == evaluation.scores[0].metrics[evaluation.metric].value
+    assert headline["gain_over_twin"] == evaluation.differences[0].value
+
+
+def test_fake_probability_is_told_for_training_and_test_rows(judged):
+    _, evaluation = judged
+    assert set(evaluation.fake_probability) == {"labelled", "unlabelled", "test"}
+    assert all(0 < value < 1 for value in evaluation.fake_probability.values())
+
+
+def test_the_sentence_names_the_twin_the_winner_and_the_rows(judged):
+    _, evaluation = judged
+    best = words.best_of(evaluation, evaluation.scores)
+    assert "supervised twin" in evaluation.sentence
+    assert f"{words.title(best.name)}" in evaluation.sentence
+    assert "80 labelled test rows" in evaluation.sentence
+    assert evaluation.sentence.count("\n") == 0
+
+
+def judge_answers(project, ours, twin, other, **knobs):
+    """An evaluation of given answers in place of the models' own."""
+    prepared = read_prepared(project)
+    entrants = {"ssgan": ours, "twin": twin, "random_forest": other}
+    return judge(prepared, make_scorer(prepared), entrants, EvaluateParams(resamples=200, **knobs), {}, {})
+
+
+def guesses(truth, errors):
+    """Confident probabilities with the given number of errors, spread over the classes."""
+    guess = truth.copy()
+    guess[:errors] = (guess[:errors] + 1) % 3
+    return np.eye(3)[guess] * 0.97 + 0.01
+
+
+@pytest.fixture
+def toy(tmp_path):
+    project = make_project(tmp_path, test=130)
+    set_knob(project.params, "baselines.trees=5")
+    return project
+
+
+@pytest.mark.parametrize(
+    ("errors", "said"),
+    [
+        (
+            (0, 30, 60),
+            ("The unlabelled rows helped:", "the SSGAN, before the best baseline, random forest"),
+        ),
+        ((60, 30, 0), ("The unlabelled rows did harm:", "better than the SSGAN: random forest with 1.000")),
+        ((20, 21, 60), ("seem to have helped, though the test rows cannot prove it",)),
+        ((21, 20, 60), ("seem to have done harm", "better than the SSGAN: supervised twin")),
+        ((9, 9, 9), ("made no difference", "level; ", "best of all: the SSGAN")),
+    ],
+)
+def test_the_sentence_says_what_the_numbers_say(toy, errors, said):
+    truth = read_prepared(toy).truth
+    evaluation = judge_answers(toy, *(guesses(truth, count) for count in errors))
+    for words_said in said:
+        assert words_said in evaluation.sentence
+
+
+def test_few_test_rows_make_a_weak_verdict_that_says_how_few(tmp_path):
+    project = make_project(tmp_path, test=25)
+    truth = read_prepared(project).truth
+    evaluation = judge_answers(project, *(guesses(truth, count) for count in (0, 1, 2)))
+    assert "the verdict is weak, for it rests on 15 labelled test rows (only 5 of red" in evaluation.sentence
+
+
+def test_without_unlabelled_rows_the_sentence_claims_nothing_about_them(tmp_path):
+    project = make_project(tmp_path, train=40, labelled=40)
+    truth = read_prepared(project).truth
+    evaluation = judge_answers(project, *(guesses(truth, count) for count in (0, 20, 40)))
+    assert evaluation.sentence.startswith("The fake rows (no training row was unlabelled) helped")
+
+
+def test_a_class_absent_from_the_test_rows_does_not_stop_the_evaluation(toy):
+    contract = read_contract(toy.contract)
+    test = make_frame(contract, 60, 60, seed=1)
+    write_prepared(toy, contract, make_frame(contract, 60, 30, seed=0), test[test["y"] != "blue"])
+    for folder in (toy.model, toy.twin):
+        write_model(toy, folder, 2.0)
+    baselines(toy)
+    evaluation = evaluate(toy)
+    assert evaluation.test_rows_per_class == {"red": 20, "green": 20, "blue": 0}
+    assert "blue" in toy.report.read_text()
+
+
+def test_a_baseline_left_out_is_told_in_record_and_report(tmp_path):
+    project = make_project(tmp_path, train=40, labelled=40)
+    set_knob(project.params, "baselines.trees=10")
+    baselines(project)
+    evaluation = evaluate(project)
+    assert evaluation.left_out == {"self_training": "every training row has a label, so there is none to predict"}
+    assert "there is none to predict" in project.report.read_text()
+
+
+def test_a_metric_of_the_other_task_is_the_users_mistake(toy):
+    set_knob(toy.params, "evaluate.metric=rmse")
+    with pytest.raises(ParamsError, match="of a classification is one of balanced_accuracy"):
+        evaluate(toy)
+
+
+def test_test_rows_without_labels_cannot_judge(toy):
+    contract = read_contract(toy.contract)
+    write_prepared(toy, contract, make_frame(contract, 60, 30, seed=0), make_frame(contract, 20, 0, seed=1))
+    with pytest.raises(DataError, match="none of the 20 test rows has one"):
+        evaluate(toy)
+
+
+def test_nothing_prepared_is_said_in_a_sentence(toy):
+    shutil.rmtree(toy.prepared)
+    with pytest.raises(DataError, match="run `ssgan prepare` first"):
+        evaluate(toy)
+
+
+def test_a_damaged_model_is_not_judged(toy):
+    baselines(toy)
+    (toy.model / "model.onnx").write_bytes(b"not a model")
+    with pytest.raises(ArtefactError):
+        evaluate(toy)

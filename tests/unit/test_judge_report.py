@@ -1,0 +1,146 @@
+"""The report: one file, nothing from a network, well formed, every figure described."""
+
+from __future__ import annotations
+
+import html
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from judged import make_project
+
+from ssgan.config import set_knob
+from ssgan.judge import plots, words
+from ssgan.judge.baselines import baselines
+from ssgan.judge.evaluate import evaluate
+from ssgan.judge.report import read_history
+
+VOID = {"meta", "br", "img", "hr", "link", "input"}
+
+
+class Page(HTMLParser):
+    """Collects what is asked about and checks that every element is closed in order."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.labels: list[str] = []
+        self.tags: set[str] = set()
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        if tag not in VOID:
+            self.open.append(tag)
+        for name, value in attrs:
+            if name == "id":
+                self.ids.append(value)
+            if name in ("href", "src"):
+                self.links.append(value)
+            if name == "aria-label":
+                self.labels.append(value)
+
+    def handle_startendtag(self, tag, attrs):
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.handle_endtag(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+@pytest.fixture(scope="module", params=["classification", "regression"])
+def report(request, tmp_path_factory):
+    root = tmp_path_factory.mktemp(request.param) / "project"
+    project = make_project(root, **({} if request.param == "classification" else {"classes": ()}))
+    set_knob(project.params, "baselines.trees=5")
+    set_knob(project.params, "evaluate.resamples=50")
+    baselines(project)
+    return evaluate(project), project.report.read_text(encoding="utf-8")
+
+
+def test_the_report_loads_nothing_from_anywhere(report):
+    _, text = report
+    assert not re.search(r"https?:|//[a-z]|@import|<script", text)
+    assert all(link.startswith("#") for link in Page(text).links)
+
+
+def test_the_report_is_well_formed_with_unique_ids_that_all_links_meet(report):
+    _, text = report
+    page = Page(text)
+    assert page.open == []
+    assert len(page.ids) == len(set(page.ids))
+    assert {link.removeprefix("#") for link in page.links} <= set(page.ids)
+    assert set(re.findall(r"url\(#([^)]+)\)", text)) <= set(page.ids)
+
+
+def test_every_figure_says_in_words_what_it_shows(report):
+    _, text = report
+    page = Page(text)
+    assert len(page.labels) == text.count("<svg") == 5
+    assert all(len(label) > 20 for label in page.labels)
+
+
+def test_the_report_opens_with_the_sentence(report):
+    evaluation, text = report
+    shown = html.unescape(re.sub(r"<[^>]+>", "", re.search(r"<h1>(.*?)</h1>", text, re.DOTALL)[1])).replace("\xa0", " ")
+    assert shown == evaluation.sentence
+
+
+def test_the_report_has_a_row_for_every_model_and_every_training_label(report):
+    evaluation, text = report
+    for model in evaluation.scores:
+        assert text.count(words.title(model.name)) >= 3, model.name
+    for name in evaluation.test_rows_per_class:
+        assert f">{name}</th>" in text
+
+
+def test_figures_follow_the_page_into_dark(report):
+    _, text = report
+    assert "prefers-color-scheme: dark" in text
+    assert "fill: var(--ink)" in text
+    assert "#010203" not in text
+
+
+def test_the_report_stays_small(report):
+    _, text = report
+    assert len(text) < 400_000
+
+
+def test_a_project_without_a_training_history_has_no_such_figure(tmp_path):
+    project = make_project(tmp_path)
+    (project.model / "history.csv").unlink()
+    assert read_history(project) == {}
+
+
+def test_history_keeps_only_columns_with_numbers(tmp_path):
+    project = make_project(tmp_path)
+    (project.model / "history.csv").write_text("step,loss,note,empty\n1,0.5,begin,\n2,0.4,end,\n")
+    assert read_history(project) == {"step": [1.0, 2.0], "loss": [0.5, 0.4]}
+
+
+def test_the_same_figure_twice_gives_the_same_text():
+    fake = {"labelled": np.linspace(0, 1, 30), "unlabelled": np.empty(0), "test": np.linspace(0, 0.5, 9)}
+    assert plots.fake_histogram(fake) == plots.fake_histogram(fake)
+
+
+def test_every_model_of_a_task_has_a_colour_of_its_own():
+    for floor, linear in (("majority", "logistic_regression"), ("mean", "ridge")):
+        names = ["ssgan", "twin", floor, linear, "random_forest", "boosting", "self_training", "label_spreading"]
+        assert len({plots.colour(name) for name in names}) == len(names)
+
+
+def test_names_in_the_data_cannot_break_the_page(tmp_path):
+    project = make_project(tmp_path, classes=("<b>red", 'gr"een', "blue&"))
+    set_knob(project.params, "baselines.trees=5")
+    set_knob(project.params, "evaluate.resamples=50")
+    baselines(project)
+    evaluate(project)
+    text = project.report.read_text(encoding="utf-8")
+    assert Page(text).open == []
+    assert "b" not in Page(text).tags - {"b"}
+    assert "<b>red" not in text

@@ -1,0 +1,276 @@
+"""Training, export and the artefact."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ssgan.config import TrainParams
+from ssgan.contract import GROUP, ROW_ID
+from ssgan.errors import ArtefactError, DataError, ParamsError, SsganError
+from ssgan.learn.artefact import Artefact
+from ssgan.learn.encode import Encoder
+from ssgan.learn.heads import head_for
+from ssgan.learn.prepare import prepare
+from ssgan.learn.train import Fitted, fit_discriminator, resolve, train
+from ssgan.progress import listening
+from ssgan.project import Project
+from ssgan.records import RunRecord, RunTimes
+from tests.unit import learner
+from tests.unit.judged import TEMPLATES
+
+
+def fit(case: learner.Case, y: np.ndarray | None = None, **knobs: object) -> Fitted:
+    y = case.y if y is None else y
+    given = {"steps": 60, "hidden": (32, 32), **knobs}
+    resolved = resolve(TrainParams.model_validate(given), case.contract)
+    return fit_discriminator(case.x, y, case.encoder, head_for(case.contract, y), resolved, "test")
+
+
+def weights(fitted: Fitted) -> list[np.ndarray]:
+    return [np.asarray(weight) for weight in fitted.discriminator.trainable_variables]
+
+
+def test_with_few_labels_the_ssgan_beats_chance_clearly() -> None:
+    case = learner.classes()
+    task, _ = fit(case, steps=400).outputs(case.x)
+    assert (task.argmax(axis=1) == case.truth).mean() > 0.85
+
+
+def test_fakes_look_less_real_than_rows_after_training() -> None:
+    case = learner.classes()
+    fitted = fit(case, steps=400)
+    rng = np.random.default_rng(1)
+    strange = np.stack([rng.permutation(column) for column in case.x.T], axis=1)
+    assert fitted.outputs(case.x)[1].mean() > fitted.outputs(strange)[1].mean() + 0.5
+
+
+@pytest.mark.parametrize("fakes", ["generator", "shuffled columns"])
+def test_a_value_is_learned_with_either_kind_of_fakes(fakes: str) -> None:
+    case = learner.values()
+    fitted = fit(case, steps=400, fakes=fakes)
+    task, realness = fitted.outputs(case.x)
+    assert np.corrcoef(task[:, 0], case.truth)[0, 1] > 0.9
+    assert realness.shape == (300, 1)
+
+
+@pytest.mark.parametrize("case", [learner.classes(), learner.images()], ids=["table", "image"])
+def test_a_generator_trains_along(case: learner.Case) -> None:
+    fitted = fit(case, steps=30, fakes="generator")
+    assert fitted.history.shape == (30, 4)
+    assert (fitted.history[:, 1:] > 0).all()
+
+
+def test_the_twin_ignores_unlabelled_rows() -> None:
+    case = learner.classes()
+    known = case.y >= 0
+    few = replace(case, x=case.x[known], y=case.y[known])
+    for a, b in zip(weights(fit(case, gan_weight=0)), weights(fit(few, gan_weight=0)), strict=True):
+        assert np.array_equal(a, b)
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others() -> None:
+    case = learner.classes()
+    first, second, other = (weights(fit(case, steps=20, seed=seed))[0] for seed in (0, 0, 1))
+    assert np.array_equal(first, second)
+    assert not np.array_equal(first, other)
+
+
+def test_a_loss_that_is_no_number_stops_with_what_to_do() -> None:
+    case = learner.values()
+    with pytest.raises(SsganError, match=r"must stay finite; by step 1 of 60.*learning_rate"):
+        fit(replace(case, x=np.full_like(case.x, np.nan)), gan_weight=0)
+
+
+def test_progress_is_told_with_steps_and_losses() -> None:
+    told: list[str] = []
+    with listening(lambda event: told.append(event.text)):
+        fit(learner.classes())
+    assert told[-1].startswith("train: test step 60/60, ")
+    assert "supervised " in told[-1]
+
+
+def test_images_cannot_have_shuffled_columns() -> None:
+    with pytest.raises(ParamsError, match=r"train\.fakes must be \"generator\" for images"):
+        fit(learner.images(), fakes="shuffled columns")
+
+
+# The stage, on a small project.
+
+
+@pytest.fixture(scope="module")
+def accepted(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project with one accepted batch of the classes case."""
+    project = Project(tmp_path_factory.mktemp("project"))
+    case = learner.classes(rows=200, labelled=10)
+    project.accepted.mkdir(parents=True)
+    shutil.copy(TEMPLATES / "params.yaml", project.params)
+    text = project.params.read_text()
+    project.params.write_text(text.replace("steps: null", "steps: 60").replace("[128, 128]", "[16, 16]"))
+    project.contract.write_text(case.contract.model_dump_json())
+    _frame(case).to_parquet(project.accepted / "batch.parquet")
+    return project
+
+
+def _frame(case: learner.Case) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    names = [str(number) for number in range(len(case.x))]
+    label = np.array(["up", "down", None], object)[case.y]
+    word = np.array(["left", "right", "far"], object)[case.x[:, 3:].argmax(axis=1)]
+    gaps = np.where(rng.random(len(names)) < 0.1, np.nan, case.x[:, 1].astype(float))
+    return pd.DataFrame(
+        {ROW_ID: names, GROUP: names, "a": case.x[:, 0].astype(float), "b": gaps, "word": word, "y": label}
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(accepted: Project) -> Project:
+    prepare(accepted)
+    train(accepted)
+    return accepted
+
+
+@pytest.fixture
+def artefact(trained: Project, tmp_path: Path) -> Path:
+    """A copy that a test may damage."""
+    return Path(shutil.copytree(trained.model, tmp_path / "ssgan"))
+
+
+def test_the_encoder_is_fitted_on_training_rows_and_never_on_test_rows(trained: Project) -> None:
+    frame, test = _frame(learner.classes(200, 10)), pd.read_parquet(trained.prepared / "test.parquet")
+    encoder = Encoder.from_json((trained.prepared / "encoder.json").read_text())
+    train_rows = frame[~frame[ROW_ID].isin(test[ROW_ID])]
+    assert set(encoder.numbers[0].knots) == set(train_rows["a"])
+    assert not set(encoder.numbers[0].knots) & set(test["a"])
+    with np.load(trained.prepared / "train.npz", allow_pickle=False) as stored:
+        assert stored["id"].tolist() == train_rows[ROW_ID].tolist()
+        assert stored["x"].shape == (len(train_rows), encoder.width)
+        assert (stored["y"] == -1).sum() == train_rows["y"].isna().sum()
+
+
+def test_training_again_gives_the_same_bytes(trained: Project, tmp_path: Path) -> None:
+    first = {path.name: path.read_bytes() for path in trained.model.iterdir()}
+    digests = Artefact.load(trained.model).digest, Artefact.load(trained.twin).digest
+    prepare(trained)
+    train(trained)
+    assert {path.name: path.read_bytes() for path in trained.model.iterdir()} == first
+    assert (Artefact.load(trained.model).digest, Artefact.load(trained.twin).digest) == digests
+
+
+def test_the_artefact_holds_what_was_done(trained: Project) -> None:
+    run = RunRecord.read(trained.model / "run.json")
+    assert (run.fakes, run.knobs["steps"], run.knobs["gan_weight"]) == ("shuffled columns", 60, 3.0)
+    assert run.parity < 1e-4
+    assert RunRecord.read(trained.twin / "run.json").fakes == "none"
+    history = pd.read_csv(trained.model / "history.csv")
+    assert history.columns.tolist() == ["step", "supervised", "real_fake", "feature_matching"]
+    assert history["step"].iloc[-1] == 60
+    assert set(RunTimes.read(trained.times).steps_per_second) == {"ssgan", "twin"}
+    assert not list(trained.model.parent.glob(".*"))
+
+
+def test_records_and_columns_get_the_same_answers(trained: Project) -> None:
+    artefact = Artefact.load(trained.model)
+    test = pd.read_parquet(trained.prepared / "test.parquet")
+    columns = {"a": test["a"].to_numpy(), "b": test["b"].to_numpy(), "word": test["word"].to_numpy(object)}
+    records = [{name: column[row] for name, column in columns.items()} for row in range(len(test))]
+    frame, single = artefact.predict_columns(columns), artefact.predict_records(records)
+    assert frame.answer.tolist() == single.answer.tolist()
+    assert np.array_equal(frame.fake_probability, single.fake_probability)
+    assert frame.probabilities is not None
+    assert np.allclose(frame.probabilities.sum(axis=1), 1)
+    assert set(frame.answer) <= {"up", "down"}
+    assert ((frame.fake_probability > 0) & (frame.fake_probability < 1)).all()
+
+
+def test_the_exported_graph_answers_as_keras_does_for_each_task(tmp_path: Path) -> None:
+    from ssgan.learn.artefact import open_session
+    from ssgan.learn.export import export
+
+    for number, case in enumerate((learner.classes(), learner.values(), learner.images())):
+        fitted = fit(case, steps=5)
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        (folder / "encoder.json").write_text(case.encoder.to_json())
+        (folder / "schema.json").write_text(case.contract.model_dump_json())
+        record = RunRecord(
+            task="", backend="", precision="", seed=0, data_hash="", rows=0, labelled=0, fakes="", knobs={}, parity=0
+        )
+        digest = export(folder, fitted.discriminator, fitted.head, case.x, record)
+        session = open_session(folder / "model.onnx")
+        assert [put.name for put in session.get_inputs()] == ["x"]
+        for ours, theirs in zip(fitted.outputs(case.x), session.run(("task", "realness"), {"x": case.x}), strict=True):
+            assert np.abs(ours - theirs).max() < 1e-4
+        loaded = Artefact.load(folder)
+        assert loaded.digest == digest
+        if case.contract.task == "regression":
+            answer = loaded.predict_encoded(case.x).answer
+            assert abs(answer.mean() - case.truth.mean()) < 3 * case.truth.std()
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "encoder.json", "schema.json", "probe.npz", "run.json", "history.csv"])
+def test_a_damaged_artefact_is_refused_by_the_name_of_the_file(artefact: Path, name: str) -> None:
+    content = bytearray((artefact / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (artefact / name).write_bytes(content)
+    with pytest.raises(ArtefactError, match=name):
+        Artefact.load(artefact)
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "probe.npz", "checksums.json"])
+def test_an_incomplete_artefact_is_refused_by_the_name_of_the_file(artefact: Path, name: str) -> None:
+    (artefact / name).unlink()
+    with pytest.raises(ArtefactError, match=name):
+        Artefact.load(artefact)
+
+
+def test_an_artefact_that_answers_otherwise_than_at_export_is_refused(artefact: Path, trained: Project) -> None:
+    from ssgan.learn.artefact import write_checksums
+
+    shutil.copy(trained.twin / "model.onnx", artefact / "model.onnx")
+    write_checksums(artefact)
+    with pytest.raises(ArtefactError, match="must answer its probe rows as at export"):
+        Artefact.load(artefact)
+
+
+@pytest.mark.parametrize(
+    ("labels", "fault"),
+    [
+        ([None, None], "none has a label in 'y'"),
+        (["up", None], "every class needs a labelled training row; 'down' has none"),
+    ],
+)
+def test_too_few_labels_are_named_with_what_to_do(
+    accepted: Project, tmp_path: Path, labels: list[str | None], fault: str
+) -> None:
+    project = Project(Path(shutil.copytree(accepted.root, tmp_path / "copy")))
+    frame = _frame(learner.classes(200, 10))
+    frame["y"] = np.array([labels[number % 2] for number in range(len(frame))], object)
+    frame.to_parquet(project.accepted / "batch.parquet")
+    with pytest.raises(DataError, match=fault):
+        prepare(project)
+
+
+def test_no_labelled_test_row_is_an_error_that_names_the_knobs(accepted: Project, tmp_path: Path) -> None:
+    project = Project(Path(shutil.copytree(accepted.root, tmp_path / "copy")))
+    test = set(pd.read_parquet(accepted.prepared / "test.parquet")[ROW_ID]) if accepted.prepared.is_dir() else set()
+    if not test:
+        prepare(project)
+        test = set(pd.read_parquet(project.prepared / "test.parquet")[ROW_ID])
+    frame = _frame(learner.classes(200, 10))
+    frame.loc[frame[ROW_ID].isin(test), "y"] = None
+    frame.to_parquet(project.accepted / "batch.parquet")
+    with pytest.raises(DataError, match=r"prepare\.test_share"):
+        prepare(project)
+
+
+def test_nothing_accepted_is_an_error_that_says_how_to_begin(accepted: Project, tmp_path: Path) -> None:
+    project = Project(Path(shutil.copytree(accepted.root, tmp_path / "copy")))
+    (project.accepted / "batch.parquet").unlink()
+    with pytest.raises(DataError, match="ssgan ingest"):
+        prepare(project)
