@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from machine import describe
 
 from ssgan import SSGANClassifier, SSGANRegressor
 
@@ -128,14 +127,6 @@ def gains(results: dict[str, dict[str, list[float]]], tables: list[Table]) -> di
     return found
 
 
-def machine() -> str:
-    """Processor and cores."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    model = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
-    return f"{model}, {os.cpu_count()} cores"
-
-
 def main() -> None:
     """Measures, prints, writes the result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -148,7 +139,7 @@ def main() -> None:
     start = time.perf_counter()
     results = measure(tables, given.draws, print)
     summary = {
-        "machine": machine(),
+        "machine": describe(),
         "seconds": round(time.perf_counter() - start),
         "labelled": f"{PER_CLASS} per class; {VALUES} for values",
         "metric": "balanced accuracy; for values RMSE / deviation (lower is better)",

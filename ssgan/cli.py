@@ -129,12 +129,14 @@ def _stage(name: str, text: str) -> None:
         import importlib
 
         from ssgan.console import told_line_by_line
+        from ssgan.progress import say
         from ssgan.project import open_project
 
-        room = "learn" if name in ("prepare", "train") else "judge"
-        work = getattr(importlib.import_module(f"ssgan.{room}.{name}"), name)
+        project = open_project(root)
         with told_line_by_line():
-            work(open_project(root))
+            say(f"{name}: loading")
+            room = "learn" if name in ("prepare", "train") else "judge"
+            getattr(importlib.import_module(f"ssgan.{room}.{name}"), name)(project)
 
     verb.help = f"{text} Run by `dvc repro`, which also remembers what came out."
 

@@ -78,7 +78,7 @@ def demo(directory: Path, example: str, knobs: Sequence[str], console: Console) 
     asked = _ask(project)
     honest = _honest_test(project)
     _summary(console, project, verdicts, asked, honest)
-    console.print(f"{time.perf_counter() - start:.0f} s in all.", "", highlight=False)
+    console.print(f"{time.perf_counter() - start:.0f} s in all.\n", highlight=False)
     show_next(console, directory, project)
 
 
@@ -164,9 +164,11 @@ def _summary(
     batches = [[v.manifest.source, v.decision, str(v.rows_accepted), str(v.rows_refused)] for v in verdicts]
     answers = [[each.name, each.truth, *_told(each.answer)] for each in asked]
     head = ["record", "truth", "answer", "" if regression else "probability", "P(fake)"]
-    console.print("", table("Batches", ["file", "verdict", "accepted", "refused"], batches), "")
+    for part in ("", table("Batches", ["file", "verdict", "accepted", "refused"], batches), ""):
+        console.print(part)
     show_models(console, project)
-    console.print("", table("What the service answered", head, answers), "")
+    for part in ("", table("What the service answered", head, answers), ""):
+        console.print(part)
     metric = "RMSE" if regression else "accuracy"
     text = f"On {honest['rows']:.0f} test records whose labels were kept apart: {metric} {honest['SSGAN']:.3f} with the"
     text += f" unlabelled rows, {honest['twin']:.3f} for the same network without them."

@@ -66,10 +66,6 @@ class Project:
         return self.root / "reports"
 
     @property
-    def history(self) -> Path:
-        return self.reports / "history.csv"
-
-    @property
     def baselines(self) -> Path:
         """What each baseline answers on the test rows."""
         return self.reports / "baselines.npz"

@@ -9,6 +9,8 @@ import os
 import sys
 from pathlib import Path
 
+PATH_AS_FOUND = os.environ.get("PATH", os.defpath)  # the user's own, before this interpreter was put first
+
 _NO_REPORTS_HOME = {
     "DO_NOT_TRACK": "1",
     "DVC_NO_ANALYTICS": "1",

@@ -12,6 +12,7 @@ from ssgan.console import table
 from ssgan.judge.words import metric_title, number, title
 from ssgan.project import Project
 from ssgan.records import Evaluation
+from ssgan.settings import PATH_AS_FOUND
 from ssgan.ship.champion import read_champion
 
 
@@ -22,7 +23,8 @@ def show_models(console: Console, project: Project) -> None:
     found.sort(key=lambda each: each[1].value, reverse=evaluation.higher_is_better)
     rows = [[title(name), number(s.value), f"{number(s.low)} to {number(s.high)}"] for name, s in found]
     head = ["model", metric_title(evaluation.metric), f"{100 * evaluation.confidence:g} % interval"]
-    console.print(table(f"Models on {evaluation.test_rows} labelled test rows", head, rows), "")
+    console.print(table(f"Models on {evaluation.test_rows} labelled test rows", head, rows))
+    console.print("")
     console.print(evaluation.sentence, highlight=False, soft_wrap=True)
 
 
@@ -32,7 +34,7 @@ def show_next(console: Console, directory: Path, project: Project) -> None:
     if champion is not None:
         origin = f"data {champion.lineage.data_version}, commit {champion.lineage.git_commit[:10]}"
         console.print(f"{champion.tag} is in service: {origin}.", highlight=False, soft_wrap=True)
-    console.print(f"The report: {project.report}", "\nTry next:", highlight=False, soft_wrap=True)
+    console.print(f"The report: {project.report}\n\nTry next:", highlight=False, soft_wrap=True)
     waiting = sorted(path.name for path in project.incoming.iterdir()) if project.incoming.is_dir() else []
     file = f"{directory}/data/incoming/{waiting[0]}" if waiting else "FILE.csv"
     for command in ("status", "serve", f"score {file} -o answers.parquet"):
@@ -43,7 +45,7 @@ def show_next(console: Console, directory: Path, project: Project) -> None:
 def _command() -> str:
     """`ssgan` as the user can type it here: by its place in the virtual environment unless that is in the PATH."""
     beside = Path(sys.executable).parent / "ssgan"
-    if shutil.which("ssgan"):
+    if shutil.which("ssgan", path=PATH_AS_FOUND):
         return "ssgan"
     try:
         return str(beside.relative_to(Path.cwd()))

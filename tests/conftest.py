@@ -33,6 +33,21 @@ def ssgan() -> Command:
     return run_ssgan
 
 
+@pytest.fixture
+def ssgan_here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
+    """The command line in this process, which spares the imports: exit code and standard error."""
+
+    def run(*arguments: object) -> tuple[int, str]:
+        from ssgan.cli import main
+
+        monkeypatch.setattr(sys, "argv", ["ssgan", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return int(str(ended.value.code)), capsys.readouterr().err
+
+    return run
+
+
 @pytest.fixture(scope="session")
 def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """One Prefect server with a database of its own for the whole session; child processes use it too."""

@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ssgan.contract import MISSING, Rules
+from ssgan.contract import MISSING, RESERVED, Rules
 from ssgan.errors import DataError
 from ssgan.intake.cells import UNLABELLED, as_text, canonical, column_of
 from ssgan.intake.look import WORDS, Look, bounds, describe, look_at, missing_words, plain, quoted
@@ -45,11 +45,7 @@ def draft_contract(
     """
     table, path = _table_of(source)
     require_label(path, table.column_names, label)
-    for column in (id, group):
-        if column is not None and column not in table.column_names:
-            near = nearest(column, table.column_names)
-            hint = f"did you mean `{near}`?" if near else f"it has {', '.join(table.column_names[:8])}"
-            raise DataError(f"{path.name} has no column `{column}`; {hint}")
+    _check_names(path, table.column_names, id, group)
     missing = missing_words(table)
     looks = {column: look_at(table, column, missing) for column in table.column_names}
     target = looks[label]
@@ -71,6 +67,17 @@ def draft_contract(
         *_rule_lines(table, target, chosen, missing),
     ]
     return _aligned(lines)
+
+
+def _check_names(path: Path, names: Sequence[str], *chosen: str | None) -> None:
+    for column in chosen:
+        if column is not None and column not in names:
+            near = nearest(column, names)
+            hint = f"did you mean `{near}`?" if near else f"it has {', '.join(names[:8])}"
+            raise DataError(f"{path.name} has no column `{column}`; {hint}")
+    for column in names:
+        if column in RESERVED:
+            raise DataError(f"{path.name} has a column `{column}`, a name that is reserved; rename it in the file")
 
 
 def _table_of(source: Path | pd.DataFrame) -> tuple[pa.Table, Path]:

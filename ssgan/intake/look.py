@@ -86,10 +86,8 @@ def look_at(table: pa.Table, name: str, missing: Sequence[str]) -> Look:
     numeric = are_numbers(words)
     values = np.unique(pc.cast(words.filter(numeric), pa.float64()).to_numpy(zero_copy_only=False))
     finite = values[np.isfinite(values)]  # a number too large for a float is as odd as a word
-    odd = words.filter(pc.invert(numeric)).to_pylist() + [
-        repr(value) for value in values[~np.isfinite(values)].tolist()
-    ]
-    return Look(name, len(column), column.type, tuple(words.to_pylist()), finite, tuple(odd), text.null_count)
+    odd = (*words.filter(pc.invert(numeric)).to_pylist(), *map(repr, values[~np.isfinite(values)].tolist()))
+    return Look(name, len(column), column.type, tuple(words.to_pylist()), finite, odd, text.null_count)
 
 
 def describe(look: Look) -> tuple[str, str]:

@@ -63,7 +63,9 @@ class NumberPart(_Part):
         """float64 [n], NaN = missing -> float64 [n] within +-CLIP; missing -> 0, the median."""
         if not self.knots:
             return np.zeros(len(values))
-        return np.nan_to_num(np.interp(values, *self._map), copy=False)
+        scores: np.ndarray = np.interp(values, *self._map)
+        scores[np.isnan(scores)] = 0.0
+        return scores
 
     def read(self, cells: Iterable[object]) -> np.ndarray:
         """The column as float64 from the cells of records."""

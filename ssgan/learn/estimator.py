@@ -94,8 +94,10 @@ class SSGANClassifier(ClassifierMixin, _SSGAN):  # type: ignore[misc]
         batch: rows of each kind per step.
         learning_rate: of Adam; None means 0.002.
         hidden: widths of the layers.
-        fakes: "generator" (feature matching), or "shuffled columns"; None means the default of the task.
-        gan_weight: weight of the real/fake term; 0 ignores unlabelled rows; None means the default of the task.
+        fakes: "generator" (feature matching), or "shuffled columns"; None means the latter for classes, the former
+            for values.
+        gan_weight: weight of the real/fake term; 0 ignores unlabelled rows; None means 0.3 with a generator, and with
+            shuffled columns 3 for classes, 1 for values.
         ramp: share of the steps over which that weight rises.
         ema: decay per step of the averaged weights.
         random_state: seed of weights, batches and noise.

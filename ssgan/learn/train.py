@@ -60,12 +60,19 @@ class Knobs:
 
 
 def resolve(params: TrainParams, contract: Contract) -> Knobs:
-    """The knobs with every null replaced (the defaults for tables are argued by `benchmarks/fakes.py`)."""
+    """The knobs with every null replaced.
+
+    `benchmarks/fakes.py` is the evidence for tables: shuffled columns teach classes most, and harm values.
+
+    Raises:
+        ParamsError: if images are to have shuffled columns.
+    """
     given = {name: value for name, value in params.model_dump(exclude={"backend"}).items() if value is not None}
     if contract.image is not None:
         defaults: dict[str, Any] = {"steps": 1000, "learning_rate": 1e-3, "fakes": GENERATOR}
     else:
-        defaults = {"steps": 1500, "learning_rate": 2e-3, "fakes": SHUFFLED}
+        fakes = SHUFFLED if contract.task == "classification" else GENERATOR
+        defaults = {"steps": 1500, "learning_rate": 2e-3, "fakes": fakes}
     knobs = {**defaults, **given, "hidden": tuple(params.hidden)}
     knobs.setdefault("gan_weight", _gan_weight(contract, knobs["fakes"]))
     if contract.image is not None and knobs["fakes"] == SHUFFLED:
@@ -74,9 +81,11 @@ def resolve(params: TrainParams, contract: Contract) -> Knobs:
 
 
 def _gan_weight(contract: Contract, fakes: str) -> float:
-    if contract.image is not None or contract.task == "regression":
+    if contract.image is not None:
         return 1.0
-    return 3.0 if fakes == SHUFFLED else 0.3
+    if fakes == GENERATOR:
+        return 0.3
+    return 3.0 if contract.task == "classification" else 1.0
 
 
 @dataclass(frozen=True)

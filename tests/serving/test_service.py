@@ -149,8 +149,13 @@ def test_the_service_needs_no_tensorflow(cancer: tuple[Path, str]) -> None:
     source = project / "bento" / "bentos" / tag / "src"
     code = """
 import sys
-for name in ("tensorflow", "keras", "prefect", "dvc", "great_expectations", "pandas", "sklearn"):
-    sys.modules[name] = None
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name in ("tensorflow", "keras", "prefect", "dvc", "great_expectations", "pandas", "sklearn", "pyarrow"):
+            raise ModuleNotFoundError(name, name=name)
+
+sys.meta_path.insert(0, Absent())
 import serving.service as service
 assert str(service.__file__).startswith(sys.argv[1]), service.__file__
 service.Discriminator()
