@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 from prefect import flow
@@ -33,4 +34,5 @@ def whole_way(root: str) -> str:
 
 def serve_schedule(root: str, cron: str) -> None:
     """Serves the flow on its schedule until interrupted; a run that is due while one is under way waits for it."""
+    warnings.filterwarnings("ignore", "coroutine 'Runner.astop'", RuntimeWarning)  # Prefect's own, when it is stopped
     whole_way.serve(name="retraining", cron=cron, limit=1, parameters={"root": root}, print_starting_message=False)

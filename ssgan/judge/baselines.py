@@ -63,6 +63,8 @@ def baselines(project: Project) -> None:
             say(f"baselines: {title(name)} is left out: {reason}")
             stored[f"{name}.reason"] = np.array(reason)
     _store(project, stored)
+    learned = sum(name.endswith(f".{kind}") for name in stored)
+    say(f"baselines: {learned} of {len(methods)} learned from {int(task.labelled.sum())} labelled rows")
 
 
 def read_task(project: Project) -> Task:

@@ -66,7 +66,8 @@ def evaluate(project: Project) -> Evaluation:
     write_atomically(project.reports / "scores.csv", scores_csv(evaluation.scores))
     answers = scorer.clean(entrants[words.OURS])
     write_report(project, Findings(evaluation, prepared, answers, fake))
-    say(f"evaluate: {evaluation.sentence}")
+    values = [f"{words.title(each.name)} {words.value_of(evaluation, each)}" for each in evaluation.scores[:2]]
+    say(f"evaluate: {words.metric_title(evaluation.metric)} {', '.join(values)}; {project.report.name} has the rest")
     return evaluation
 
 

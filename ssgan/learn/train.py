@@ -200,6 +200,9 @@ def train(project: Project) -> None:
         seconds[name], seconds[f"export {name}"] = trained - start, time.perf_counter() - trained
         pace[name] = fitted.steps_per_second
     RunTimes(device=backend.device(), seconds=seconds, steps_per_second=pace).write(project.times)
+    fakes = f"fakes by {knobs.fakes}" if knobs.gan_weight else "no real/fake term"
+    spent = ", ".join(f"{name} {seconds[name]:.1f} s at {pace[name]:.0f} steps/s" for name in pace)
+    say(f"train: {knobs.steps} steps each, {fakes}; {spent}; on {backend.device()}")
 
 
 def _record(contract: Contract, y: np.ndarray, knobs: Knobs, data_hash: str) -> RunRecord:

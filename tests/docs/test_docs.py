@@ -1,0 +1,63 @@
+"""README and docs name only what exists."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+
+from ssgan.cli import cli
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "tests" / "README.md"]
+
+
+def commands(page: Path) -> list[str]:
+    """Every `ssgan VERB ...` in a page, in code blocks or between backticks."""
+    text = page.read_text(encoding="utf-8")
+    found = re.findall(r"`(?:\.venv/bin/)?(ssgan [a-z][^`\n]*)`", text)
+    return found + re.findall(r"^\$ (?:\.venv/bin/)?(ssgan [^#\n]*)", text, flags=re.M)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_in_a_page_is_one_that_the_cli_takes(page: Path) -> None:
+    for line in commands(page):
+        words = shlex.split(line)[1:]
+        command = cli.commands[words[0]]
+        options = [word for word in words[1:] if word.startswith("-")]
+        known = {name for option in command.params for name in option.opts} | {"--help"}
+        assert not [option for option in options if option not in known], line
+        if "..." not in line and len(words) > 1:
+            command.make_parser(click.Context(command)).parse_args(words[1:])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_local_link_leads_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8"))
+    broken = [link for link in links if "://" not in link and not (page.parent / link).exists()]
+    assert not broken
+
+
+def test_the_readmes_python_runs() -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.S)
+    names: dict[str, object] = {}
+    exec(block.replace("SSGANClassifier(", "SSGANClassifier(steps=20, "), names)
+    assert names["model"].predict_proba(names["X"][:3]).shape == (3, 3)  # type: ignore[attr-defined,index]
+
+
+def test_every_make_target_in_the_readme_exists() -> None:
+    targets = re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.M)
+    named = re.findall(r"`?make ([a-z-]+)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert set(named) <= set(targets)
+
+
+def test_nothing_committed_names_an_index_or_a_machine() -> None:
+    wrong = re.compile(r"--(?:extra-)?index-url|--find-links|/home/\w+/|/root/|/Users/\w+/")
+    skip = {"tests"}
+    files = [path for path in ROOT.rglob("*") if path.suffix in {".py", ".md", ".yaml", ".toml", ".lock", ".json"}]
+    kept = [path for path in files if not {*path.relative_to(ROOT).parts} & {".venv", ".git", *skip}]
+    named = [path for path in kept if not path.relative_to(ROOT).parts[0].startswith("demo")]
+    assert not [str(path) for path in named if wrong.search(path.read_text(encoding="utf-8"))]

@@ -1,0 +1,56 @@
+"""A run that is killed in the middle: the next one finishes the work, and nothing is left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from ssgan import settings
+from ssgan.learn.artefact import Artefact
+from ssgan.records import Champion
+
+
+def test_a_run_killed_while_training_is_finished_by_the_next_one(
+    cancer: tuple[Path, str], project: Path, ssgan
+) -> None:
+    params = project / "params.yaml"
+    params.write_text(params.read_text().replace("  steps: 60 ", "  steps: 80 "))
+    command = [sys.executable, "-m", "ssgan", "run", "-C", str(project)]
+    run = subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, env=settings.environment(), start_new_session=True
+    )
+    assert run.stderr is not None
+    for line in run.stderr:
+        if line.startswith("✓ prepare"):  # so the next stage, training, is under way
+            break
+    os.killpg(run.pid, signal.SIGINT)
+    said = run.stderr.read()
+    run.wait(60)
+    assert run.returncode == 130, said
+    assert "Traceback" not in said
+    assert not [line for line in _processes() if str(project) in line]
+    assert Champion.read(project / "champion.json") == Champion.read(cancer[0] / "champion.json")
+
+    done = ssgan("run", "-C", project)
+    assert done.returncode in (0, 4), done.stderr
+    status = json.loads(ssgan("status", "-C", project, "--json").stdout)
+    assert status["out_of_date"] == []
+    assert Artefact.load(project / "models" / "ssgan").digest != Artefact.load(cancer[0] / "models" / "ssgan").digest
+
+
+def _processes() -> list[str]:
+    """Command lines and working directories of all processes but this one."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        if entry.name == str(os.getpid()):
+            continue
+        try:
+            words = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            found.append(f"{words} {(entry / 'cwd').readlink()}")
+        except OSError:
+            continue
+    return found
