@@ -15,11 +15,13 @@ $(READY): requirements.lock pyproject.toml
 	@awk '/^[^ #]/ {on = /^uv==/} on' requirements.lock > $(VENV)/uv.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(VENV)/uv.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
+# A demo that is there already stays: the next one gets a number.
 demo: setup
-	@$(BIN)/ssgan demo --example cancer demo/
+	@name=demo; number=1; while [ -e $$name ]; do number=$$((number + 1)); name=demo-$$number; done; \
+	$(BIN)/ssgan demo --example cancer $$name
 
 test: setup
 	@$(BIN)/python -m pytest

@@ -5,13 +5,14 @@ from __future__ import annotations
 import warnings
 from pathlib import Path
 
-from prefect import flow
+from prefect import flow, get_run_logger
+from prefect.client.schemas.schedules import CronSchedule
 
 from flows.intake import intake
 from flows.retrain import retrain
+from ssgan.contract import read_contract
 from ssgan.errors import RejectedError, UserError
 from ssgan.intake.ingest import waiting_files
-from ssgan.progress import say
 from ssgan.project import locked, open_project
 
 
@@ -28,11 +29,26 @@ def whole_way(root: str) -> str:
             try:
                 intake(root, str(file))
             except (RejectedError, UserError) as error:
-                say(f"{file.name}: {error}")
+                get_run_logger().warning("%s is not taken in: %s", file.name, error)
         return retrain(root).sentence
+
+
+def check_cron(cron: str) -> None:
+    """Checks the five fields.
+
+    Raises:
+        UserError: if they are none.
+    """
+    try:
+        CronSchedule(cron=cron)
+    except ValueError:
+        raise UserError(
+            f"--cron is {cron!r}: it must be five cron fields, such as '0 3 * * *' for 3:00 a day"
+        ) from None
 
 
 def serve_schedule(root: str, cron: str) -> None:
     """Serves the flow on its schedule until interrupted; a run that is due while one is under way waits for it."""
     warnings.filterwarnings("ignore", "coroutine 'Runner.astop'", RuntimeWarning)  # Prefect's own, when it is stopped
-    whole_way.serve(name="retraining", cron=cron, limit=1, parameters={"root": root}, print_starting_message=False)
+    name = read_contract(open_project(Path(root)).contract).name
+    whole_way.serve(name=name, cron=cron, limit=1, parameters={"root": root}, print_starting_message=False)

@@ -65,7 +65,8 @@ def keep(root: str, message: str) -> None:
     project = open_project(Path(root))
     with logged(), step("version") as current:
         reports = [project.evaluation, project.reports / "scores.csv", project.report, project.gate]
-        made = version.commit(project, [project.root / "dvc.lock", *reports], message)
+        inputs = [project.params, project.stages, project.contract, project.root / "dvc.lock"]
+        made = version.commit(project, [*inputs, *reports], message)
         current.result = f"commit {made[:10]}" if made else "nothing has changed"
         version.push(project)
 
@@ -112,7 +113,7 @@ def retrain(root: str, force: str | None = None) -> GateDecision:
 
 
 def _data_name(root: str) -> str:
-    current = version.current_version(open_project(Path(root)))
+    current = version.trained_version(open_project(Path(root)))
     return current.name if current else "no data"
 
 

@@ -29,12 +29,16 @@ def prefect_server(log: Path) -> Iterator[Callable[[], str]]:
     if given:
         yield lambda: given
         return
+    home = log.parent / "prefect"
     port = free_port()
     url = f"http://{HOST}:{port}/api"
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", HOST, "--port", str(port)]
-    os.environ |= {"PREFECT_API_URL": url, "PREFECT_UI_API_URL": url}
+    ours = {"PREFECT_API_URL": url, "PREFECT_UI_API_URL": url}
+    if "PREFECT_HOME" not in os.environ:
+        ours["PREFECT_HOME"] = str(home)  # each project has a server of its own, and so a history of its own
+    os.environ |= ours
     try:
-        with server(command, f"{url}/health", log, settings.environment()) as running:
+        with server(command, url, f"{url}/health", log, settings.environment()) as running:
 
             def wait() -> str:
                 running.wait()
@@ -43,7 +47,8 @@ def prefect_server(log: Path) -> Iterator[Callable[[], str]]:
             yield wait
             _send_last_lines()
     finally:
-        del os.environ["PREFECT_API_URL"], os.environ["PREFECT_UI_API_URL"]
+        for name in ours:
+            del os.environ[name]
 
 
 def _send_last_lines() -> None:

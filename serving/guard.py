@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -27,7 +28,10 @@ class Guard:
         if not declared.isdigit():
             await _refuse(400, "content-length is not a number; send the length in bytes")(scope, receive, send)
             return
-        body = None if int(declared) > self.body_at_most else await _read(receive, self.body_at_most)
+        try:
+            body = None if int(declared) > self.body_at_most else await _read(receive, self.body_at_most)
+        except ClientDisconnect:
+            return
         if body is None:
             text = f"the body is larger than {self.body_at_most} bytes; send fewer records"
             await _refuse(413, text)(scope, receive, send)
@@ -40,14 +44,18 @@ def _refuse(status: int, text: str) -> JSONResponse:
 
 
 async def _read(receive: Receive, at_most: int) -> bytes | None:
-    """The whole body, or None as soon as it is too large."""
+    """The whole body, or None as soon as it is too large.
+
+    Raises:
+        ClientDisconnect: if the client leaves before it has sent everything.
+    """
     parts: list[bytes] = []
     size = 0
     more = True
     while more:
         message = await receive()
         if message["type"] != "http.request":
-            break
+            raise ClientDisconnect
         part = message.get("body", b"")
         size += len(part)
         if size > at_most:

@@ -22,6 +22,7 @@ from starlette.routing import Route
 from serving.guard import Guard
 from serving.records import Answer, answers, record_type
 from ssgan.contract import Contract
+from ssgan.errors import ArtefactError
 from ssgan.learn.artefact import Artefact
 from ssgan.records import Lineage
 
@@ -62,6 +63,8 @@ class Discriminator:
 
     def __init__(self) -> None:
         self.artefact = Artefact.load(FOLDER)
+        if self.artefact.digest != LINEAGE.digest:
+            raise ArtefactError(f"the lineage of {TAG} speaks of another model; package it again")
         gc.collect()
         gc.freeze()  # what is loaded now lives for ever; looking through it again and again costs latency
 

@@ -6,6 +6,7 @@ Everything heavy is imported inside the verbs, so that `ssgan --help` answers at
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from typing import Any
 
 import click
 
-from ssgan import __version__
+from ssgan import __version__, settings
 from ssgan.errors import SsganError
 
 EXIT_CODES = """\b
@@ -24,6 +25,7 @@ Exit codes:
   2  yours: a bad file, knob or argument
   3  the batch was rejected
   4  the challenger was not promoted
+  130, 143  interrupted, or ended by a signal
 """
 
 
@@ -82,14 +84,17 @@ _example = click.option("--example", type=click.Choice(["cancer", "diabetes", "d
 )
 @_example
 @_knobs
-def init(directory: Path, knobs: tuple[str, ...], **what: Any) -> None:
+def init(directory: Path, source: Path | None, knobs: tuple[str, ...], **what: Any) -> None:
     """Makes a project: a directory with params.yaml, dvc.yaml, data/contract.yaml, git and DVC."""
     from ssgan.console import shown
     from ssgan.start import init as make
 
     with shown() as console:
-        project = make(directory, knobs=knobs, **what)
-        console.print(f"{project.root} is ready; read {project.contract.relative_to(project.root)}, then `ssgan run`")
+        make(directory, source=source, knobs=knobs, **what)
+        file = source or "FILE"
+        contract = directory / "data" / "contract.yaml"
+        text = f"{directory} is ready; look {contract} over, then `ssgan run -C {directory} {file}`"
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 @_verb("ingest", "ssgan ingest -C mine march.csv")
@@ -99,10 +104,12 @@ def ingest(root: Path, file: Path) -> None:
     """Takes one file in: accepted, accepted without its bad rows, or rejected."""
     from ssgan.console import shown
     from ssgan.intake.ingest import ingest as take_in
+    from ssgan.intake.version import require_repository
     from ssgan.progress import step
     from ssgan.project import locked, open_project
 
     project = open_project(root)
+    require_repository(project)
     with locked(project), shown(), step(f"intake {file.name}") as current:
         current.result = take_in(project, file).sentence
 
@@ -155,9 +162,11 @@ def gate(root: Path, force: str | None) -> None:
     from ssgan.errors import NotPromotedError
     from ssgan.judge.gate import gate as judge
     from ssgan.judge.gate import is_new
-    from ssgan.project import open_project
+    from ssgan.project import locked, open_project
 
-    decision = judge(open_project(root), force)
+    project = open_project(root)
+    with locked(project):
+        decision = judge(project, force)
     if decision.decision == "keep" and is_new(decision):
         raise NotPromotedError(decision.sentence)
     click.echo(decision.sentence)
@@ -182,12 +191,14 @@ def package(root: Path) -> None:
 @click.argument("tag")
 def promote(root: Path, tag: str) -> None:
     """Makes a packaged model the champion."""
+    from ssgan.intake.version import commit
     from ssgan.project import locked, open_project
     from ssgan.ship.champion import promote as point_to
 
     project = open_project(root)
     with locked(project):
         champion = point_to(project, tag)
+        commit(project, [project.champion, project.champions], f"Promote {champion.tag}")
     click.echo(f"{champion.tag} is the champion; before it: {champion.previous or 'none'}")
 
 
@@ -195,12 +206,14 @@ def promote(root: Path, tag: str) -> None:
 @_project
 def rollback(root: Path) -> None:
     """Makes the champion's predecessor the champion again."""
+    from ssgan.intake.version import commit
     from ssgan.project import locked, open_project
     from ssgan.ship.champion import rollback as step_back
 
     project = open_project(root)
     with locked(project):
         champion = step_back(project)
+        commit(project, [project.champion, project.champions], f"Roll back to {champion.tag}")
     click.echo(f"{champion.tag} is the champion again")
 
 
@@ -209,17 +222,15 @@ def rollback(root: Path) -> None:
 @click.option("--port", type=click.IntRange(1, 65535), help="Instead of serve.port in params.yaml.")
 def serve(root: Path, port: int | None) -> None:
     """Serves the champion on 127.0.0.1 until interrupted."""
-    import signal
-
     from ssgan.project import open_project
     from ssgan.ship.champion import require_champion
     from ssgan.ship.serve import serving_champion
 
     project = open_project(root)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    with serving_champion(project, port) as url:
-        click.echo(f"{require_champion(project).tag} answers at {url}/v1/predict; stop it with Ctrl-C")
-        signal.pause()
+    with serving_champion(project, port) as service:
+        tag = require_champion(project).tag
+        click.echo(f"{tag} answers at {service.url}/v1/predict; stop it with Ctrl-C")
+        service.wait_for_end()
 
 
 @_verb("score", "ssgan score -C mine april.csv -o answers.parquet")
@@ -272,6 +283,9 @@ def demo(directory: Path, example: str | None, knobs: tuple[str, ...]) -> None:
 
 def main() -> None:
     """Runs the command; every error becomes one sentence and an exit code."""
+    settings.apply()
+    for number in (signal.SIGTERM, signal.SIGHUP):  # so that every block ends, and with it every child process
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
     try:
         code = cli(standalone_mode=False) or 0
     except click.ClickException as error:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
 from ssgan.errors import ParamsError, describe
 from ssgan.records import write_atomically
@@ -32,7 +32,7 @@ class TrainParams(_Section):
     steps: int | None = Field(None, ge=1)
     batch: int = Field(64, ge=4, le=4096)
     learning_rate: float | None = Field(None, gt=0, lt=1)
-    hidden: tuple[int, ...] = Field((128, 128), min_length=1)
+    hidden: tuple[PositiveInt, ...] = Field((128, 128), min_length=1)
     fakes: Literal["generator", "shuffled columns"] | None = None
     gan_weight: float | None = Field(None, ge=0)
     ramp: float = Field(0.25, ge=0, le=1)
@@ -100,7 +100,7 @@ def set_knob(path: Path, assignment: str) -> None:
     if match is None:
         raise ParamsError(f"{assignment!r} is not of the form section.knob=value, such as train.steps=200")
     section, knob, value = match.groups()
-    _check(yaml.safe_load(f"{section}: {{{knob}: {value}}}"), path.name)
+    _parse(f"{section}: {{{knob}: {value}}}", path.name)
     text = path.read_text(encoding="utf-8")
     line = re.compile(rf"(?ms)^({section}:.*?^  {knob}:[ ]*)([^\n#]*?)([ ]*(?:#[^\n]*)?)$")
     changed, count = line.subn(lambda found: f"{found[1]}{value}{found[3]}", text, count=1)

@@ -39,26 +39,26 @@ class Display:
 
     def _note(self, text: str) -> None:
         if self.console.is_terminal:
-            self._show(f"{self._steps[-1] if self._steps else ''}  [dim]{_plain(text)}[/]")
+            self._show(self._steps[-1] if self._steps else "", text)
         elif time.monotonic() - self._last_note > _QUIET_SECONDS:
             self._last_note = time.monotonic()
-            self.console.print(f"    {_plain(text)}", highlight=False, soft_wrap=True)
+            self.console.print(Text(f"    {text}"), soft_wrap=True)
 
     def _ended(self, event: Event) -> None:
         if event.step in self._steps:
             self._steps.remove(event.step)
         mark, style = ("✓", "green") if event.kind == "end" else ("✗", "red")
         self.close()
-        line = Text.assemble(
-            (f"{mark} ", style), f"{event.step:<28}", (f"{event.seconds:>6.1f} s  ", "dim"), event.text
-        )
+        said, *_ = event.text.splitlines() or [""]  # of a failed tool the rest comes with the error itself
+        line = Text.assemble((f"{mark} ", style), f"{event.step:<28}", (f"{event.seconds:>6.1f} s  ", "dim"), said)
         self.console.print(line, soft_wrap=True)
         if self._steps:
             self._show(self._steps[-1])
 
-    def _show(self, text: str) -> None:
+    def _show(self, step: str, note: str = "") -> None:
         if not self.console.is_terminal:
             return
+        text = Text.assemble(step, "  ", (note, "dim"))
         if self._status is None:
             self._status = self.console.status(text)
             self._status.start()
@@ -102,9 +102,5 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> 
     for number, name in enumerate(columns):
         made.add_column(name, justify="left" if number == 0 else "right", overflow="fold")
     for row in rows:
-        made.add_row(*row)
+        made.add_row(*map(Text, row))  # as text: a file may be named like a markup tag
     return made
-
-
-def _plain(text: str) -> str:
-    return text.replace("[", "\\[")

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    model_validator,
+)
 
 from ssgan.errors import ContractError, describe
 
@@ -20,6 +29,18 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def _all_different(words: tuple[str, ...]) -> tuple[str, ...]:
+    twice = [word for number, word in enumerate(words) if word in words[:number]]
+    if twice:
+        raise ValueError(f"{twice[0]!r} is there twice; every one must be there once")
+    return words
+
+
+def _check_range(low: float | None, high: float | None) -> None:
+    if low is not None and high is not None and low > high:
+        raise ValueError(f"min {low:g} is above max {high:g}; no value lies between them")
+
+
 class NumberColumn(_Part):
     """A measured number."""
 
@@ -30,12 +51,17 @@ class NumberColumn(_Part):
     integer: bool = False
     nullable: bool = False
 
+    @model_validator(mode="after")
+    def _range_is_one(self) -> Self:
+        _check_range(self.min, self.max)
+        return self
+
 
 class CategoryColumn(_Part):
     """One of a few known words. Numbers used as words are written as text."""
 
     type: Literal["category"]
-    values: tuple[str, ...] = Field(min_length=1)
+    values: Annotated[tuple[str, ...], AfterValidator(_all_different)] = Field(min_length=1)
     nullable: bool = False
 
 
@@ -63,7 +89,7 @@ class ClassLabel(_Part):
     """The label of a classification: one of the classes. Unlabelled is empty, missing, or -1."""
 
     column: str
-    classes: tuple[str, ...] = Field(min_length=2)
+    classes: Annotated[tuple[str, ...], AfterValidator(_all_different)] = Field(min_length=2)
 
 
 class ValueLabel(_Part):
@@ -73,6 +99,21 @@ class ValueLabel(_Part):
     unit: str | None = None
     min: float | None = None
     max: float | None = None
+
+    @model_validator(mode="after")
+    def _range_is_one(self) -> Self:
+        _check_range(self.min, self.max)
+        return self
+
+
+def _label_kind(label: Any) -> str:
+    has_classes = "classes" in label if isinstance(label, dict) else isinstance(label, ClassLabel)
+    return "classes" if has_classes else "value"
+
+
+Label = Annotated[
+    Annotated[ClassLabel, Tag("classes")] | Annotated[ValueLabel, Tag("value")], Discriminator(_label_kind)
+]
 
 
 class Rules(_Part):
@@ -95,7 +136,7 @@ class Contract(_Part):
     task: Literal["classification", "regression"]
     id: str | None = None
     group: str | None = None
-    label: ClassLabel | ValueLabel
+    label: Label
     columns: dict[str, Column] = Field(min_length=1)
     missing: tuple[str, ...] = MISSING  # these words mean "no value", except where a column lists one as its own
     rules: Rules = Rules()

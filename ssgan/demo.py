@@ -19,7 +19,6 @@ import numpy as np
 import pandas as pd
 from rich.console import Console
 
-from ssgan import settings
 from ssgan.console import table
 from ssgan.contract import ROW_ID, Contract
 from ssgan.errors import NotPromotedError, RejectedError
@@ -31,7 +30,7 @@ from ssgan.progress import step
 from ssgan.project import Project, locked
 from ssgan.records import Evaluation, GateDecision, Verdict
 from ssgan.ship.serve import serving_champion
-from ssgan.start import init
+from ssgan.start import check_new, init
 from ssgan.summary import show_models, show_next
 
 REAL_RECORDS = 3  # asked of the service, and one that was put together from several
@@ -60,7 +59,7 @@ def demo(directory: Path, example: str, knobs: Sequence[str], console: Console) 
         NotPromotedError: if the gate refuses the model, so that there is nothing to serve.
     """
     start = time.perf_counter()
-    settings.apply()
+    check_new(directory)
     from flows.server import prefect_server
 
     with tempfile.TemporaryDirectory(prefix="ssgan-demo-") as logs, prefect_server(Path(logs) / "prefect.log") as wait:
@@ -102,9 +101,9 @@ def _ask(project: Project) -> list[Asked]:
     names = [*rows[ROW_ID].iloc[:REAL_RECORDS], "columns of many"]
     truths = [*map(str, truth.iloc[:REAL_RECORDS]), "none"]
     records = real if contract.image else [*real, mixed]
-    with step("serve") as current, serving_champion(project, free_port()) as url:
+    with step("serve") as current, serving_champion(project, free_port()) as service:
         start = time.perf_counter()
-        answers = [_post(f"{url}/v1/predict", record) for record in records]
+        answers = [_post(f"{service.url}/v1/predict", record) for record in records]
         current.result = f"{len(records)} requests answered, {(time.perf_counter() - start) / len(records):.3f} s each"
     return [Asked(*each) for each in zip(names, truths, answers, strict=False)]
 
@@ -172,7 +171,7 @@ def _summary(
     metric = "RMSE" if regression else "accuracy"
     text = f"On {honest['rows']:.0f} test records whose labels were kept apart: {metric} {honest['SSGAN']:.3f} with the"
     text += f" unlabelled rows, {honest['twin']:.3f} for the same network without them."
-    console.print(text, highlight=False, soft_wrap=True)
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _told(answer: dict[str, Any]) -> list[str]:

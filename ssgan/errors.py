@@ -9,7 +9,7 @@
     │   ├── ContractError    data/contract.yaml
     │   ├── DataError        a data file, or a record sent to the service
     │   ├── BusyError        another run holds the project
-    │   └── PortError        no port to listen on
+    │   └── PortError        the port is taken
     ├── RejectedError        exit 3: the batch was refused as a whole
     └── NotPromotedError     exit 4: the challenger stays a challenger
 
@@ -19,7 +19,7 @@ Every message is one sentence that states the rule, the value found, and what to
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, get_args, get_origin
 
 if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError
@@ -66,7 +66,7 @@ class BusyError(UserError):
 
 
 class PortError(UserError):
-    """The port asked for is taken, or none is free."""
+    """The port asked for is taken."""
 
 
 class RejectedError(SsganError):
@@ -84,25 +84,56 @@ class NotPromotedError(SsganError):
 def describe(error: ValidationError, model: type[BaseModel]) -> str:
     """The first fault pydantic found, as one sentence: where, what was found, what would be right."""
     fault = error.errors()[0]
-    where = ".".join(str(part) for part in fault["loc"]) or "the file"
+    path, fields = _locate(fault["loc"], model)
+    where = ".".join(path) or "the file"
     if fault["type"] == "extra_forbidden":
-        return _unknown_key(where, fault["loc"], model)
+        near = difflib.get_close_matches(path[-1], fields, n=1, cutoff=0.4)
+        if near:
+            return f"`{where}` is not a key; did you mean `{'.'.join((*path[:-1], near[0]))}`?"
+        return f"`{where}` is not a key; known here: {', '.join(fields) or 'none'}"
+    if fault["type"].startswith("union_tag"):
+        return _wrong_tag(where, fault.get("ctx", {}))
     if fault["type"] == "missing":
         return f"`{where}` is missing; add it"
     reason = fault["msg"].removeprefix("Value error, ")
-    if fault["loc"]:
+    if path:
         return f"`{where}` is {fault['input']!r}: {reason[0].lower()}{reason[1:]}"
     return reason
 
 
-def _unknown_key(where: str, location: tuple[int | str, ...], model: type[BaseModel]) -> str:
-    fields = dict(model.model_fields)
-    for part in location[:-1]:
-        inner = fields[str(part)].annotation if str(part) in fields else None
-        fields = dict(getattr(inner, "model_fields", {}))
-    names = list(fields)
-    near = difflib.get_close_matches(str(location[-1]), names, n=1, cutoff=0.4)
-    prefix = ".".join(str(part) for part in location[:-1])
-    if near:
-        return f"`{where}` is not a key; did you mean `{prefix + '.' if prefix else ''}{near[0]}`?"
-    return f"`{where}` is not a key; known here: {', '.join(names) or 'none'}"
+def _wrong_tag(where: str, about: dict[str, str]) -> str:
+    kinds = "number, category, image or ignore"  # columns are the only parts of a file that are told apart by a tag
+    found = f"is {about['tag']!r}" if "tag" in about else "is missing"
+    return f"`{where}.type` {found}; it must be {kinds}"
+
+
+def _locate(location: tuple[int | str, ...], model: type[BaseModel]) -> tuple[list[str], list[str]]:
+    """The keys that lead to a fault as they stand in the file, and the keys that are known where it is.
+
+    Between them pydantic puts the name of the member of a union that it has tried, which no file has.
+    """
+    path: list[str] = []
+    known: list[str] = []
+    here: object = model
+    for part in map(str, location):
+        members = _members(here)
+        if part in members:
+            here = members[part]
+            continue
+        path.append(part)
+        fields = getattr(here, "model_fields", {})
+        here = fields[part].annotation if part in fields else (get_args(here) or (None,))[-1]
+        known = list(fields)
+    return path, known
+
+
+def _members(kind: object) -> dict[str, object]:
+    """The members of a tagged union by their tags; nothing for any other type."""
+    found: dict[str, object] = {}
+    for member in get_args(get_args(kind)[0] if get_origin(kind) is Annotated else kind):
+        inner, *about = get_args(member) if get_origin(member) is Annotated else (member,)
+        tags = [each.tag for each in about if hasattr(each, "tag")]
+        literal = getattr(inner, "model_fields", {}).get("type")
+        tags += get_args(literal.annotation) if literal is not None else ()
+        found |= dict.fromkeys(tags, inner)
+    return found

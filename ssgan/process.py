@@ -23,12 +23,16 @@ def stop_group(process: subprocess.Popen[str], patience: float = 15.0) -> None:
     """Ends a process and all its children: politely first, then surely. It must lead a session of its own."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGTERM)
-    try:
+    with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(patience)
-    except subprocess.TimeoutExpired:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    kill_group(process)
+    process.wait()
+
+
+def kill_group(process: subprocess.Popen[str]) -> None:
+    """Ends what is left of a process's session; a leader that was killed leaves its children running."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def free_port() -> int:
@@ -57,6 +61,7 @@ class Server:
     """A server under way."""
 
     process: subprocess.Popen[str]
+    url: str
     ready: str  # a URL that answers 200 when it is
     log: Path
 
@@ -68,16 +73,28 @@ class Server:
         """
         deadline = time.monotonic() + patience
         while not _answers(self.ready):
-            ended = self.process.poll() is not None
-            if ended or time.monotonic() > deadline:
-                tail = "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:])
-                what = "ended by itself" if ended else f"was not ready after {patience:.0f} s"
-                raise ToolError(f"the server for {self.ready} {what}; its last lines:\n{tail}")
+            if self.process.poll() is not None:
+                raise self._failure("has ended by itself")
+            if time.monotonic() > deadline:
+                raise self._failure(f"was not ready after {patience:.0f} s")
             time.sleep(0.1)
+
+    def wait_for_end(self) -> None:
+        """Returns never: a server that ends by itself has failed, and any other end comes as a signal to us.
+
+        Raises:
+            ToolError: when it has ended; with the last lines of its log.
+        """
+        self.process.wait()
+        raise self._failure("has ended by itself")
+
+    def _failure(self, what: str) -> ToolError:
+        tail = "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:])
+        return ToolError(f"the server at {self.url} {what}; its last lines:\n{tail}")
 
 
 @contextlib.contextmanager
-def server(command: Sequence[str], ready: str, log: Path, environment: Mapping[str, str]) -> Iterator[Server]:
+def server(command: Sequence[str], url: str, ready: str, log: Path, environment: Mapping[str, str]) -> Iterator[Server]:
     """Runs a server while the block runs; it is started at once, and `wait` tells when it answers."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w", encoding="utf-8") as sink:
@@ -85,7 +102,7 @@ def server(command: Sequence[str], ready: str, log: Path, environment: Mapping[s
             command, stdout=sink, stderr=subprocess.STDOUT, text=True, env=dict(environment), start_new_session=True
         )
     try:
-        yield Server(process, ready, log)
+        yield Server(process, url, ready, log)
     finally:
         stop_group(process)
 

@@ -9,16 +9,15 @@ from pathlib import Path
 
 from rich.console import Console
 
-from ssgan import settings
 from ssgan.config import read_params
 from ssgan.contract import read_contract
 from ssgan.errors import DataError, NotPromotedError
 from ssgan.intake.ingest import accepted_before
-from ssgan.intake.version import out_of_date
+from ssgan.intake.version import out_of_date, require_repository
 from ssgan.judge.gate import is_new
 from ssgan.progress import step
 from ssgan.project import Project, locked, open_project
-from ssgan.records import GateDecision
+from ssgan.records import Evaluation
 from ssgan.ship.champion import read_champion
 from ssgan.summary import show_models, show_next
 
@@ -39,7 +38,6 @@ def run(root: Path, files: Sequence[Path], force: str | None, console: Console) 
     """
     project = open_project(root)
     _check(project, files)
-    settings.apply()
     with locked(project):
         if force is None and _nothing_to_do(project, files):
             return
@@ -64,38 +62,40 @@ def run(root: Path, files: Sequence[Path], force: str | None, console: Console) 
 def schedule(root: Path, cron: str) -> None:
     """Serves the scheduled flow until interrupted, with a Prefect server of its own where none is set."""
     project = open_project(root)
-    _check(project, ())
-    settings.apply()
+    _check(project, None)
     os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "INFO"
     from flows.server import prefect_server
 
     with prefect_server(project.runtime / "prefect.log") as wait:
-        from flows.deployments import serve_schedule
+        from flows.deployments import check_cron, serve_schedule
 
+        check_cron(cron)
         url = wait()
         sys.stdout.write(f"retraining {project.root} on {cron!r}; runs are listed at {url.removesuffix('/api')}\n")
         sys.stdout.flush()
         serve_schedule(str(project.root), cron)
 
 
-def _check(project: Project, files: Sequence[Path]) -> None:
-    """What can be said before seconds are spent on starting anything."""
+def _check(project: Project, files: Sequence[Path] | None) -> None:
+    """What can be said before seconds are spent on starting anything; None: the files come later."""
+    require_repository(project)
     read_params(project.params)
     read_contract(project.contract)
-    for file in files:
+    if files is not None and not files and not any(project.accepted.glob("*.parquet")):
+        raise DataError(f"nothing was accepted yet: name a file, `ssgan run -C {project.root.name} FILE`")
+    for file in files or ():
         if not file.is_file():
             raise DataError(f"{file} is not a file; name a CSV or Parquet file")
 
 
 def _nothing_to_do(project: Project, files: Sequence[Path]) -> bool:
-    """Whether every file was accepted before, no stage is out of date, and the model was judged and is in service."""
+    """Whether every file was accepted before, no stage is out of date, and the model that came out is in service."""
     if not all(accepted_before(project, file) for file in files):
         return False
     champion = read_champion(project)
-    if champion is None or not project.gate.is_file():
+    if champion is None or not project.evaluation.is_file():
         return False
     with step("look for changes") as current:
         stale = out_of_date(project)
-        judged = GateDecision.read(project.gate)
         current.result = f"{', '.join(stale)} to be computed" if stale else f"none; {champion.tag} stays in service"
-    return not stale and (judged.decision == "keep" or judged.challenger == champion.digest)
+    return not stale and Evaluation.read(project.evaluation).model == champion.digest

@@ -45,7 +45,8 @@ def init(
         UserError: if the arguments do not go together, or a knob is not one.
         DataError: if the file cannot be read.
     """
-    _check(directory, source, label, example)
+    check_new(directory)
+    _check(source, example, label=label, id=id_column, group=group, task=task)
     contract = None
     if source is not None and label is not None:
         with step("draft contract") as current:
@@ -60,11 +61,22 @@ def init(
         raise
 
 
-def _check(directory: Path, source: Path | None, label: str | None, example: str | None) -> None:
+def _check(source: Path | None, example: str | None, **about: str | None) -> None:
     if source is not None and example is not None:
         raise UserError("--from and --example exclude each other; give one of them")
-    if (source is None) != (label is None):
+    lonely = next((name for name, value in about.items() if value is not None), None)
+    if source is None and lonely is not None:
+        raise UserError(f"--from FILE and --{lonely} belong together; give the file too")
+    if source is not None and about["label"] is None:
         raise UserError("--from FILE and --label COLUMN belong together; give both")
+
+
+def check_new(directory: Path) -> None:
+    """Checks that a project can be made in `directory`.
+
+    Raises:
+        ProjectError: if it is a file, or not empty.
+    """
     if directory.is_file():
         raise ProjectError(f"{directory} is a file; name a directory that does not exist yet")
     if directory.is_dir() and any(directory.iterdir()):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ssgan.contract import read_contract
-from ssgan.intake.version import current_version, out_of_date
+from ssgan.intake.version import current_version, out_of_date, require_repository
 from ssgan.project import Project, open_project
 from ssgan.records import Evaluation, GateDecision, Verdict
 from ssgan.ship.champion import read_champion
@@ -43,11 +43,14 @@ def _batch(verdict: Verdict) -> dict[str, Any]:
 
 def show(root: Path, as_json: bool) -> None:
     """Prints the status, as JSON or for a person."""
-    found = status(open_project(root))
+    project = open_project(root)
+    require_repository(project)
+    found = status(project)
     if as_json:
         sys.stdout.write(json.dumps(found, indent=2) + "\n")
         return
     from rich.console import Console
+    from rich.text import Text
 
     from ssgan.console import table
 
@@ -65,4 +68,4 @@ def show(root: Path, as_json: bool) -> None:
     }
     console.print()
     for name, text in said.items():
-        console.print(f"[bold]{name}[/]: {text}", highlight=False, soft_wrap=True)
+        console.print(Text.assemble((name, "bold"), f": {text}"), soft_wrap=True)

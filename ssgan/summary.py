@@ -25,7 +25,7 @@ def show_models(console: Console, project: Project) -> None:
     head = ["model", metric_title(evaluation.metric), f"{100 * evaluation.confidence:g} % interval"]
     console.print(table(f"Models on {evaluation.test_rows} labelled test rows", head, rows))
     console.print("")
-    console.print(evaluation.sentence, highlight=False, soft_wrap=True)
+    console.print(evaluation.sentence, markup=False, highlight=False, soft_wrap=True)
 
 
 def show_next(console: Console, directory: Path, project: Project) -> None:
@@ -33,13 +33,15 @@ def show_next(console: Console, directory: Path, project: Project) -> None:
     champion = read_champion(project)
     if champion is not None:
         origin = f"data {champion.lineage.data_version}, commit {champion.lineage.git_commit[:10]}"
-        console.print(f"{champion.tag} is in service: {origin}.", highlight=False, soft_wrap=True)
-    console.print(f"The report: {project.report}\n\nTry next:", highlight=False, soft_wrap=True)
+        console.print(f"{champion.tag} is in service: {origin}.", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"The report: {project.report}\n\nTry next:", markup=False, highlight=False, soft_wrap=True)
     waiting = sorted(path.name for path in project.incoming.iterdir()) if project.incoming.is_dir() else []
     file = f"{directory}/data/incoming/{waiting[0]}" if waiting else "FILE.csv"
     for command in ("status", "serve", f"score {file} -o answers.parquet"):
         verb, _, rest = command.partition(" ")
-        console.print(f"  {_command()} {verb} -C {directory} {rest}".rstrip(), highlight=False, soft_wrap=True)
+        console.print(
+            f"  {_command()} {verb} -C {directory} {rest}".rstrip(), markup=False, highlight=False, soft_wrap=True
+        )
 
 
 def _command() -> str:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
 import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ssgan.errors import ToolError
-from ssgan.process import stop_group
+from ssgan.process import kill_group, stop_group
 from ssgan.settings import environment
 
 LAST_LINES = 15  # of a tool that failed
@@ -60,20 +57,13 @@ def run(command: Sequence[str], folder: Path, on_line: OnLine) -> tuple[int, lis
         code = process.wait()
     except BaseException:  # a timeout, a cancelled flow or Ctrl-C would leave the tool's own children behind
         stop_group(process)
-        _kill_group(process)
         raise
     finally:
         if process.stdout is not None:
             process.stdout.close()
     if code != 0:
-        _kill_group(process)
+        kill_group(process)
     return code, lines
-
-
-def _kill_group(process: subprocess.Popen[str]) -> None:
-    """Ends what its leader has left: a DVC that was killed leaves its stage's command running."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
 
 
 def git(folder: Path, *args: str, may_fail: bool = False) -> str:
@@ -90,7 +80,11 @@ def git_bytes(folder: Path, *args: str, may_fail: bool = False) -> bytes:
     environment = child_environment()
     try:
         done = subprocess.run(
-            ["git", *args], cwd=folder, env=environment, capture_output=True, stdin=subprocess.DEVNULL
+            ["git", "-c", "commit.gpgsign=false", "-c", "tag.gpgsign=false", *args],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
         )
     except FileNotFoundError:
         raise ToolError("git is not installed; install it and try again") from None

@@ -95,7 +95,14 @@ def waiting_files(project: Project) -> list[Path]:
     """Files in `data/incoming` that no verdict speaks of, by name."""
     suffixes = (*CSV_SUFFIXES, *PARQUET_SUFFIXES)
     found = sorted(path for path in project.incoming.glob("*") if path.is_file() and path.suffix.lower() in suffixes)
-    return [path for path in found if _earlier(project, path) is None]
+    return [path for path in found if not _judged(project, path)]
+
+
+def _judged(project: Project, file: Path) -> bool:
+    try:
+        return _earlier(project, file) is not None
+    except DataError:  # it cannot be read: intake will say so
+        return False
 
 
 def _earlier(project: Project, file: Path) -> Verdict | None:

@@ -271,6 +271,17 @@ def current_version(project: Project) -> DatasetVersion | None:
     return _version_at(project, name)
 
 
+def trained_version(project: Project) -> DatasetVersion | None:
+    """The version of the data that `prepare` last read, by `dvc.lock`; None if there is none yet."""
+    lock = project.root / "dvc.lock"
+    locked = yaml.safe_load(lock.read_text(encoding="utf-8")) if lock.is_file() else {"stages": {}}
+    read = locked["stages"].get("prepare", {}).get("deps", ())
+    wanted = next((dep["md5"] for dep in read if dep["path"] == "data/accepted"), None)
+    names = git(project.root, "tag", "--list", f"{TAG}[0-9]*", "--sort=-version:refname").split()
+    versions = (_version_at(project, name) for name in names)
+    return next((version for version in versions if version.dvc_hash == wanted), None)
+
+
 def _version_at(project: Project, name: str) -> DatasetVersion:
     """Everything about a version, from the files of its commit."""
     sha = git(project.root, "rev-list", "-n", "1", name).strip()

@@ -6,6 +6,9 @@ ONNX as it did in Keras. The best baseline and the supervised twin are named bes
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 from ssgan.config import GateParams, read_params
 from ssgan.errors import ProjectError, SsganError
 from ssgan.judge import words
@@ -20,6 +23,7 @@ from ssgan.records import Champion, Evaluation, GateDecision, GateRule, RunRecor
 
 PARITY_AT_MOST = 1e-4  # float32 networks of this size differ by about 1e-6 between Keras and ONNX Runtime
 BETTER_THAN_GUESS = "better than the guess"
+NOT_ROLLED_BACK = "not rolled back before"
 NO_WORSE_THAN_CHAMPION = "no worse than the champion"
 KERAS_AND_ONNX_AGREE = "Keras and ONNX agree"
 
@@ -70,7 +74,7 @@ def decide(
         champion=champion.digest if champion else None,
         rules=rules,
         sentence=_sentence(evaluation, rules, champion, force),
-        forced=force,
+        forced=force if failed else None,
     )
 
 
@@ -88,9 +92,19 @@ def _rules(
         _against_guess(evaluation, knobs),
         GateRule(rule=KERAS_AND_ONNX_AGREE, value=parity, limit=PARITY_AT_MOST, passed=parity <= PARITY_AT_MOST),
     ]
+    if any(event["event"] == "rollback" and event["before"] == challenger.digest for event in _history(project)):
+        reason = "somebody rolled this very model back"
+        rules.append(GateRule(rule=NOT_ROLLED_BACK, value=None, limit=None, passed=False, reason=reason))
     if champion is not None:
         rules.insert(1, _against_champion(project, evaluation.metric, challenger, champion, knobs))
     return tuple(rules)
+
+
+def _history(project: Project) -> list[dict[str, Any]]:
+    """Every promotion and rollback so far."""
+    if not project.champions.is_file():
+        return []
+    return [json.loads(line) for line in project.champions.read_text(encoding="utf-8").splitlines()]
 
 
 def _against_guess(evaluation: Evaluation, knobs: GateParams) -> GateRule:

@@ -66,6 +66,7 @@ def deterministic(seed: int) -> None:
     """Makes this process give the same bytes for the same seed. For a process of our own: the switch is global."""
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
+    tf.config.experimental.enable_tensor_float_32_execution(False)  # a GPU would round what ONNX Runtime does not
 
 
 def constant(array: np.ndarray) -> Tensor:

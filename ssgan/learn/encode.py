@@ -250,7 +250,10 @@ def decode_image(png: bytes, column: ImageColumn | ImagePart) -> np.ndarray:
             if image.size != (column.width, column.height):  # before any pixel is decoded
                 wanted = f"{column.width}x{column.height}"
                 raise DataError(f"an image must be {wanted} pixels; it is {image.width}x{image.height}: resize it")
-            pixels = np.asarray(image.convert("L" if column.channels == 1 else "RGB"), np.float32)
+            if image.mode != {1: "L", 3: "RGB"}[column.channels]:
+                wanted = "8-bit grey" if column.channels == 1 else "8-bit RGB"
+                raise DataError(f"an image must be {wanted}; its mode is {image.mode}: convert it")
+            pixels = np.asarray(image, np.float32)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         raise DataError("an image must be a PNG; what was sent cannot be read as one: save it as PNG") from None
     return pixels.reshape(column.height, column.width, column.channels)

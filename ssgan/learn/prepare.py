@@ -25,7 +25,7 @@ def prepare(project: Project) -> None:
         DataError: if there is nothing to train on, or nothing to judge by.
     """
     knobs, contract = read_params(project.params).prepare, read_contract(project.contract)
-    frame = read_accepted(project)
+    frame = read_accepted(project, contract)
     testing = np.array([in_test(group, knobs.salt, knobs.test_share) for group in frame[GROUP]], bool)
     train, test = frame[~testing].reset_index(drop=True), frame[testing].reset_index(drop=True)
     y = labels(train, contract)
@@ -45,16 +45,24 @@ def prepare(project: Project) -> None:
     say(f"prepare: {len(train)} training rows ({known} labelled), {len(test)} test rows, {encoder.width} features")
 
 
-def read_accepted(project: Project) -> pd.DataFrame:
+def read_accepted(project: Project, contract: Contract) -> pd.DataFrame:
     """All accepted batches, one after another in order of their names.
 
     Raises:
-        DataError: if there are none.
+        DataError: if there are none, or they lack a column of the contract.
     """
     files = sorted(project.accepted.glob("*.parquet"))
     if not files:
         raise DataError("there are no accepted rows: take in a file first with `ssgan ingest FILE`")
-    return pd.concat([pd.read_parquet(file) for file in files], ignore_index=True)
+    frame = pd.concat([pd.read_parquet(file) for file in files], ignore_index=True)
+    for name, column in contract.features.items():
+        numbers = name in frame and pd.api.types.is_float_dtype(frame[name])
+        if name not in frame or numbers != isinstance(column, NumberColumn):
+            raise DataError(
+                f"the accepted rows have no {column.type} column `{name}`, which the contract asks for; "
+                "put the contract back as it was, or make a new project from the files"
+            )
+    return frame
 
 
 def in_test(group: str, salt: str, share: float) -> bool:

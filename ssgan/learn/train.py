@@ -14,7 +14,7 @@ import numpy as np
 
 from ssgan.config import TrainParams, read_params
 from ssgan.contract import Contract
-from ssgan.errors import DataError, ParamsError, SsganError
+from ssgan.errors import DataError, ParamsError
 from ssgan.learn import backend
 from ssgan.learn.encode import Encoder
 from ssgan.learn.export import export
@@ -151,7 +151,7 @@ def _run(loop: Any, steps: int, name: str) -> tuple[np.ndarray, float]:
         count = min(per_call, steps - done)
         losses = loop(done, count)
         if not np.isfinite(losses).all():
-            raise SsganError(
+            raise ParamsError(
                 f"the losses of {name} must stay finite; by step {done + count} of {steps} one did not: "
                 "set a smaller train.learning_rate or train.gan_weight"
             )

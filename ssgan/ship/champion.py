@@ -20,11 +20,16 @@ def require_champion(project: Project) -> Champion:
     """The model in service.
 
     Raises:
-        ProjectError: if nothing was promoted yet.
+        ProjectError: if nothing was promoted yet, or the model is not on this machine.
     """
     champion = read_champion(project)
     if champion is None:
         raise ProjectError(f"{project.root} has no champion yet; `ssgan run -C {project.root} FILE` makes one")
+    if not (project.root / champion.model).is_dir():
+        raise ProjectError(
+            f"the champion {champion.tag} was packaged elsewhere, and its Bento is not here; package the model in "
+            "models/ssgan with `ssgan gate --force REASON`, `ssgan package` and `ssgan promote TAG`"
+        )
     return champion
 
 
@@ -42,7 +47,7 @@ def promote(project: Project, tag: str) -> Champion:
     if now is not None and now.tag == tag:
         return now
     champion = _champion(project, tag, previous=now.tag if now else None)
-    _point_to(project, champion, "promote")
+    _point_to(project, champion, "promote", now.digest if now else None)
     return champion
 
 
@@ -56,7 +61,7 @@ def rollback(project: Project) -> Champion:
     if now.previous is None:
         raise UserError(f"{now.tag} is the first champion of {project.root}: there is nothing to roll back to")
     before = _champion(project, now.previous, previous=_previous_of(project, now.previous))
-    _point_to(project, before, "rollback")
+    _point_to(project, before, "rollback", now.digest)
     return before
 
 
@@ -82,9 +87,11 @@ def _champion(project: Project, tag: str, previous: str | None) -> Champion:
     )
 
 
-def _point_to(project: Project, champion: Champion, why: str) -> None:
+def _point_to(project: Project, champion: Champion, why: str, before: str | None) -> None:
+    """Appends to the history (`before`: digest of the model that had been champion until now), then points."""
     with project.champions.open("a", encoding="utf-8") as history:
-        history.write(f'{{"event": "{why}", "champion": {champion.model_dump_json()}}}\n')
+        event = {"event": why, "before": before, "champion": champion.model_dump()}
+        history.write(json.dumps(event) + "\n")
     champion.write(project.champion)
 
 

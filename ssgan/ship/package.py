@@ -17,7 +17,7 @@ import serving
 import ssgan
 from ssgan import settings
 from ssgan.errors import NotPromotedError, ProjectError, ToolError
-from ssgan.intake.version import current_version, head
+from ssgan.intake.version import head, trained_version
 from ssgan.learn.artefact import Artefact
 from ssgan.progress import say
 from ssgan.project import Project
@@ -70,7 +70,7 @@ def _decision(project: Project, digest: str) -> GateDecision:
 
 
 def _lineage(project: Project, artefact: Artefact, decision: GateDecision, tag: str) -> Lineage:
-    version = current_version(project)
+    version = trained_version(project)
     return Lineage(
         model=tag,
         digest=artefact.digest,

@@ -36,8 +36,10 @@ def score(project: Project, file: Path, out: Path) -> int:
         ProjectError: if there is no champion.
         ArtefactError: if the champion is damaged.
     """
-    if not out.parent.is_dir():
-        raise DataError(f"{out.parent} is not a directory; name a file in one that exists")
+    if not out.parent.is_dir() or out.is_dir():
+        raise DataError(f"{out} is no place for a file; name a file in a directory that exists")
+    if out.resolve() == file.resolve():
+        raise DataError(f"{out} is the file to be answered; name another one for the answers")
     champion = require_champion(project)
     artefact = Artefact.load(project.root / champion.model)
     contract = artefact.contract

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 
 from ssgan import settings
 from ssgan.config import read_params
-from ssgan.process import HOST, require_free, server
+from ssgan.process import HOST, Server, require_free, server
 from ssgan.project import Project
 from ssgan.ship.champion import require_champion
 
 
 @contextlib.contextmanager
-def serving_champion(project: Project, port: int | None = None) -> Iterator[str]:
+def serving_champion(project: Project, port: int | None = None) -> Iterator[Server]:
     """Serves the champion while the block runs.
 
     Args:
@@ -22,7 +22,7 @@ def serving_champion(project: Project, port: int | None = None) -> Iterator[str]
         port: To listen on; None means the one in `params.yaml`.
 
     Yields:
-        The address of the service, `http://127.0.0.1:<port>`.
+        The server; its `url` is `http://127.0.0.1:<port>`.
 
     Raises:
         ProjectError: if there is no champion.
@@ -39,6 +39,6 @@ def serving_champion(project: Project, port: int | None = None) -> Iterator[str]
         "BENTOML_HOME": str(project.bentos),
         "SSGAN_BODY_AT_MOST_MB": str(params.body_at_most_mb),
     }
-    with server(command, f"{url}/readyz", project.runtime / "service.log", environment) as running:
+    with server(command, url, f"{url}/readyz", project.runtime / "service.log", environment) as running:
         running.wait()
-        yield url
+        yield running

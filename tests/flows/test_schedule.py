@@ -20,20 +20,18 @@ def test_a_scheduled_run_takes_in_what_waits_and_retrains(prefect_api: str, proj
         project / "data" / "incoming" / "4-next.csv", index=False
     )
     command = [sys.executable, "-m", "ssgan", "schedule", "-C", str(project), "--cron", "0 3 1 1 *"]
-    server = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=settings.environment()
-    )
-    try:
-        _wait_for_deployment(f"{prefect_api}/deployments/name/scheduled-retraining/retraining")
-        from prefect.deployments import run_deployment
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=settings.environment()) as server:
+        try:
+            _wait_for_deployment(f"{prefect_api}/deployments/name/scheduled-retraining/cancer")
+            from prefect.deployments import run_deployment
 
-        run = run_deployment("scheduled-retraining/retraining", timeout=300)
-        assert run.state is not None
-        assert run.state.is_completed(), run.state
-    finally:
-        server.terminate()
-        said, _ = server.communicate(timeout=60)
-    assert "retraining" in said.splitlines()[0]
+            run = run_deployment("scheduled-retraining/cancer", timeout=300)
+            assert run.state is not None
+            assert run.state.is_completed(), run.state
+        finally:
+            server.terminate()
+            said, _ = server.communicate(timeout=60)
+    assert said.startswith(f"retraining {project}")
     status = subprocess.run(
         [sys.executable, "-m", "ssgan", "status", "-C", str(project)], capture_output=True, text=True, check=True
     )

@@ -20,17 +20,14 @@ def test_a_run_killed_while_training_is_finished_by_the_next_one(
     params = project / "params.yaml"
     params.write_text(params.read_text().replace("  steps: 60 ", "  steps: 80 "))
     command = [sys.executable, "-m", "ssgan", "run", "-C", str(project)]
-    run = subprocess.Popen(
-        command, stderr=subprocess.PIPE, text=True, env=settings.environment(), start_new_session=True
-    )
-    assert run.stderr is not None
-    for line in run.stderr:
-        if line.startswith("✓ prepare"):  # so the next stage, training, is under way
-            break
-    os.killpg(run.pid, signal.SIGINT)
-    said = run.stderr.read()
-    run.wait(60)
-    assert run.returncode == 130, said
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=settings.environment()) as run:
+        assert run.stderr is not None
+        for line in run.stderr:
+            if line.startswith("✓ prepare"):  # so the next stage, training, is under way
+                break
+        run.terminate()
+        said = run.stderr.read()
+    assert run.returncode == 128 + signal.SIGTERM, said
     assert "Traceback" not in said
     assert not [line for line in _processes() if str(project) in line]
     assert Champion.read(project / "champion.json") == Champion.read(cancer[0] / "champion.json")

@@ -120,7 +120,8 @@ def test_lineage_and_schema_can_be_asked_for(client) -> None:
 
 def test_over_real_http_the_served_champion_answers_and_goes(cancer: tuple[Path, str], records) -> None:
     project = open_project(cancer[0])
-    with serving_champion(project, free_port()) as url:
+    with serving_champion(project, free_port()) as service:
+        url = service.url
         request = urllib.request.Request(
             f"{url}/v1/predict", json.dumps(records[0]).encode(), {"Content-Type": "application/json"}
         )
