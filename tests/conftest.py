@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -48,47 +51,76 @@ def ssgan_here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[st
     return run
 
 
+class Background:
+    """A Prefect server and the demos that tests ask for, on the second core while the first runs other tests."""
+
+    def __init__(self, folder: Path, examples: Sequence[str]) -> None:
+        from flows.server import prefect_server
+
+        os.environ["PREFECT_HOME"] = str(folder / "prefect")
+        self._stack = contextlib.ExitStack()
+        self.wait = self._stack.enter_context(prefect_server(folder / "server.log"))
+        self._pool = ThreadPoolExecutor(max_workers=1)
+        self.demos = {name: self._pool.submit(self._demo, name, folder) for name in examples}
+
+    def _demo(self, example: str, folder: Path) -> tuple[Path, str]:
+        self.wait()
+        directory = folder / example
+        knobs = [part for knob in TINY for part in ("--set", knob)]
+        done = run_ssgan("demo", "--example", example, directory, *knobs, timeout=600)
+        assert done.returncode == 0, done.stderr
+        return directory, done.stderr
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._stack.close()
+
+
+_background = pytest.StashKey[Background]()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Starts what the chosen tests will need."""
+    asked = {name for item in session.items for name in getattr(item, "fixturenames", ())}
+    asked |= {item.callspec.params["example"] for item in session.items if "example" in _params(item)}
+    examples = [name for name in ("cancer", "diabetes", "digits") if name in asked]
+    if not session.config.option.collectonly and (examples or "prefect_api" in asked):
+        folder = Path(tempfile.mkdtemp(prefix="ssgan-tests-"))
+        session.config.stash[_background] = Background(folder, examples)
+
+
+def _params(item: pytest.Item) -> dict[str, object]:
+    return item.callspec.params if hasattr(item, "callspec") else {}
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Stops it."""
+    if _background in session.config.stash:
+        session.config.stash[_background].close()
+
+
 @pytest.fixture(scope="session")
-def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def prefect_api(pytestconfig: pytest.Config) -> str:
     """One Prefect server with a database of its own for the whole session; child processes use it too."""
-    from flows.server import prefect_server
-
-    home = tmp_path_factory.mktemp("prefect")
-    before = os.environ.get("PREFECT_HOME"), os.environ.pop("PREFECT_API_URL", None)
-    os.environ["PREFECT_HOME"] = str(home)
-    with prefect_server(home / "server.log") as wait:
-        yield wait()
-    for name, value in zip(("PREFECT_HOME", "PREFECT_API_URL"), before, strict=True):
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value
-
-
-def _demo(example: str, folder: Path) -> tuple[Path, str]:
-    directory = folder / example
-    knobs = [part for knob in TINY for part in ("--set", knob)]
-    done = run_ssgan("demo", "--example", example, directory, *knobs, timeout=600)
-    assert done.returncode == 0, done.stderr
-    return directory, done.stderr
+    return pytestconfig.stash[_background].wait()
 
 
 @pytest.fixture(scope="session")
-def cancer(prefect_api: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+def cancer(pytestconfig: pytest.Config) -> tuple[Path, str]:
     """The finished cancer demo with a tiny budget: its project and what it printed. Do not change it: see `project`."""
-    return _demo("cancer", tmp_path_factory.mktemp("demo"))
+    return pytestconfig.stash[_background].demos["cancer"].result()
 
 
 @pytest.fixture(scope="session")
-def diabetes(prefect_api: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+def diabetes(pytestconfig: pytest.Config) -> tuple[Path, str]:
     """The same for regression."""
-    return _demo("diabetes", tmp_path_factory.mktemp("demo"))
+    return pytestconfig.stash[_background].demos["diabetes"].result()
 
 
 @pytest.fixture(scope="session")
-def digits(prefect_api: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+def digits(pytestconfig: pytest.Config) -> tuple[Path, str]:
     """The same for images."""
-    return _demo("digits", tmp_path_factory.mktemp("demo"))
+    return pytestconfig.stash[_background].demos["digits"].result()
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,28 +18,13 @@ from ssgan.errors import ParamsError
 from ssgan.judge import words
 from ssgan.judge.baselines import stored_answers
 from ssgan.judge.bootstrap import difference, resample, score_entrant
-from ssgan.judge.metrics import Array, ClassScorer, Floats, Scorer, ValueScorer, higher_is_better
-from ssgan.judge.prepared import Prepared, read_prepared
+from ssgan.judge.metrics import Array, ClassScorer, Scorer, ValueScorer, higher_is_better
+from ssgan.judge.prepared import Findings, Prepared, read_prepared
 from ssgan.learn.artefact import Artefact, Predictions
 from ssgan.learn.prepare import frame_columns
 from ssgan.progress import say
 from ssgan.project import Project
 from ssgan.records import Evaluation, ModelScore, write_atomically
-
-
-@dataclass(frozen=True)
-class Findings:
-    """An evaluation and the rows behind it, for the report.
-
-    Attributes:
-        answers: the SSGAN's probabilities `[m, K]` or values `[m]` on the labelled test rows.
-        fake: P(fake) of the "labelled" and "unlabelled" training rows and of the "test" rows.
-    """
-
-    evaluation: Evaluation
-    prepared: Prepared
-    answers: Floats
-    fake: dict[str, Array]
 
 
 def evaluate(project: Project) -> Evaluation:
@@ -50,7 +34,7 @@ def evaluate(project: Project) -> Evaluation:
         DataError: if no test row has a label.
         ArtefactError: if a stored model is damaged.
     """
-    from ssgan.judge.report import write_report
+    from ssgan.judge.report import write_report  # draws, and so loads matplotlib
 
     prepared = read_prepared(project)
     knobs = read_params(project.params).evaluate

@@ -10,9 +10,10 @@ import pandas as pd
 
 from ssgan.contract import Contract
 from ssgan.errors import DataError
-from ssgan.judge.metrics import Array
+from ssgan.judge.metrics import Array, Floats
 from ssgan.learn.prepare import frame_columns, is_labelled, labels
 from ssgan.project import Project
+from ssgan.records import Evaluation
 
 
 @dataclass(frozen=True)
@@ -75,3 +76,18 @@ def read_prepared(project: Project) -> Prepared:
             "label more rows, or raise prepare.test_share in params.yaml"
         )
     return Prepared(folder, contract, x, y, test, labelled, known[labelled])
+
+
+@dataclass(frozen=True)
+class Findings:
+    """An evaluation and the rows behind it, for the report.
+
+    Attributes:
+        answers: the SSGAN's probabilities `[m, K]` or values `[m]` on the labelled test rows.
+        fake: P(fake) of the "labelled" and "unlabelled" training rows and of the "test" rows.
+    """
+
+    evaluation: Evaluation
+    prepared: Prepared
+    answers: Floats
+    fake: dict[str, Array]

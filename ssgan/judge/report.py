@@ -6,15 +6,12 @@ import csv
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
-from typing import TYPE_CHECKING
 
 from ssgan.judge import plots, words
+from ssgan.judge.prepared import Findings
 from ssgan.judge.style import CSS
 from ssgan.project import Project
 from ssgan.records import Difference, Evaluation, ModelScore, RunRecord, Score, write_atomically
-
-if TYPE_CHECKING:
-    from ssgan.judge.evaluate import Findings
 
 Cells = Sequence[str]
 

@@ -29,9 +29,15 @@ def tool(*command: str, where: Path) -> str:
 
 
 @pytest.fixture(params=EXAMPLES)
-def finished(request: pytest.FixtureRequest) -> tuple[Path, str]:
+def example(request: pytest.FixtureRequest) -> str:
+    """The name of each example."""
+    return request.param
+
+
+@pytest.fixture
+def finished(example: str, request: pytest.FixtureRequest) -> tuple[Path, str]:
     """Each of the three finished demos."""
-    return request.getfixturevalue(request.param)
+    return request.getfixturevalue(example)
 
 
 def test_the_good_batch_is_accepted_whole(finished: tuple[Path, str]) -> None:

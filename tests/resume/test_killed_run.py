@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ssgan import settings
 from ssgan.learn.artefact import Artefact
-from ssgan.records import Champion
+from ssgan.records import Champion, Evaluation, GateDecision
 
 
 def test_a_run_killed_while_training_is_finished_by_the_next_one(
@@ -36,6 +36,13 @@ def test_a_run_killed_while_training_is_finished_by_the_next_one(
     assert done.returncode in (0, 4), done.stderr
     status = json.loads(ssgan("status", "-C", project, "--json").stdout)
     assert status["out_of_date"] == []
+    judged, evaluated = (
+        GateDecision.read(project / "reports/gate.json"),
+        Evaluation.read(project / "reports/evaluation.json"),
+    )
+    assert judged.challenger == evaluated.model
+    git = subprocess.run(["git", "status", "--porcelain"], cwd=project, capture_output=True, text=True, check=True)
+    assert git.stdout == ""  # the changed knob is committed beside what came of it
     assert Artefact.load(project / "models" / "ssgan").digest != Artefact.load(cancer[0] / "models" / "ssgan").digest
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
 import pytest
@@ -181,3 +182,18 @@ def test_a_model_that_was_not_evaluated_does_not_pass(ready):
     project.evaluation.unlink()
     with pytest.raises(ProjectError, match="run `ssgan evaluate` first"):
         gate(project)
+
+
+def test_a_model_that_was_rolled_back_does_not_come_back_by_itself(ready):
+    project = ready(good=3.0, champion=1.0)
+    event = {"event": "rollback", "before": Artefact.load(project.model).digest, "champion": {}}
+    project.champions.write_text(json.dumps(event) + "\n", encoding="utf-8")
+    decision = gate(project)
+    assert decision.decision == "keep"
+    assert "rolled" in decision.sentence
+    assert gate(project, force="it was the data").decision == "promote"
+
+
+def test_force_without_need_is_not_recorded_as_force(ready):
+    decision = gate(ready(), force="to be safe")
+    assert (decision.decision, decision.forced) == ("promote", None)
