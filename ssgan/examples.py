@@ -151,7 +151,9 @@ def _spoil_diabetes(batch: pd.DataFrame) -> pd.DataFrame:
 
 
 def _shift_diabetes(batch: pd.DataFrame) -> pd.DataFrame:
-    return batch.assign(bmi=batch["bmi"] * 1.3, bp=batch["bp"] * 1.25, glu=batch["glu"] * 1.2, age=batch["age"] + 12)
+    """An older, heavier group of patients; every value stays possible, and whole where it was whole."""
+    sugar = (batch["glu"] * 1.2).round()
+    return batch.assign(bmi=batch["bmi"] * 1.25, bp=batch["bp"] * 1.2, glu=sugar, age=batch["age"] + 12)
 
 
 def _digits() -> pd.DataFrame:
@@ -201,7 +203,7 @@ EXAMPLES = {
         label="progression",
         task="regression",
         rows=(210, 140, 92),
-        labelled=(70, 40, 10),
+        labelled=(120, 60, 12),
         load=_diabetes,
         spoil=_spoil_diabetes,
         shift=_shift_diabetes,
