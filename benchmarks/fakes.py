@@ -32,9 +32,9 @@ MODELS: dict[str, dict[str, dict[str, Any]]] = {
         "shuffled columns": {"fakes": "shuffled columns", "gan_weight": 3.0},
     },
     "values": {
-        "twin": {"gan_weight": 0.0},
-        "generator": {"fakes": "generator", "gan_weight": 0.3},
-        "shuffled columns": {"fakes": "shuffled columns", "gan_weight": 1.0},
+        "twin": {"gan_weight": 0.0, "steps": 1500},
+        "generator": {"fakes": "generator", "gan_weight": 0.3, "steps": 1500},
+        "shuffled columns": {"fakes": "shuffled columns", "gan_weight": 1.0, "steps": 1500},
     },
 }
 PER_CLASS, VALUES = 10, 100
