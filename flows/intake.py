@@ -35,7 +35,7 @@ def intake(root: str, file: str) -> Verdict:
 
     Args:
         root: Directory of the project.
-        file: CSV or Parquet file.
+        file: CSV, Parquet, or an image set.
 
     Raises:
         RejectedError: if the batch was refused as a whole.
@@ -51,9 +51,14 @@ def intake(root: str, file: str) -> Verdict:
 
 
 def _leave(verdict: Verdict) -> None:
-    broken = [f"| {rule.rule} | {rule.column or ''} | {rule.message} |" for rule in verdict.rules if not rule.passed]
+    broken = [
+        f"| {rule.severity} | {rule.rule} | {rule.column or ''} | {rule.message} |"
+        for rule in verdict.rules
+        if not rule.passed
+    ]
     lines = [f"**{verdict.decision}**: {verdict.sentence}", "", f"{verdict.rows_accepted} rows accepted, "]
     lines[-1] += f"{verdict.rows_refused} refused"
     if broken:
-        lines += ["", "| rule | column | found |", "| --- | --- | --- |", *broken]
+        lines += ["", "| severity | rule | column | found |", "| --- | --- | --- | --- |", *broken]
+    lines += ["", f"The page: `data/batches/{verdict.manifest.batch}.html`"]
     create_markdown_artifact("\n".join(lines), key=f"verdict-{verdict.manifest.batch}")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
+import difflib
+import itertools
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -14,6 +17,7 @@ from pydantic import (
     Field,
     Tag,
     ValidationError,
+    field_validator,
     model_validator,
 )
 
@@ -23,6 +27,32 @@ ROW_ID = "_id"  # the row's name in accepted data: the id column as text, or a h
 GROUP = "_group"  # what must not straddle train and test: the group column, or the row's id
 RESERVED = (ROW_ID, GROUP, "_row", "_reasons")  # the last two head the quarantine file
 MISSING = ("", "NA", "NaN", "nan", "null", "None")  # what CSV writers put where there is no value
+
+Severity = Literal["info", "warning", "critical"]
+# What a row may break. warning: the row goes to quarantine; critical: one such row rejects the batch; info: the value
+# is kept and the rows are counted, which only a readable value allows.
+ROW_RULES = (
+    *("not a number", "infinite", "outside range", "not an integer", "unknown value", "missing"),
+    *("unknown label", "label outside range", "text too long", "not a PNG of the declared size"),
+    *("duplicate id", "duplicate row", "label conflict", "row changed"),
+)
+KEEPABLE = ("outside range", "not an integer", "label outside range")
+# What a batch may break, and how bad that is unless `severity` says otherwise. critical: the batch is rejected;
+# warning and info: it is accepted and the page says so.
+BATCH_RULES: dict[str, Severity] = {
+    "labelled rows": "critical",
+    "labels per class": "critical",
+    "labels per band": "critical",
+    "labelled share": "critical",
+    "refused share": "critical",
+    "refused rows": "critical",
+    "drifted columns": "critical",
+    "joint drift": "warning",
+    "label drift": "warning",
+    "labelled share drift": "warning",
+    "near duplicates": "warning",
+    "new class": "warning",
+}
 
 
 class _Part(BaseModel):
@@ -50,6 +80,7 @@ class NumberColumn(_Part):
     max: float | None = None
     integer: bool = False
     nullable: bool = False
+    drift_at_most: float | None = Field(None, gt=0, le=1)  # instead of rules.drift_distance_at_most
 
     @model_validator(mode="after")
     def _range_is_one(self) -> Self:
@@ -63,6 +94,7 @@ class CategoryColumn(_Part):
     type: Literal["category"]
     values: Annotated[tuple[str, ...], AfterValidator(_all_different)] = Field(min_length=1)
     nullable: bool = False
+    drift_at_most: float | None = Field(None, gt=0, le=1)
 
 
 class ImageColumn(_Part):
@@ -73,6 +105,7 @@ class ImageColumn(_Part):
     width: int = Field(ge=8, le=64)
     channels: Literal[1, 3] = 1
     nullable: Literal[False] = False
+    drift_at_most: float | None = Field(None, gt=0, le=1)
 
 
 class IgnoredColumn(_Part):
@@ -86,24 +119,34 @@ Column = Annotated[NumberColumn | CategoryColumn | ImageColumn | IgnoredColumn, 
 
 
 class ClassLabel(_Part):
-    """The label of a classification: one of the classes. Unlabelled is empty, missing, or -1."""
+    """The label of a classification: one of the classes. Unlabelled is empty, missing, or a word of `unlabelled`."""
 
     column: str
     classes: Annotated[tuple[str, ...], AfterValidator(_all_different)] = Field(min_length=2)
+    unlabelled: tuple[str, ...] = ("-1",)  # a word that is a class is that class
 
 
 class ValueLabel(_Part):
-    """The label of a regression: a number. Unlabelled is empty or missing; -1 is a value."""
+    """The label of a regression: a number. Unlabelled is empty or missing, or a word of `unlabelled`; -1 is a value."""
 
     column: str
     unit: str | None = None
     min: float | None = None
     max: float | None = None
+    unlabelled: tuple[str, ...] = ()
+    bands: tuple[float, ...] = ()  # ascending edges; n edges divide the values into n + 1 bands
 
     @model_validator(mode="after")
     def _range_is_one(self) -> Self:
         _check_range(self.min, self.max)
         return self
+
+    @field_validator("bands")
+    @classmethod
+    def _ascending(cls, edges: tuple[float, ...]) -> tuple[float, ...]:
+        if any(left >= right for left, right in itertools.pairwise(edges)):
+            raise ValueError("the edges of bands must ascend, such as [10, 20, 40]")
+        return edges
 
 
 def _label_kind(label: Any) -> str:
@@ -116,14 +159,59 @@ Label = Annotated[
 ]
 
 
-class Rules(_Part):
-    """When a batch is accepted, accepted without its bad rows, or rejected."""
+class TextFiles(_Part):
+    """How the project's CSV files are written; nothing of it is guessed."""
 
-    labelled_at_least: int = Field(10, ge=1)
-    labelled_per_class_at_least: int = Field(2, ge=1)
+    delimiter: str = Field(",", min_length=1, max_length=1)
+    encoding: str = "utf-8"
+    decimal: Literal[".", ","] = "."
+
+    @field_validator("encoding")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        try:
+            codecs.lookup(name)
+        except LookupError:
+            raise ValueError("no such encoding; write utf-8, latin-1, cp1252 or another that Python knows") from None
+        return name
+
+    @model_validator(mode="after")
+    def _differ(self) -> Self:
+        if self.delimiter == self.decimal:
+            raise ValueError(f"delimiter and decimal are both {self.decimal!r}; files with decimal commas need another")
+        return self
+
+
+class Rules(_Part):
+    """When a batch is accepted, accepted without its bad rows, or rejected. None: not judged."""
+
+    labelled_at_least: int = Field(10, ge=0)
+    labelled_per_class_at_least: int = Field(2, ge=0)
+    labelled_per_band_at_least: int = Field(0, ge=0)
+    batch_labelled_at_least: int = Field(0, ge=0)
+    batch_labelled_per_class_at_least: int = Field(0, ge=0)
+    batch_labelled_per_band_at_least: int = Field(0, ge=0)
+    labelled_share_at_least: float = Field(0.0, ge=0, le=1)
+    labelled_share_at_most: float = Field(1.0, ge=0, le=1)
     refused_share_at_most: float = Field(0.2, ge=0, le=1)
+    refused_rows_at_most: int | None = Field(None, ge=0)
     drift_distance_at_most: float = Field(0.25, gt=0, le=1)
+    drift_psi_at_most: float | None = Field(None, gt=0)
     drifted_share_at_most: float = Field(0.2, ge=0, le=1)
+    joint_drift_auc_at_most: float | None = Field(0.8, ge=0.5, le=1)
+    label_drift_at_most: float | None = Field(0.25, gt=0, le=1)
+    labelled_share_drift_at_most: float | None = Field(None, gt=0, le=1)
+    near_duplicate_share_at_most: float | None = Field(None, ge=0, le=1)
+    unknown_label_rows_at_most: int = Field(5, ge=0)
+
+    @model_validator(mode="after")
+    def _shares_leave_room(self) -> Self:
+        if self.labelled_share_at_least > self.labelled_share_at_most:
+            raise ValueError(
+                f"labelled_share_at_least {self.labelled_share_at_least:g} is above labelled_share_at_most "
+                f"{self.labelled_share_at_most:g}; no batch could be accepted"
+            )
+        return self
 
 
 class Contract(_Part):
@@ -139,13 +227,34 @@ class Contract(_Part):
     label: Label
     columns: dict[str, Column] = Field(min_length=1)
     missing: tuple[str, ...] = MISSING  # these words mean "no value", except where a column lists one as its own
+    files: TextFiles = TextFiles()
+    duplicates: Literal["quarantine", "first", "last", "keep"] | None = None  # None: quarantine; without an id: keep
+    conflicts: Literal["quarantine", "newest", "oldest"] = "quarantine"
     rules: Rules = Rules()
+    severity: dict[str, Severity] = {}
+
+    @field_validator("severity")
+    @classmethod
+    def _rules_are_known(cls, severity: dict[str, Severity]) -> dict[str, Severity]:
+        known = (*ROW_RULES, *BATCH_RULES)
+        for rule, degree in severity.items():
+            if rule not in known:
+                near = difflib.get_close_matches(rule, known, n=1, cutoff=0.4)
+                hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
+                raise ValueError(f"{rule!r} is no rule; {hint}")
+            if rule in ROW_RULES and degree == "info" and rule not in KEEPABLE:
+                raise ValueError(f"{rule!r} is info, but such a cell has no value to keep; write warning or critical")
+        return severity
 
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
         if (self.task == "classification") != isinstance(self.label, ClassLabel):
             raise ValueError("a classification's label has `classes`, a regression's has none")
         named = [name for name in (self.id, self.group, self.label.column) if name is not None]
+        if self.id is not None and self.duplicates == "keep":
+            raise ValueError("duplicates is 'keep', but an id names one row; write quarantine, first or last")
+        if self.label.column in (self.id, self.group):
+            raise ValueError(f"column {self.label.column!r} is the label, so it cannot be the id or the group too")
         for name in named:
             if name in self.columns:
                 raise ValueError(f"column {name!r} is the id, the group or the label, so it cannot be a feature too")
@@ -158,6 +267,15 @@ class Contract(_Part):
         if "image" in kinds and len(self.features) > 1:
             raise ValueError("an image column must be the only feature")
         return self
+
+    def severity_of(self, rule: str) -> Severity:
+        """How bad it is to break a rule."""
+        return self.severity.get(rule, BATCH_RULES.get(rule, "warning"))
+
+    @property
+    def copies(self) -> str:
+        """What becomes of rows that come more than once in a batch."""
+        return self.duplicates or ("keep" if self.id is None else "quarantine")
 
     @property
     def features(self) -> dict[str, NumberColumn | CategoryColumn | ImageColumn]:
@@ -182,6 +300,18 @@ class Contract(_Part):
         return (*extra, *self.columns, self.label.column)
 
 
+def text_files(written: dict[str, str]) -> TextFiles:
+    """How CSV files are written, from what a user says about it.
+
+    Raises:
+        ContractError: naming what cannot be.
+    """
+    try:
+        return TextFiles.model_validate(written)
+    except ValidationError as error:
+        raise ContractError(describe(error, TextFiles)) from None
+
+
 def read_contract(path: Path) -> Contract:
     """Reads and checks a contract.
 
@@ -189,12 +319,52 @@ def read_contract(path: Path) -> Contract:
         ContractError: naming the key, the value found and what would be right.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        content = yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise ContractError(f"{path.name}{line}: cannot be read as YAML: {' '.join(str(error).split())}") from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ContractError(f"{path.name} cannot be read as YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
         raise ContractError(f"{path.name} must hold keys such as `name`, `task`, `label` and `columns`; it holds none")
+    twice = _repeated_key(yaml.compose(text))
+    if twice is not None:
+        raise ContractError(f"{path.name}, line {twice[1]}: `{twice[0]}` is there twice; every key must be there once")
     try:
         return Contract.model_validate(content)
     except ValidationError as error:
-        raise ContractError(f"{path.name}: {describe(error, Contract)}") from None
+        place = _line_of(yaml.compose(text), error.errors()[0]["loc"])
+        raise ContractError(f"{path.name}, line {place}: {describe(error, Contract)}") from None
+
+
+def _repeated_key(node: yaml.Node | None) -> tuple[str, int] | None:
+    """The first key that stands twice in one mapping, and its line; YAML itself would silently take the last."""
+    if isinstance(node, yaml.SequenceNode):
+        return next((found for each in node.value if (found := _repeated_key(each))), None)
+    if not isinstance(node, yaml.MappingNode):
+        return None
+    seen: set[str] = set()
+    for key, value in node.value:
+        if key.value in seen:
+            return key.value, key.start_mark.line + 1
+        seen.add(key.value)
+        found = _repeated_key(value)
+        if found is not None:
+            return found
+    return None
+
+
+def _line_of(node: yaml.Node | None, location: tuple[int | str, ...]) -> int:
+    """The line (from 1) of the deepest part of a location that the file has; names of union members are passed over."""
+    line = 1
+    for part in location:
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                if key.value == str(part):
+                    line, node = key.start_mark.line + 1, value
+                    break
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            line = node.start_mark.line + 1
+    return line

@@ -6,7 +6,7 @@ A cell that breaks a rule is a fault of its row, never a crash.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -53,6 +53,7 @@ class Cells:
     values: pa.Array  # float64 (NaN = missing), string (null = missing) or binary
     faults: tuple[Fault, ...]
     aspects: dict[str, Floats] = field(default_factory=dict)  # of images: what drift is measured on
+    noted: tuple[Fault, ...] = ()  # broken rules whose values are kept, because the contract calls them info
 
 
 def column_of(table: pa.Table, name: str) -> pa.Array:
@@ -105,15 +106,34 @@ def too_long(column: pa.Array) -> Mask:
     """Which cells are longer than any cell has a reason to be."""
     if not pa.types.is_string(column.type):
         return np.zeros(len(column), bool)
+    if (pc.max(pc.binary_length(column)).as_py() or 0) <= LONGEST_CELL:
+        return np.zeros(len(column), bool)  # no more bytes than characters are allowed, which is quick to see
     return _mask(pc.greater(pc.utf8_length(column), LONGEST_CELL))
 
 
 def number_cells(
-    column: pa.Array, name: str, rule: NumberColumn | ValueLabel, missing: Sequence[str], *, label: bool = False
+    column: pa.Array,
+    name: str,
+    rule: NumberColumn | ValueLabel,
+    missing: Sequence[str],
+    *,
+    label: bool = False,
+    decimal: str = ".",
+    kept: Collection[str] = (),
 ) -> Cells:
-    """Reads a column of numbers and checks it against its range; a label may always be missing."""
+    """Reads a column of numbers and checks it against its range; a label may always be missing.
+
+    Args:
+        column: As it was read.
+        name: Of the column.
+        rule: What it must be.
+        missing: Words that mean no value.
+        label: Whether it is the label.
+        decimal: What a text has between whole and fraction; the other mark makes it no number.
+        kept: Rules that may be broken: the value stays, and the fault is only noted.
+    """
     long = too_long(column)
-    values, absent, wrong = _numbers(_without(column, long), missing)
+    values, absent, wrong = _numbers(_without(column, long), missing, decimal)
     faults = [Fault(TOO_LONG, name, long), Fault(NOT_A_NUMBER, name, wrong & ~long)]
     infinite = np.isinf(values)
     low = -math.inf if rule.min is None else rule.min
@@ -129,11 +149,13 @@ def number_cells(
             faults.append(Fault(NOT_AN_INTEGER, name, broken))
         if not rule.nullable:
             faults.append(Fault(MISSING, name, absent & ~long))
-    values = np.where(_any(faults, len(values)), np.nan, values) + 0.0  # no -0.0, so that equal rows have equal bytes
-    return Cells(pa.array(values), _present(faults))
+    noted = _present(fault for fault in faults if fault.rule in kept)
+    faults = [fault for fault in faults if fault.rule not in kept]
+    values = np.where(is_any(faults, len(values)), np.nan, values) + 0.0  # no -0.0, so that equal rows have equal bytes
+    return Cells(pa.array(values), _present(faults), noted=noted)
 
 
-def _numbers(column: pa.Array, missing: Sequence[str]) -> tuple[Floats, Mask, Mask]:
+def _numbers(column: pa.Array, missing: Sequence[str], decimal: str) -> tuple[Floats, Mask, Mask]:
     """(values with NaN, missing, not a number)."""
     kind = column.type
     if pa.types.is_boolean(kind) or pa.types.is_integer(kind):
@@ -141,17 +163,39 @@ def _numbers(column: pa.Array, missing: Sequence[str]) -> tuple[Floats, Mask, Ma
     elif pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         column = pc.cast(column, pa.float64(), safe=False)
     else:
-        return _numbers_of_text(as_text(column), missing)
+        return _numbers_of_text(column, missing, decimal)
     values = _floats(column)
     return values, np.isnan(values), np.zeros(len(values), bool)
 
 
-def _numbers_of_text(text: pa.Array, missing: Sequence[str]) -> tuple[Floats, Mask, Mask]:
+def _numbers_of_text(column: pa.Array, missing: Sequence[str], decimal: str) -> tuple[Floats, Mask, Mask]:
+    if decimal == "." and pa.types.is_string(column.type):
+        quick = _plain_numbers(column, missing)
+        if quick is not None:
+            return quick
+    text = as_text(column)
     text = pc.if_else(pc.is_in(text, value_set=pa.array(missing, pa.string())), None, text)
     absent = _mask(pc.is_null(text))
+    if decimal != ".":  # what has a point is no number then, so it must not become one by the exchange
+        text = pc.if_else(pc.match_substring(text, "."), "x", text)
+        text = pc.replace_substring(text, decimal, ".", max_replacements=1)
     reads = pc.or_(are_numbers(text), pc.match_substring_regex(text, _INFINITE))
     values = _floats(pc.cast(pc.if_else(reads, text, None), pa.float64()))
     return values, absent, ~absent & np.isnan(values)
+
+
+def _plain_numbers(column: pa.Array, missing: Sequence[str]) -> tuple[Floats, Mask, Mask] | None:
+    """The same for a column of numbers without blanks, signs or words around them, in a tenth of the time."""
+    text = pc.if_else(pc.is_in(column, value_set=pa.array(missing, pa.string())), None, column)
+    try:
+        numbers = pc.cast(text, pa.float64())
+    except pa.ArrowInvalid:
+        return None
+    values = _floats(numbers)
+    absent = _mask(pc.is_null(text))
+    if (np.isnan(values) & ~absent).any():  # a word such as "nan", which the cast takes for a number
+        return None
+    return values, absent, np.zeros(len(values), bool)
 
 
 def are_numbers(text: pa.Array) -> pa.Array:
@@ -169,10 +213,16 @@ def word_cells(column: pa.Array, name: str, rule: CategoryColumn, missing: Seque
     return Cells(words, _present(faults))
 
 
-def class_cells(column: pa.Array, name: str, classes: Sequence[str], missing: Sequence[str]) -> Cells:
+def class_cells(
+    column: pa.Array,
+    name: str,
+    classes: Sequence[str],
+    missing: Sequence[str],
+    unlabelled: Sequence[str] = (UNLABELLED,),
+) -> Cells:
     """Reads the labels of a classification; null means unlabelled."""
     long = too_long(column)
-    nothing = missing if UNLABELLED in classes else (*missing, UNLABELLED)
+    nothing = (*missing, *(word for word in unlabelled if word not in classes))
     words, _, unknown = _words(_without(column, long), classes, nothing)
     return Cells(words, _present([Fault(TOO_LONG, name, long), Fault(UNKNOWN_LABEL, name, unknown)]))
 
@@ -229,7 +279,8 @@ def _floats(column: pa.Array) -> Floats:
     return values
 
 
-def _any(faults: Iterable[Fault], rows: int) -> Mask:
+def is_any(faults: Iterable[Fault], rows: int) -> Mask:
+    """The rows that any of the faults is in."""
     every = np.zeros(rows, bool)
     for fault in faults:
         every |= fault.rows

@@ -1,8 +1,12 @@
-"""Runs a tool as a child process: its lines are passed on as they come, and no process of it outlives ours."""
+"""Runs a tool as a child process: its lines are passed on as they come, and no process of it outlives ours,
+however ours ends."""
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -11,8 +15,22 @@ from ssgan.process import kill_group, stop_group
 from ssgan.settings import environment
 
 LAST_LINES = 15  # of a tool that failed
+_PATIENCE = 10.0  # seconds for a git of somebody else to end
 OnLine = Callable[[str], None]
 
+# Between us and a tool stands this: when we are killed, even by SIGKILL, the kernel tells it, and it ends the tool and
+# all the tool's children. Signals to the whole group are for the tool; it waits for how the tool takes them.
+_LEASH = """
+import ctypes, os, signal, subprocess, sys
+signal.signal(signal.SIGUSR1, lambda *_: os.killpg(0, signal.SIGKILL))
+ctypes.CDLL(None).prctl(1, signal.SIGUSR1, 0, 0, 0)
+if os.getppid() != int(sys.argv[1]):
+    sys.exit(1)
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, lambda *_: None)
+code = subprocess.Popen(sys.argv[2:]).wait()
+sys.exit(code if code >= 0 else 128 - code)
+"""
 _OF_ANOTHER_REPOSITORY = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR")
 
 
@@ -37,7 +55,7 @@ def run(command: Sequence[str], folder: Path, on_line: OnLine) -> tuple[int, lis
         The exit code and the lines.
     """
     process = subprocess.Popen(
-        command,
+        [sys.executable, "-I", "-S", "-c", _LEASH, str(os.getpid()), *command],
         cwd=folder,
         env=child_environment(),
         stdin=subprocess.DEVNULL,
@@ -64,6 +82,27 @@ def run(command: Sequence[str], folder: Path, on_line: OnLine) -> tuple[int, lis
     if code != 0:
         kill_group(process)
     return code, lines
+
+
+def remove_stale_locks(folder: Path) -> None:
+    """Removes the lock files that a killed git has left; while a git is at work in `folder`, nothing is touched."""
+    locks = [path for path in (folder / ".git").rglob("*.lock") if "objects" not in path.parts]
+    deadline = time.monotonic() + _PATIENCE
+    while locks and _git_at_work(folder) and time.monotonic() < deadline:
+        time.sleep(0.2)
+        locks = [path for path in locks if path.exists()]
+    for path in locks if not _git_at_work(folder) else ():
+        path.unlink(missing_ok=True)
+
+
+def _git_at_work(folder: Path) -> bool:
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if (entry / "comm").read_text().strip() == "git" and (entry / "cwd").resolve().is_relative_to(folder):
+                return True
+        except OSError:
+            continue
+    return False
 
 
 def git(folder: Path, *args: str, may_fail: bool = False) -> str:

@@ -9,12 +9,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ssgan.contract import MISSING, RESERVED, Rules
+from ssgan.contract import MISSING, RESERVED, Rules, TextFiles
 from ssgan.errors import DataError
-from ssgan.intake.cells import UNLABELLED, as_text, canonical, column_of
+from ssgan.intake.cells import UNLABELLED, are_numbers, as_text, canonical, column_of
 from ssgan.intake.look import WORDS, Look, bounds, describe, look_at, missing_words, plain, quoted
 from ssgan.intake.read import is_number, nearest, read_table, require_label
 
+_STANDARD = TextFiles()
 CLASSES = 10  # distinct integers up to which a label is a class
 CLASSES_AT_MOST = 100
 
@@ -26,6 +27,7 @@ def draft_contract(
     id: str | None = None,
     group: str | None = None,
     task: str | None = None,
+    files: TextFiles = _STANDARD,
 ) -> str:
     """Drafts `data/contract.yaml` for a partly labelled table.
 
@@ -36,6 +38,7 @@ def draft_contract(
         id: The column that names a row; guessed where there is an obvious one.
         group: The column whose rows must not be divided between training and test.
         task: "classification" or "regression"; guessed from the label.
+        files: How the file is written, if it is a CSV.
 
     Returns:
         YAML text with a reason behind every line; `read_contract` takes it.
@@ -43,7 +46,7 @@ def draft_contract(
     Raises:
         DataError: if the file cannot be read, lacks a named column, or no task can be made of its label.
     """
-    table, path = _table_of(source)
+    table, path = _table_of(source, files)
     require_label(path, table.column_names, label)
     _check_names(path, table.column_names, id, group)
     missing = missing_words(table)
@@ -64,6 +67,7 @@ def draft_contract(
         ("columns:", "the features, in the order the model sees them"),
         *_column_lines(features, path),
         _missing_line(missing),
+        *_file_lines(files),
         *_rule_lines(table, target, chosen, missing),
     ]
     return _aligned(lines)
@@ -80,9 +84,10 @@ def _check_names(path: Path, names: Sequence[str], *chosen: str | None) -> None:
             raise DataError(f"{path.name} has a column `{column}`, a name that is reserved; rename it in the file")
 
 
-def _table_of(source: Path | pd.DataFrame) -> tuple[pa.Table, Path]:
+def _table_of(source: Path | pd.DataFrame, files: TextFiles) -> tuple[pa.Table, Path]:
     if isinstance(source, Path):
-        return read_table(source), source
+        table = read_table(source, files)
+        return (table if files.decimal == "." else _with_points(table)), source
     if not source.columns.is_unique:
         raise DataError("the frame has more than one column of the same name; every name must be there once")
     frame = source.copy()
@@ -96,6 +101,16 @@ def _table_of(source: Path | pd.DataFrame) -> tuple[pa.Table, Path]:
     if table.num_rows == 0:
         raise DataError("the frame has no rows; a contract is drafted from at least one")
     return table, Path("the frame")
+
+
+def _with_points(table: pa.Table) -> pa.Table:
+    """Numbers with a decimal comma as they are written with a point; what is no number stays."""
+    for place, name in enumerate(table.column_names):
+        text = column_of(table, name)
+        pointed = pc.replace_substring(text, ",", ".", max_replacements=1)
+        numbers = pc.and_(are_numbers(pointed), pc.invert(pc.match_substring(text, ".")))
+        table = table.set_column(place, name, pc.if_else(numbers, pointed, text))
+    return table
 
 
 def _guess_task(look: Look, asked: str | None, path: Path) -> tuple[str, str]:
@@ -176,6 +191,12 @@ def _missing_line(missing: Sequence[str]) -> tuple[str, str]:
     added = ", ".join(quoted(word) for word in missing if word not in MISSING)
     why = f"words that mean no value; the file has {added}" if added else "words that mean no value"
     return f"missing: [{', '.join(map(quoted, missing))}]", why
+
+
+def _file_lines(files: TextFiles) -> Iterator[tuple[str, str]]:
+    if files != _STANDARD:
+        said = ", ".join(f"{name}: {quoted(value)}" for name, value in files.model_dump().items())
+        yield f"files: {{{said}}}", "how CSV files are written; nothing of it is guessed"
 
 
 def _rule_lines(table: pa.Table, look: Look, task: str, missing: Sequence[str]) -> Iterator[tuple[str, str]]:

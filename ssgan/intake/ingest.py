@@ -7,20 +7,26 @@ the next one finishes.
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from ssgan.contract import read_contract
-from ssgan.errors import DataError, RejectedError
-from ssgan.intake import store, version
+from ssgan.errors import DataError, RejectedError, UserError
+from ssgan.intake import history, store, version
 from ssgan.intake.batch import BATCH_DIGITS, Batch, read_batch
-from ssgan.intake.read import CSV_SUFFIXES, PARQUET_SUFFIXES, check_file, sha256_of
+from ssgan.intake.identity import rewritten as merged
+from ssgan.intake.page import page_file, write_page
+from ssgan.intake.read import CSV_SUFFIXES, INDEX, PARQUET_SUFFIXES, PICTURE_SUFFIXES, check_file, sha256_of
 from ssgan.intake.reference import read_reference
 from ssgan.intake.validate import Judged, validate
 from ssgan.progress import say
 from ssgan.project import Project
 from ssgan.records import Verdict
 
-__all__ = ["Batch", "accepted_before", "ingest", "read_batch", "verdict_of", "waiting_files"]
+OWN = "data/expectations"  # the user's own suites
+__all__ = ["Batch", "accept", "accepted_before", "ingest", "read_batch", "verdict_of", "waiting_files"]
 
 
 def ingest(project: Project, file: Path) -> Verdict:
@@ -33,8 +39,26 @@ def ingest(project: Project, file: Path) -> Verdict:
         DataError: if the file is no batch at all; nothing is written then.
         RejectedError: if the batch is refused as a whole; its verdict is written and committed, and nothing else.
         ProjectError: if the project is no repository, or accepted files are not here.
+        UserError: if the disk is full or the project may not be written.
         ToolError: if DVC or git fails.
     """
+    try:
+        return _ingest(project, file)
+    except OSError as error:
+        raise unwritable(project, error) from None
+
+
+def unwritable(project: Project, error: OSError) -> UserError:
+    """What a person reads when the system does not let us write."""
+    why = error.strerror or " ".join(str(error).split())
+    mend = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "make it writable"
+    return UserError(
+        f"{project.root.name} cannot be written ({why}); {mend} and run the same command again: "
+        "the last version is as it was"
+    )
+
+
+def _ingest(project: Project, file: Path) -> Verdict:
     contract = read_contract(project.contract)
     check_file(file)
     version.require_repository(project)
@@ -44,15 +68,14 @@ def ingest(project: Project, file: Path) -> Verdict:
         say(f"{file.name} holds what was accepted before as batch {earlier.manifest.batch}; nothing to do")
         return earlier
     batch = read_batch(file, contract)
-    labelled = sum(batch.manifest.labelled.values())
-    say(f"{file.name}: {batch.manifest.rows} rows, {labelled} with a label; judging them by the contract")
+    say(f"{file.name}: judging it by the contract")
     accepted = store.accepted_verdicts(project)
-    reference = read_reference([project.root / str(each.accepted_file) for each in accepted], contract)
-    judged = validate(batch, contract, reference)
+    reference = read_reference(store.accepted_files(project), contract)
+    judged = validate(batch, contract, reference, own=project.root / OWN)
     if judged.verdict.decision == "reject":
-        _reject(project, judged.verdict, earlier)
+        _reject(project, judged, earlier)
         raise RejectedError(judged.verdict.sentence)
-    return _accept(project, judged)
+    return accept(project, judged, number=1 + max((each.number for each in accepted), default=0))
 
 
 def settle(project: Project) -> None:
@@ -62,15 +85,42 @@ def settle(project: Project) -> None:
         ProjectError: if files of accepted batches are not here.
         ToolError: if DVC or git fails.
     """
+    version.clear_locks(project)
+    if (project.runtime / history.RESTORING).is_file():
+        history.finish_restore(project)
+    _mend(project)
     verdicts = store.read_verdicts(project)
     store.require_complete(project, verdicts)
     store.remove_strays(project, verdicts)
     accepted = [verdict for verdict in verdicts if verdict.accepted_file is not None]
     current = version.current_version(project)
     versioned = set(current.batches) if current else set()
-    if accepted and {verdict.manifest.batch for verdict in accepted} != versioned:
+    if {verdict.manifest.batch for verdict in accepted} != versioned:
         say("finishing the version that an interrupted intake has left")
-        version.accept_version(project, accepted[-1])
+        version.accept_version(project, version.message_of(accepted[-1]))
+
+
+def _mend(project: Project) -> None:
+    """What a power cut has cut short is put back as it was committed, or removed if it never was."""
+    for path in sorted(project.batches.glob("*.json")):
+        if store.is_whole_verdict(path) or version.restore_file(project, path):
+            continue
+        say(f"{path.name} was cut short; its batch must be taken in again")
+        path.unlink()
+    current = version.current_version(project)
+    verdicts = store.read_verdicts(project)
+    damaged = store.damaged_files(project, verdicts)
+    fresh = [each for each in verdicts if each.number and (not current or each.manifest.batch not in current.batches)]
+    for verdict in fresh:
+        written = {verdict.accepted_file, verdict.quarantine_file, *verdict.rewritten.values()} & damaged
+        if written:
+            say(f"{min(map(str, written))} was cut short; batch {verdict.manifest.batch} must be taken in again")
+            store.verdict_file(project, verdict.manifest.batch).unlink()
+    remaining = store.read_verdicts(project)
+    lost = store.damaged_files(project, remaining) | store.absent_files(project, remaining)
+    if current and lost and version.has_content(project):
+        say("putting damaged files back from DVC's cache")
+        version.restore_content(project)
 
 
 def verdict_of(project: Project, file: Path) -> Verdict:
@@ -92,10 +142,18 @@ def accepted_before(project: Project, file: Path) -> bool:
 
 
 def waiting_files(project: Project) -> list[Path]:
-    """Files in `data/incoming` that no verdict speaks of, by name."""
-    suffixes = (*CSV_SUFFIXES, *PARQUET_SUFFIXES)
-    found = sorted(path for path in project.incoming.glob("*") if path.is_file() and path.suffix.lower() in suffixes)
+    """Batches in `data/incoming` that no verdict speaks of, by name: files, and folders with an index of images."""
+    found = [path for path in sorted(project.incoming.glob("*")) if _is_batch(path)]
     return [path for path in found if not _judged(project, path)]
+
+
+def _is_batch(path: Path) -> bool:
+    if path.is_dir():
+        return (path / INDEX).is_file()
+    labels = "labels" in path.name and "idx1" in path.name  # they come with their images
+    return (
+        path.is_file() and not labels and path.name.lower().endswith(CSV_SUFFIXES + PARQUET_SUFFIXES + PICTURE_SUFFIXES)
+    )
 
 
 def _judged(project: Project, file: Path) -> bool:
@@ -114,22 +172,45 @@ def _earlier(project: Project, file: Path) -> Verdict | None:
     return verdict if verdict.manifest.sha256 == digest else None
 
 
-def _accept(project: Project, judged: Judged) -> Verdict:
+def accept(project: Project, judged: Judged, number: int, also: Mapping[str, str] = MappingProxyType({})) -> Verdict:
+    """Writes what a verdict names, then the verdict, then the version.
+
+    Args:
+        project: Whose lock the caller holds.
+        judged: Accepted, with or without quarantine.
+        number: Of the batch among the accepted ones, from 1.
+        also: Further files that others take the place of.
+    """
     verdict = judged.verdict
-    for table, name in ((judged.quarantine, verdict.quarantine_file), (judged.accepted, verdict.accepted_file)):
-        if table is not None and name is not None:
-            store.write_table(project, table, project.root / name)
-    verdict.write(store.verdict_file(project, verdict.manifest.batch))
-    made = version.accept_version(project, verdict)
+    if verdict.quarantine_file is not None:
+        store.write_parts(project, judged.quarantine_parts(), project.root / verdict.quarantine_file)
+    store.write_parts(project, judged.accepted_parts(), project.root / str(verdict.accepted_file))
+    rewritten = dict(also)
+    for rewrite in judged.repeats.rewrites:
+        batch = rewrite.file.stem.partition("-")[0]
+        path = store.write_by_content(project, merged(rewrite), project.accepted, batch)
+        rewritten[_name(project, rewrite.file)] = _name(project, path)
+    sizes = store.sizes_of(project, [verdict.accepted_file, verdict.quarantine_file, *rewritten.values()])
+    verdict = verdict.model_copy(update={"number": number, "rewritten": rewritten, "sizes": sizes})
+    write_page(page_file(project, verdict), judged, verdict)
+    store.write_verdict(project, verdict)  # from here on the batch is accepted
+    store.remove_strays(project, store.read_verdicts(project))
+    made = version.accept_version(project, version.message_of(verdict))
     say(f"{made.name}: {made.rows} rows, {sum(made.labelled.values())} of them with a label")
     return verdict
 
 
-def _reject(project: Project, verdict: Verdict, earlier: Verdict | None) -> None:
+def _name(project: Project, path: Path) -> str:
+    return path.relative_to(project.root).as_posix()
+
+
+def _reject(project: Project, judged: Judged, earlier: Verdict | None) -> None:
     """Leaves the verdict; said a second time in the same words, it keeps its date and makes no second commit."""
+    verdict = judged.verdict
     if earlier is not None:
         manifest = verdict.manifest.model_copy(update={"seen_at": earlier.manifest.seen_at})
         verdict = verdict.model_copy(update={"manifest": manifest})
-    path = store.verdict_file(project, verdict.manifest.batch)
-    verdict.write(path)
-    version.commit(project, [path], version.message_of(verdict))
+    path, page = store.verdict_file(project, verdict.manifest.batch), page_file(project, verdict)
+    write_page(page, judged, verdict)
+    store.write_verdict(project, verdict)
+    version.commit(project, [path, page], version.message_of(verdict))

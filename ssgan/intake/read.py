@@ -1,4 +1,4 @@
-"""Reads one file into a table: CSV with every cell as text, Parquet with the types it has."""
+"""Reads one file into parts of a table: CSV with every cell as text, Parquet with the types it has, pictures as PNG."""
 
 from __future__ import annotations
 
@@ -7,66 +7,136 @@ import difflib
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from ssgan.contract import Contract, TextFiles
 from ssgan.errors import DataError
 
-CSV_SUFFIXES = (".csv", ".data", ".txt")
+CSV_SUFFIXES = (".csv", ".data", ".txt", ".tsv")
 PARQUET_SUFFIXES = (".parquet", ".pq")
+PICTURE_SUFFIXES = (".mat", ".npz", "-ubyte", "-ubyte.gz", ".idx3", ".idx3.gz")
+INDEX = "index.csv"  # of a folder of images: one line per image
 NUMBER = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"  # for Python's `re` and for Arrow
+PART_ROWS = 250_000  # of Parquet that are in memory at once
 _READS = re.compile(NUMBER)
-_LONGEST_ROW = 64 << 20  # bytes; Arrow's own limit of 1 MiB refuses a row with one very long cell
+_LONGEST_ROW = 16 << 20  # bytes, and what is read at once; Arrow's own 1 MiB refuses a row with one very long cell
+_STANDARD = TextFiles()
+
+
+@dataclass
+class Source:
+    """A file as a sequence of tables; the same parts each time. The only part of a small file stays in memory."""
+
+    path: Path
+    columns: tuple[str, ...]
+    read: Callable[[], Iterator[pa.Table]]
+    _only: pa.Table | None = field(default=None, repr=False)
+
+    def parts(self) -> Iterator[pa.Table]:
+        """The tables, one after another, each with at least one row.
+
+        Raises:
+            DataError: one sentence for whatever keeps the rest from being read.
+        """
+        if self._only is not None:
+            yield self._only
+            return
+        count, first = 0, None
+        for part in self.read():
+            if part.num_rows:
+                count += 1
+                first = part if count == 1 else None
+                yield part
+        if count == 0:
+            raise DataError(f"{self.path.name} has column names but no data rows; a batch needs at least one row")
+        self._only = first
 
 
 def check_file(path: Path) -> None:
     """Makes sure that there is something to read.
 
     Raises:
-        DataError: if there is no such file, it is no file, it is empty, or its name says neither CSV nor Parquet.
+        DataError: if there is no such file, it is empty, or its name says none of the formats.
     """
     if path.is_dir():
-        raise DataError(f"{path} is a directory; name one CSV or Parquet file in it")
+        if not (path / INDEX).is_file():
+            raise DataError(
+                f"{path} is a directory without {INDEX}; name one file in it, or add that list of its images"
+            )
+        return
     if not path.is_file():
         raise DataError(f"there is no file {path}; give the path of a CSV or Parquet file")
-    if path.suffix.lower() not in CSV_SUFFIXES + PARQUET_SUFFIXES:
-        kinds = ", ".join(CSV_SUFFIXES + PARQUET_SUFFIXES)
-        raise DataError(f"{path.name} is neither CSV nor Parquet by its name; it must end in one of {kinds}")
+    if not path.name.lower().endswith(CSV_SUFFIXES + PARQUET_SUFFIXES + PICTURE_SUFFIXES):
+        kinds = ", ".join(CSV_SUFFIXES + PARQUET_SUFFIXES + PICTURE_SUFFIXES)
+        raise DataError(f"{path.name} is neither CSV nor Parquet nor images by its name; it must end in one of {kinds}")
     if path.stat().st_size == 0:
         raise DataError(f"{path.name} is empty (0 bytes); a batch needs a line of column names and at least one row")
 
 
 def sha256_of(path: Path) -> str:
-    """The sha256 of a file's bytes, in hexadecimal.
+    """The sha256 of everything that belongs to a batch, in hexadecimal: of a lone file, that of its bytes.
 
     Raises:
-        DataError: if the file cannot be read.
+        DataError: if a file cannot be read.
     """
+    from ssgan.intake.formats import files_of
+
     try:
-        with path.open("rb") as handle:
-            return hashlib.file_digest(handle, "sha256").hexdigest()
+        digests = [_file_sha256(each) for each in files_of(path)]
     except OSError as error:
         raise DataError(f"{path.name} cannot be read: {error.strerror or error}; check its permissions") from None
+    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
-def read_table(path: Path) -> pa.Table:
-    """Reads a file; a CSV gives string columns, untouched but for the names, which lose surrounding blanks.
+def _file_sha256(path: Path) -> str:
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def open_source(path: Path, contract: Contract) -> Source:
+    """Opens a file of any format; CSV as the contract declares it.
+
+    Raises:
+        DataError: one sentence for whatever keeps the file from being a table.
+    """
+    check_file(path)
+    if path.is_dir() or path.name.lower().endswith(PICTURE_SUFFIXES):
+        from ssgan.intake.formats import open_pictures
+
+        return open_pictures(path, contract)
+    return open_table(path, contract.files)
+
+
+def open_table(path: Path, text: TextFiles = _STANDARD) -> Source:
+    """Opens CSV or Parquet; a CSV gives string columns, untouched but for the names, which lose surrounding blanks.
+
+    Raises:
+        DataError: one sentence for whatever keeps the file from being a table.
+    """
+    check_file(path)
+    if path.suffix.lower() not in CSV_SUFFIXES + PARQUET_SUFFIXES:
+        raise DataError(f"{path.name} holds images, not a table; name a CSV or Parquet file")
+    try:
+        return _open_parquet(path) if path.suffix.lower() in PARQUET_SUFFIXES else _open_csv(path, text)
+    except OSError as error:
+        raise DataError(
+            f"{path.name} cannot be read: {error.strerror or _short(error)}; check its permissions"
+        ) from None
+
+
+def read_table(path: Path, text: TextFiles = _STANDARD) -> pa.Table:
+    """Reads a whole CSV or Parquet file.
 
     Raises:
         DataError: one sentence for whatever keeps the file from being a table with at least one row.
     """
-    check_file(path)
-    try:
-        table = _read_parquet(path) if path.suffix.lower() in PARQUET_SUFFIXES else _read_csv(path)
-    except OSError as error:
-        raise DataError(f"{path.name} cannot be read: {error.strerror or error}; check its permissions") from None
-    if table.num_rows == 0:
-        raise DataError(f"{path.name} has column names but no data rows; a batch needs at least one row")
-    return table.combine_chunks()
+    return pa.concat_tables(open_table(path, text).parts()).combine_chunks()
 
 
 def nearest(name: str, names: Sequence[str]) -> str | None:
@@ -95,52 +165,92 @@ def require_label(path: Path, names: Sequence[str], label: str) -> None:
 def _why_no_label(names: Sequence[str], label: str) -> str:
     if any(is_number(name) for name in names):
         return f"its first line looks like data ({', '.join(names[:3])}, ...): add a line of column names"
-    if len(names) == 1 and any(mark in names[0] for mark in ";\t|"):
-        return "its columns are not separated by commas: write it with commas"
+    if len(names) == 1 and any(mark in names[0] for mark in ",;\t|"):
+        mark = next(mark for mark in ";\t|," if mark in names[0])
+        how = f"declare it in the contract as `files: {{delimiter: {mark!r}}}`"
+        return f"its columns seem to be separated by {mark!r}: {how}"
     near = nearest(label, names)
     if near is not None:
         return f"did you mean `{near}`?"
     return f"it has {', '.join(f'`{name}`' for name in names[:8])}{', ...' if len(names) > 8 else ''}"
 
 
-def _read_parquet(path: Path) -> pa.Table:
+def _open_parquet(path: Path) -> Source:
     try:
         with pq.ParquetFile(path) as file:
             names = _checked_names(file.schema_arrow.names, path)
-            return file.read().rename_columns(names).replace_schema_metadata(None)
-    except (pa.ArrowException, UnicodeDecodeError) as error:
-        raise DataError(f"{path.name} is not a readable Parquet file: {_short(error)}; write it again") from None
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        if isinstance(error, OSError) and error.errno is not None:  # Arrow's own have none
+            raise
+        raise _no_parquet(path, error) from None
+
+    def read() -> Iterator[pa.Table]:
+        try:
+            with pq.ParquetFile(path, memory_map=False) as file:
+                for batch in file.iter_batches(batch_size=PART_ROWS):
+                    part = pa.Table.from_batches([batch]).rename_columns(names).replace_schema_metadata(None)
+                    part.validate(full=True)
+                    yield part
+        except MemoryError:
+            raise DataError(f"{path.name} needs more memory than there is; write smaller row groups") from None
+        except (pa.ArrowException, OSError, UnicodeDecodeError, OverflowError) as error:
+            raise _no_parquet(path, error) from None
+
+    return Source(path, tuple(names), read)
 
 
-def _read_csv(path: Path) -> pa.Table:
-    raw = _header(path)
+def _no_parquet(path: Path, error: Exception) -> DataError:
+    return DataError(f"{path.name} is not a readable Parquet file: {_short(error)}; write it again")
+
+
+def _open_csv(path: Path, text: TextFiles) -> Source:
+    raw = _header(path, text)
     names = _checked_names(raw, path)
-    try:
-        table = _parse_csv(path, raw, parallel=True)
-    except pa.ArrowInvalid as error:
-        raise DataError(_why_no_csv(path, raw, error)) from None
-    return table.rename_columns(names)
+
+    def read() -> Iterator[pa.Table]:
+        try:
+            with pyarrow.csv.open_csv(path, **_csv_options(path, raw, text)) as reader:
+                for batch in reader:
+                    yield pa.Table.from_batches([batch]).rename_columns(names)
+        except (pa.ArrowInvalid, UnicodeDecodeError) as error:
+            raise DataError(_why_no_csv(path, raw, text, error)) from None
+        except OSError as error:
+            raise DataError(f"{path.name} cannot be read: {error.strerror or _short(error)}; try again") from None
+
+    return Source(path, tuple(names), read)
 
 
-def _parse_csv(path: Path, raw_names: Sequence[str], *, parallel: bool, on_bad_row: object = None) -> pa.Table:
+def _csv_options(path: Path, raw_names: Sequence[str], text: TextFiles, on_bad_row: object = None) -> dict[str, object]:
     size = max(1 << 20, min(path.stat().st_size + 1, _LONGEST_ROW))
-    return pyarrow.csv.read_csv(
-        path,
-        read_options=pyarrow.csv.ReadOptions(use_threads=parallel, block_size=size),
-        parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True, invalid_row_handler=on_bad_row),
-        convert_options=pyarrow.csv.ConvertOptions(
+    return {
+        "read_options": pyarrow.csv.ReadOptions(
+            use_threads=on_bad_row is None, block_size=size, encoding=text.encoding
+        ),
+        "parse_options": pyarrow.csv.ParseOptions(
+            delimiter=text.delimiter, newlines_in_values=True, invalid_row_handler=on_bad_row
+        ),
+        "convert_options": pyarrow.csv.ConvertOptions(
             column_types=dict.fromkeys(raw_names, pa.string()), strings_can_be_null=False, null_values=[]
         ),
-    )
+    }
 
 
-def _header(path: Path) -> list[str]:
+def _header(path: Path, text: TextFiles) -> list[str]:
     """The names in the first line that is not empty."""
+    encoding = "utf-8-sig" if text.encoding.lower().replace("_", "-") in ("utf-8", "utf8") else text.encoding
     try:
-        with path.open(encoding="utf-8-sig", newline="") as handle:
-            return next((line for line in csv.reader(handle) if line), [])
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path.name} is not text in UTF-8 ({_short(error)}); write it as UTF-8") from None
+        with path.open(encoding=encoding, newline="") as handle:
+            return next((line for line in csv.reader(handle, delimiter=text.delimiter) if line), [])
+    except (UnicodeError, csv.Error) as error:
+        raise DataError(f"{path.name} is not text in {_said(text)} ({_short(error)}); {_mend_encoding(text)}") from None
+
+
+def _said(text: TextFiles) -> str:
+    return text.encoding.upper()
+
+
+def _mend_encoding(text: TextFiles) -> str:
+    return f"write it as {_said(text)}, or declare in the contract how it is written: `files: {{encoding: ...}}`"
 
 
 def _checked_names(raw: Sequence[str], path: Path) -> list[str]:
@@ -156,27 +266,27 @@ def _checked_names(raw: Sequence[str], path: Path) -> list[str]:
     return names
 
 
-def _why_no_csv(path: Path, raw_names: Sequence[str], error: Exception) -> str:
-    text = str(error)
-    if "UTF8" in text:
-        return f"{path.name} holds bytes that are not UTF-8 text; write it as UTF-8"
-    if "straddling" in text:
+def _why_no_csv(path: Path, raw_names: Sequence[str], text: TextFiles, error: Exception) -> str:
+    said = str(error)
+    if "UTF8" in said or "codec can't" in said:
+        return f"{path.name} holds bytes that are not {_said(text)} text; {_mend_encoding(text)}"
+    if "straddling" in said:
         return (
             f"{path.name} has a row of more than {_LONGEST_ROW >> 20} MiB, or a quote that never closes; mend that row"
         )
-    if "Empty CSV" in text:
+    if "Empty CSV" in said:
         return f"{path.name} has column names but no data rows; a batch needs at least one row"
-    ragged = _first_ragged_row(path, raw_names)
+    ragged = _first_ragged_row(path, raw_names, text)
     if ragged is None:
         return f"{path.name} is not a readable CSV file: {_short(error)}"
     row, expected, actual = ragged
     return (
         f"{path.name}: data row {row} has {actual} cells where the first line names {expected} columns; "
-        "mend that row (a comma inside a cell needs quotes around the cell)"
+        f"mend that row (a {text.delimiter!r} inside a cell needs quotes around the cell)"
     )
 
 
-def _first_ragged_row(path: Path, raw_names: Sequence[str]) -> tuple[int, int, int] | None:
+def _first_ragged_row(path: Path, raw_names: Sequence[str], text: TextFiles) -> tuple[int, int, int] | None:
     """Reads again on one thread, where Arrow knows the row's number: (data row, cells expected, cells found)."""
     found: list[tuple[int, int, int]] = []
 
@@ -185,8 +295,8 @@ def _first_ragged_row(path: Path, raw_names: Sequence[str]) -> tuple[int, int, i
         return "skip"
 
     try:
-        _parse_csv(path, raw_names, parallel=False, on_bad_row=note)
-    except pa.ArrowInvalid:
+        pyarrow.csv.read_csv(path, **_csv_options(path, raw_names, text, note))
+    except (pa.ArrowInvalid, UnicodeDecodeError):
         return found[0] if found else None
     return found[0] if found else None
 

@@ -13,6 +13,7 @@ import os
 import re
 import sys
 import tarfile
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from typing import Any
 import yaml
 
 from ssgan.errors import BusyError, ProjectError, ToolError, UserError
-from ssgan.intake.command import LAST_LINES, OnLine, git, git_bytes, run
+from ssgan.intake.command import LAST_LINES, OnLine, git, git_bytes, remove_stale_locks, run
 from ssgan.progress import say
 from ssgan.project import Project
 from ssgan.records import DatasetVersion, Verdict
@@ -42,6 +43,15 @@ _ABOUT_ITSELF = (  # what DVC says around the lines of a stage
     "Use `dvc push`",
     "Data and pipelines are up to date",
     "ERROR: failed to reproduce",
+)
+PATIENCE = 60.0  # seconds for another DVC process to end
+_STORAGE = (  # what the system says when it cannot write, and what a person should read
+    ("No space left on device", "the disk is full; free some space and run the same command again: no data is lost"),
+    ("Read-only file system", "the project lies on a read-only file system; make it writable and run it again"),
+    (
+        "Permission denied",
+        "a file of the project or its remote may not be written; mend its permissions and run again",
+    ),
 )
 _CONFIG = """\
 [core]
@@ -80,6 +90,7 @@ def init_repository(project: Project, remote: str | Path | None = None) -> None:
     for key, value in (("user.name", "ssgan"), ("user.email", "ssgan@localhost")):
         if not git(project.root, "config", "--default", "", key).strip():
             git(project.root, "config", "--local", key, value)
+    git(project.root, "config", "--local", "core.fsync", "all")  # a commit outlives a power cut
     if not (project.root / ".dvc").is_dir():
         run_dvc(project, "init", "--quiet")
         _write_config(project, remote)
@@ -105,23 +116,38 @@ def _write_config(project: Project, remote: str | Path | None) -> None:
 
 
 def run_dvc(project: Project, *args: str, on_line: OnLine = say) -> list[str]:
-    """Runs DVC in a process of its own and returns its lines.
+    """Runs DVC in a process of its own and returns its lines; waits for another DVC that holds what it needs.
 
     Raises:
-        BusyError: if another DVC holds what this one needs; DVC does not wait.
+        BusyError: if that other DVC does not end within a minute.
         UserError: if a stage ended with a user's mistake; with the sentence that it said.
         ToolError: if DVC failed otherwise; with its last lines.
     """
-    code, lines = run([sys.executable, "-m", "dvc", *args], project.root, on_line)
-    if code != 0:
-        raise _failure(args, code, lines)
-    return lines
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        code, lines = run([sys.executable, "-m", "dvc", *args], project.root, on_line)
+        if code == 0:
+            return lines
+        failure = _failure(args, code, lines)
+        if not isinstance(failure, BusyError) or time.monotonic() > deadline:
+            raise failure
+        say(f"another DVC process is working on {project.root.name}; waiting for it")
+        time.sleep(1)
 
 
 def _failure(args: Sequence[str], code: int, lines: Sequence[str]) -> Exception:
     text = "\n".join(lines)
     if "Unable to acquire lock" in text or "is busy, it is being blocked by" in text:
         return BusyError("another DVC process is working on this project; wait until it has ended")
+    for found, sentence in _STORAGE:
+        if found in text:
+            return UserError(sentence)
+    if args[0] in ("push", "pull", "fetch"):
+        reason = next((line for line in reversed(lines) if line.startswith("ERROR")), "it gave no reason")
+        return UserError(
+            f"the DVC remote does not answer ({' '.join(reason.removeprefix('ERROR:').split())[:200]}); "
+            "nothing that was accepted is lost: mend the remote and run the same command again"
+        )
     said = [line.removeprefix("ssgan: ") for line in lines if line.startswith("ssgan: ")]
     exited = re.search(r"exited with (\d+)", text)
     if said and (exited is None or int(exited[1]) == UserError.exit_code):
@@ -230,30 +256,178 @@ def _require_own(project: Project) -> None:
         raise ProjectError(f"{project.root} needs a git repository of its own, and {found}; make one with `ssgan init`")
 
 
-def accept_version(project: Project, verdict: Verdict) -> DatasetVersion:
+def accept_version(project: Project, message: str) -> DatasetVersion:
     """Makes a version of what lies in the data directories: DVC, commit, push, tag. May be done again after a crash.
 
     Args:
         project: Where the accepted Parquet, the quarantine and all verdicts are written already.
-        verdict: The newest one, for the message of the commit.
+        message: Of the commit.
 
     Raises:
-        ToolError: if DVC or git fails; the last version stays as it is.
+        UserError: if the remote or the disk does not take it; the last version stays as it is.
+        ToolError: if DVC or git fails otherwise; likewise.
     """
+    remove_stale_locks(project.root)
     tracked = [folder for folder in (project.accepted, project.quarantine) if folder.is_dir() and any(folder.iterdir())]
-    run_dvc(project, "add", "--quiet", *(folder.relative_to(project.root).as_posix() for folder in tracked))
     pointers = [folder.with_name(f"{folder.name}.dvc") for folder in tracked]
-    verdicts = sorted(project.batches.glob("*.json"))
-    commit(project, [*pointers, *verdicts, project.contract], message_of(verdict))
+    for pointer in pointers:
+        if pointer.is_file() and _outs(pointer) is None:  # cut short while it was written
+            pointer.unlink()
+    names = [folder.relative_to(project.root).as_posix() for folder in tracked]
+    run_dvc(project, "add", "--quiet", *names)
+    if [True for pointer, folder in zip(pointers, tracked, strict=True) if _forget_damaged(project, pointer, folder)]:
+        run_dvc(project, "add", "--quiet", *names)
+    verdicts = sorted((*project.batches.glob("*.json"), *project.batches.glob("*.html")))
+    commit(project, [*pointers, *verdicts, project.contract], message)
     push(project, *(pointer.relative_to(project.root).as_posix() for pointer in pointers))
-    before = current_version(project)
-    if before is None or before.dvc_hash != _dvc_hash(project.accepted.with_name("accepted.dvc").read_bytes()):
-        taken = [int(name.removeprefix(TAG)) for name in git(project.root, "tag", "--list", f"{TAG}[0-9]*").split()]
+    before, here = current_version(project), _version_at(project, "HEAD")
+    if before is None or (before.dvc_hash, before.batches) != (here.dvc_hash, here.batches):
+        taken = [int(name.removeprefix(TAG)) for name in tags(project)]
         git(project.root, "tag", f"{TAG}{max(taken, default=0) + 1}")
     after = current_version(project)
     if after is None:
         raise ToolError("git does not show the tag it has just made; look at `git tag --list`")
     return after
+
+
+def _forget_damaged(project: Project, pointer: Path, folder: Path) -> bool:
+    """Removes from DVC's cache what is shorter than the file it was made of, as after a power cut; whether any was."""
+    sizes = {path.name: path.stat().st_size for path in folder.iterdir()}
+    damaged = []
+    for name, md5 in listed(project, str((_outs(pointer) or {}).get("md5", ""))).items():
+        cached = cached_file(project, md5)
+        if name in sizes and cached.is_file() and cached.stat().st_size != sizes[name]:
+            damaged.append(cached)
+    for cached in damaged:
+        cached.chmod(0o644)
+        cached.unlink()
+    return bool(damaged)
+
+
+def cached_file(project: Project, md5: str) -> Path:
+    """Where DVC's cache holds the content with this hash."""
+    return project.root / ".dvc" / "cache" / "files" / "md5" / md5[:2] / md5[2:]
+
+
+def listed(project: Project, md5: str) -> dict[str, str]:
+    """The files of a folder that DVC tracks, and the hash of each; nothing where the list is not in the cache."""
+    path = cached_file(project, md5)
+    if not md5 or not path.is_file():
+        return {}
+    try:
+        return {each["relpath"]: each["md5"] for each in json.loads(path.read_text(encoding="utf-8"))}
+    except ValueError:  # cut short
+        path.chmod(0o644)
+        path.unlink()
+        return {}
+
+
+def _outs(pointer: Path) -> dict[str, Any] | None:
+    """What a `.dvc` file says about its folder; None if it is no such file."""
+    try:
+        content: dict[str, Any] = yaml.safe_load(pointer.read_text(encoding="utf-8"))["outs"][0]
+        return content if {"md5", "path"} <= {*content} else None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError, KeyError, IndexError):
+        return None
+
+
+def tags(project: Project) -> list[str]:
+    """The names of all versions, oldest first."""
+    return git(project.root, "tag", "--list", f"{TAG}[0-9]*", "--sort=version:refname").split()
+
+
+def version_named(project: Project, name: str) -> DatasetVersion:
+    """The version with that name.
+
+    Raises:
+        UserError: if there is none.
+    """
+    known = tags(project)
+    if name not in known:
+        raise UserError(f"there is no version {name!r} of the data; there are {', '.join(known[-8:]) or 'none yet'}")
+    return _version_at(project, name)
+
+
+def authored(project: Project, name: str) -> tuple[str, str]:
+    """Who made a version, and when (ISO 8601)."""
+    who, _, when = git(project.root, "log", "-1", "--format=%an%x00%aI", name).strip().partition("\0")
+    return who, when
+
+
+def verdicts_at(project: Project, name: str) -> list[Verdict]:
+    """The verdicts of a version, accepted ones in their order."""
+    return _files_at(project, name)[0]
+
+
+def content_of(project: Project, name: str) -> dict[str, Path]:
+    """The accepted files of a version and where DVC's cache holds each; fetches what is not there.
+
+    Raises:
+        UserError: if the remote does not have it either.
+    """
+    for fetched in (False, True):
+        found = listed(project, _files_at(project, name)[1])
+        paths = {file: cached_file(project, md5) for file, md5 in found.items()}
+        if paths and all(path.is_file() for path in paths.values()):
+            return paths
+        if not fetched:
+            run_dvc(project, "fetch", "--quiet", "--all-tags", "data/accepted.dvc")
+    raise UserError(f"the content of {name} is neither here nor at the DVC remote; mend the remote and run it again")
+
+
+def put_back(project: Project, name: str) -> None:
+    """Makes the data directories and the verdicts what they were at a version; may be done again after a crash."""
+    remove_stale_locks(project.root)
+    wanted = [f"data/{folder}.dvc" for folder in ("accepted", "quarantine")]
+    there = {*git(project.root, "ls-tree", "-r", "--name-only", name, "data").split("\n")}
+    pointers = [path for path in wanted if path in there]
+    kept = {path for path in there if path.startswith("data/batches/")}
+    for path in project.batches.glob("*"):
+        if path.relative_to(project.root).as_posix() not in kept:
+            path.unlink()
+    git(project.root, "checkout", "--quiet", name, "--", *pointers, *sorted(kept))
+    if "data/quarantine.dvc" not in pointers:
+        for path in project.quarantine.glob("*.parquet"):
+            path.unlink()
+        (project.quarantine.with_name("quarantine.dvc")).unlink(missing_ok=True)
+    run_dvc(project, "fetch", "--quiet", *pointers)
+    run_dvc(project, "checkout", "--quiet", "--force", *pointers)
+    gone = git(project.root, "ls-files", "--deleted", "--", "data").split("\n")
+    for each in filter(None, gone):
+        git(project.root, "rm", "--quiet", "--cached", "--", each)
+    git(project.root, "commit", "--quiet", "--allow-empty", "--message", f"Restore the data of {name}", "--", "data")
+
+
+def restore_file(project: Project, path: Path) -> bool:
+    """Puts a damaged file back as the last commit has it; whether it has one."""
+    name = path.relative_to(project.root).as_posix()
+    known = bool(git(project.root, "ls-tree", "HEAD", "--", name, may_fail=True).strip())
+    if known:
+        git(project.root, "checkout", "--quiet", "HEAD", "--", name)
+    return known
+
+
+def clear_locks(project: Project) -> None:
+    """Removes the lock files of a git that was killed; the caller holds the project's lock."""
+    remove_stale_locks(project.root)
+
+
+def has_content(project: Project) -> bool:
+    """Whether DVC's cache holds the last version's files, so that a missing one was lost here and not left out."""
+    lists = [_outs(project.root / f"data/{folder}.dvc") for folder in ("accepted", "quarantine")]
+    return any(listed(project, str(each["md5"])) for each in lists if each is not None)
+
+
+def restore_content(project: Project) -> None:
+    """Puts damaged or missing files of the last version back, from DVC's cache or its remote."""
+    pointers = [
+        f"data/{folder}.dvc" for folder in ("accepted", "quarantine") if (project.root / f"data/{folder}.dvc").is_file()
+    ]
+    for pointer in pointers:
+        if _outs(project.root / pointer) is None:
+            restore_file(project, project.root / pointer)
+    run_dvc(project, "fetch", "--quiet", *pointers)
+    run_dvc(project, "checkout", "--quiet", "--force", *pointers)
 
 
 def message_of(verdict: Verdict) -> str:
@@ -284,21 +458,8 @@ def trained_version(project: Project) -> DatasetVersion | None:
 
 def _version_at(project: Project, name: str) -> DatasetVersion:
     """Everything about a version, from the files of its commit."""
-    sha = git(project.root, "rev-list", "-n", "1", name).strip()
-    archive = git_bytes(project.root, "archive", "--format=tar", sha, "data/batches", "data/accepted.dvc")
-    verdicts: list[Verdict] = []
-    dvc_hash = ""
-    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-        for member in tar:
-            file = tar.extractfile(member)
-            if file is not None and member.name.endswith(".json"):
-                verdicts.append(Verdict.model_validate_json(file.read()))
-            elif file is not None:
-                dvc_hash = _dvc_hash(file.read())
-    accepted = sorted(
-        (verdict for verdict in verdicts if verdict.accepted_file is not None),
-        key=lambda verdict: (verdict.manifest.seen_at, verdict.manifest.batch),
-    )
+    verdicts, dvc_hash = _files_at(project, name)
+    accepted = [verdict for verdict in verdicts if verdict.accepted_file is not None]
     labelled: dict[str, int] = {}
     for verdict in accepted:
         for label, count in verdict.labelled.items():
@@ -306,11 +467,26 @@ def _version_at(project: Project, name: str) -> DatasetVersion:
     return DatasetVersion(
         name=name,
         dvc_hash=dvc_hash,
-        git_commit=sha,
+        git_commit=git(project.root, "rev-list", "-n", "1", name).strip(),
         batches=tuple(verdict.manifest.batch for verdict in accepted),
         rows=sum(verdict.rows_accepted for verdict in accepted),
         labelled=labelled,
     )
+
+
+def _files_at(project: Project, name: str) -> tuple[list[Verdict], str]:
+    """The verdicts of a commit, in the order in which batches became data, and the hash of its accepted files."""
+    archive = git_bytes(project.root, "archive", "--format=tar", name, "data/batches", "data/accepted.dvc")
+    verdicts: list[Verdict] = []
+    dvc_hash = ""
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        for member in tar:
+            file = tar.extractfile(member)
+            if file is not None and member.name.endswith(".json"):
+                verdicts.append(Verdict.model_validate_json(file.read()))
+            elif file is not None and member.name.endswith(".dvc"):
+                dvc_hash = _dvc_hash(file.read())
+    return sorted(verdicts, key=lambda each: (each.number, each.manifest.seen_at, each.manifest.batch)), dvc_hash
 
 
 def _dvc_hash(pointer: bytes) -> str:

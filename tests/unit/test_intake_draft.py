@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 
 from ssgan.contract import CategoryColumn, ClassLabel, Contract, IgnoredColumn, NumberColumn, ValueLabel, read_contract
 from ssgan.errors import DataError
-from ssgan.intake.batch import judge_rows, read_batch
+from ssgan.intake.batch import read_batch
 from ssgan.intake.draft import draft_contract
-from ssgan.intake.reference import Reference
 
 
 def contract_of(text, tmp_path) -> Contract:
@@ -150,7 +149,20 @@ def test_the_file_a_contract_was_drafted_from_has_no_bad_row_but_for_odd_cells(t
         return
     contract = contract_of(text, tmp_path)
     batch = read_batch(path, contract)
-    rows = judge_rows(batch, contract, Reference().ids)
-    odd = {fault.column for fault in rows.faults}
+    odd = {fault.column for part in batch.parts() for fault in part.faults}
     assert all("so such rows are refused" in line for line in text.splitlines() for name in odd if f"{name}:" in line)
     assert sum(batch.manifest.labelled.values()) + batch.manifest.unlabelled == len(frame.dropna(how="all"))
+
+
+def test_a_csv_with_decimal_commas_is_drafted_as_it_is_declared(tmp_path):
+    from ssgan.contract import TextFiles
+
+    words, labels = ("gr\u00fcn", "ja"), ("v", "u", "u")
+    rows = "".join(f"{row / 7:.3f};{words[row % 2]};{labels[row % 3]}\n" for row in range(40))
+    path = tmp_path / "f.csv"
+    path.write_bytes(("a;c;y\n" + rows.replace(".", ",")).encode("latin-1"))
+    files = TextFiles(delimiter=";", encoding="latin-1", decimal=",")
+    contract = contract_of(draft_contract(path, "y", "t", files=files), tmp_path)
+    assert contract.files == files
+    assert isinstance(contract.columns["a"], NumberColumn)
+    assert not [fault for part in read_batch(path, contract).parts() for fault in part.faults]

@@ -79,6 +79,7 @@ def test_an_accepted_batch_is_a_version(project):
     assert git(project, "status", "--porcelain") == ""
     assert git(project, "show", "--name-only", "--format=").split() == [
         "data/accepted.dvc",
+        f"data/batches/{verdict.manifest.batch}.html",
         f"data/batches/{verdict.manifest.batch}.json",
     ]
     assert pq.read_table(project.root / verdict.accepted_file).num_rows == 200
@@ -95,7 +96,10 @@ def test_a_rejected_batch_leaves_its_reasons_and_nothing_else(project):
     verdict = verdict_of(project, file)
     assert verdict.decision == "reject"
     assert not accepted_before(project, file)
-    assert git(project, "show", "--name-only", "--format=") == f"data/batches/{verdict.manifest.batch}.json"
+    assert git(project, "show", "--name-only", "--format=").split() == [
+        f"data/batches/{verdict.manifest.batch}.html",
+        f"data/batches/{verdict.manifest.batch}.json",
+    ]
     assert git(project, "status", "--porcelain") == ""
     head = version.head(project)
     with pytest.raises(RejectedError):

@@ -11,10 +11,12 @@ import pytest
 from PIL import Image
 
 from ssgan.contract import Contract
-from ssgan.intake.batch import judge_rows, number_copies, read_batch
+from ssgan.intake.batch import read_batch
 from ssgan.intake.drift import summarise_numbers, summarise_words
+from ssgan.intake.identity import copies, copy_numbers
+from ssgan.intake.keys import text_keys
 from ssgan.intake.reference import Reference
-from ssgan.intake.validate import frame_of, list_refused, validate
+from ssgan.intake.validate import frame_of, validate
 
 CONTENT = {
     "name": "t",
@@ -93,7 +95,7 @@ def batch_of(table, tmp_path, contract=CONTRACT, name="batch.csv"):
 
 def reference_of(table):
     return Reference(
-        ids=pa.array(table["id"].astype(str).tolist()),
+        rows=len(table),
         labelled=table["y"].value_counts().to_dict(),
         columns={
             "a": summarise_numbers(table["a"].to_numpy(float)),
@@ -124,7 +126,7 @@ def test_the_quarantine_holds_the_rows_as_they_arrived(tmp_path):
     quarantine = validate(batch, CONTRACT, Reference()).quarantine.to_pandas()
     assert list(quarantine.columns) == ["_row", "_reasons", *batch.manifest.columns]
     assert quarantine["_row"].tolist() == sorted({row for row, *_ in REFUSED})
-    untouched = batch.table.to_pandas().iloc[quarantine["_row"] - 1].reset_index(drop=True)
+    untouched = pa.concat_tables(batch.source.parts()).to_pandas().iloc[quarantine["_row"] - 1].reset_index(drop=True)
     pd.testing.assert_frame_equal(quarantine.drop(columns=["_row", "_reasons"]), untouched)
     assert quarantine.loc[0, "_reasons"] == "a = 'abc': not a number"
 
@@ -142,23 +144,23 @@ def test_great_expectations_and_the_row_masks_agree(tmp_path):
     from ssgan.intake import expectations
 
     batch = batch_of(defective(), tmp_path)
-    rows = judge_rows(batch, CONTRACT, Reference().ids)
-    everything = frame_of(rows, CONTRACT, np.ones(60, bool))
+    (part,) = batch.parts()
+    everything = frame_of(part, CONTRACT, np.ones(60, bool))
     # The accepted format has no value where a cell breaks a rule, so each fault shows as a missing value there.
-    raw = everything.assign(a=pd.to_numeric(batch.table.to_pandas()["a"], errors="coerce"))
-    found = expectations.judge(raw, expectations.row_suite(CONTRACT), rows=True).unexpected
-    ours = {}
-    for each in list_refused(batch, rows, CONTRACT):
-        ours.setdefault((each.rule, each.column), []).append(each.row - 1)
+    raw = everything.assign(a=pd.to_numeric(part.table.to_pandas()["a"], errors="coerce"))
+    found = expectations.broken_rows(raw, CONTRACT)
+    ours = {(fault.rule, fault.column): np.flatnonzero(fault.rows).tolist() for fault in part.faults}
     assert found[("range", "a")] == sorted(ours[("infinite", "a")] + ours[("outside range", "a")])
     assert found[("missing", "a")] == sorted(ours[("missing", "a")] + ours[("not a number", "a")])
-    assert found[("unique id", "id")] == ours[("duplicate id", "id")]
     assert found[("missing", "patient")] == ours[("missing", "patient")]
     assert found[("missing", "c")] == sorted(ours[("unknown value", "c")] + ours[("text too long", "c")])
     assert ("missing", "n") not in found
-    good = expectations.judge(frame_of(rows, CONTRACT, ~rows.refused), expectations.row_suite(CONTRACT), rows=True)
-    assert good.unexpected == {}
-    assert all(rule.passed for rule in good.rules)
+    good = frame_of(part, CONTRACT, part.good)
+    assert expectations.broken_rows(good, CONTRACT) == {}
+    assert all(rule.passed for rule in expectations.judge_rows(good, CONTRACT))
+    keys = text_keys(part.rows["_id"].combine_chunks())
+    assert not expectations.judge_unique(keys, "id").passed
+    assert expectations.judge_unique(keys[~copies(keys, part.good, "quarantine")], "id").passed
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
@@ -208,12 +210,6 @@ def test_a_class_without_labels_is_named(tmp_path):
     assert "class `ill`: 0 labelled rows with the accepted data, of at least 2" in judged.verdict.sentence
 
 
-def test_an_id_that_is_accepted_already_is_refused(tmp_path):
-    judged = validate(batch_of(frame(60), tmp_path), CONTRACT, reference_of(frame(5)))
-    assert [each.row for each in judged.verdict.refused] == [1, 2, 3, 4, 5]
-    assert {each.rule for each in judged.verdict.refused} == {"id already accepted"}
-
-
 def test_the_same_distribution_is_accepted_and_a_shifted_one_is_not(tmp_path):
     reference = reference_of(frame(300, seed=1, start=1000))
     same = validate(batch_of(frame(100, seed=2), tmp_path), CONTRACT, reference)
@@ -243,8 +239,8 @@ def test_rows_without_id_are_named_by_content_and_copies_are_numbered(tmp_path):
     assert accepted["_group"].nunique() == 30
     assert accepted["_id"][30] == accepted["_id"][0] + "-1"
     assert accepted["_group"][30] == accepted["_group"][0]
-    later = number_copies(pa.array(accepted["_group"][:1].tolist()), pa.array(accepted["_id"].tolist()))
-    assert later.to_pylist() == [accepted["_id"][0] + "-2"]
+    known = np.sort(text_keys(pa.array(accepted["_group"].tolist())))
+    assert copy_numbers(text_keys(pa.array(accepted["_group"][:1].tolist())), known).tolist() == [2]
 
 
 def pictures(count, level, seed):
@@ -267,8 +263,8 @@ def test_images_are_judged_by_size_and_their_drift_by_brightness_and_contrast(tm
     judged = validate(batch_of(table, tmp_path, contract, "p.parquet"), contract, Reference())
     assert [(each.row, each.rule) for each in judged.verdict.refused] == [(6, "not a PNG of the declared size")]
     assert judged.accepted["digit"].type == pa.binary()
-    rows = judge_rows(batch_of(table, tmp_path, contract, "p.parquet"), contract, Reference().ids)
-    summaries = {name: summarise_numbers(values[~rows.refused]) for name, values in rows.aspects.items()}
+    (part,) = batch_of(table, tmp_path, contract, "p.parquet").parts()
+    summaries = {name: summarise_numbers(values[part.good]) for name, values in part.aspects.items()}
     reference = Reference(columns=summaries)
     darker = validate(batch_of(pictures(80, 60, 1), tmp_path, contract, "q.parquet"), contract, reference)
     assert failed(darker) == {"drifted columns"}
@@ -285,3 +281,144 @@ def test_a_regression_counts_its_labels(tmp_path):
     verdict = validate(batch_of(table, tmp_path, contract), contract, Reference()).verdict
     assert verdict.labelled == {"labelled": 3}
     assert [(each.row, each.rule) for each in verdict.refused] == [(1, "label outside range")]
+
+
+def with_rules(severity=None, **rules):
+    content = {**CONTENT, "rules": {"labelled_at_least": 0, "labelled_per_class_at_least": 0, **rules}}
+    return Contract.model_validate({**content, "severity": severity or {}})
+
+
+def failing(table, tmp_path, contract, reference=None, severity="critical"):
+    judged = validate(batch_of(table, tmp_path, contract), contract, reference or Reference())
+    return {rule.rule for rule in judged.verdict.rules if not rule.passed and rule.severity == severity}
+
+
+def labelled_as(words):
+    return frame(len(words)).assign(y=words)
+
+
+@pytest.mark.parametrize(
+    ("rules", "words", "broken"),
+    [
+        ({"batch_labelled_at_least": 3}, ["ill", "well", None, None], {"labelled rows"}),
+        ({"batch_labelled_at_least": 2}, ["ill", "well", None, None], set()),
+        ({"batch_labelled_per_class_at_least": 1}, ["ill", "ill", None, None], {"labels per class"}),
+        ({"labelled_share_at_least": 0.6}, ["ill", "well", None, None], {"labelled share"}),
+        ({"labelled_share_at_most": 0.4}, ["ill", "well", None, None], {"labelled share"}),
+        ({"labelled_share_at_least": 0.5, "labelled_share_at_most": 0.5}, ["ill", "well", None, None], set()),
+        ({"refused_rows_at_most": 0}, ["ill", "well", None, "maybe"], {"refused rows", "refused share"}),
+        ({"refused_rows_at_most": 1, "refused_share_at_most": 1}, ["ill", "well", None, "maybe"], set()),
+    ],
+)
+def test_quotas_and_limits_of_a_batch(tmp_path, rules, words, broken):
+    assert failing(labelled_as(words), tmp_path, with_rules(**rules)) == broken
+
+
+def test_quotas_of_bands_of_values(tmp_path):
+    content = {
+        **CONTENT,
+        "task": "regression",
+        "label": {"column": "y", "bands": [10, 20], "unlabelled": ["-9"]},
+        "rules": {"labelled_at_least": 0, "batch_labelled_per_band_at_least": 2},
+    }
+    contract = Contract.model_validate(content)
+    table = frame(8).assign(y=[1, 2, 10, 12, 25, -9, -9.0, None])
+    judged = validate(batch_of(table, tmp_path, contract), contract, Reference())
+    assert [rule.message for rule in judged.verdict.rules if rule.rule == "labels per band" and not rule.passed] == [
+        "values in 20..inf: 1 labelled rows in the batch, of at least 2"
+    ]
+    assert judged.verdict.manifest.labelled == {"labelled": 5}
+
+
+def test_severity_decides_between_quarantine_reject_and_a_note(tmp_path):
+    table = frame(60)
+    table.loc[7, "a"] = 99.0
+    assert validate(batch_of(table, tmp_path), CONTRACT, Reference()).verdict.decision == "accept with quarantine"
+    strict = with_rules({"outside range": "critical"})
+    assert failing(table, tmp_path, strict) == {"outside range"}
+    lenient = with_rules({"outside range": "info"})
+    judged = validate(batch_of(table, tmp_path, lenient), lenient, Reference())
+    assert judged.verdict.decision == "accept"
+    assert judged.accepted["a"].to_pylist()[7] == 99.0
+    assert failing(table, tmp_path, lenient, severity="info") == {"outside range"}
+    table.loc[:30, "a"] = 99.0
+    warned = with_rules({"refused share": "warning"})
+    judged = validate(batch_of(table, tmp_path, warned), warned, Reference())
+    assert judged.verdict.decision == "accept with quarantine"
+    assert "warning: 31 of 60 rows are refused" in judged.verdict.sentence
+
+
+def test_many_rows_with_one_unknown_label_look_like_a_new_class(tmp_path):
+    table = frame(100)
+    table.loc[:5, "y"] = "recovering"
+    assert failing(table, tmp_path, with_rules(), severity="warning") == {"new class"}
+    assert failing(table, tmp_path, with_rules(unknown_label_rows_at_most=6), severity="warning") == set()
+
+
+def test_shifted_labels_and_shares_are_said(tmp_path):
+    reference = Reference(rows=400, labelled={"ill": 150, "well": 50})
+    words = ["well"] * 80 + ["ill"] * 20
+    assert failing(labelled_as(words), tmp_path, with_rules(), reference, "warning") == {"label drift"}
+    shares = with_rules({"labelled share drift": "critical"}, labelled_share_drift_at_most=0.1)
+    assert failing(labelled_as(words), tmp_path, shares, reference) == {"labelled share drift"}
+    same = ["ill"] * 75 + ["well"] * 25 + [None] * 100
+    assert failing(labelled_as(same), tmp_path, with_rules(), reference, "warning") == set()
+
+
+def test_labelled_rows_with_an_unlabelled_twin_are_counted(tmp_path):
+    table = frame(40).assign(y=["ill"] * 10 + [None] * 30)
+    table.loc[10:13, ["a", "n", "c"]] = table.loc[0:3, ["a", "n", "c"]].to_numpy()
+    contract = with_rules(near_duplicate_share_at_most=0.3)
+    judged = validate(batch_of(table, tmp_path, contract), contract, Reference())
+    assert [rule.value for rule in judged.verdict.rules if rule.rule == "near duplicates"] == [0.4]
+    assert "warning: 4 labelled rows (40.0%)" in judged.verdict.sentence
+
+
+def test_columns_that_change_their_relation_drift_jointly(tmp_path):
+    from ssgan.intake.reference import read_reference
+
+    contract = with_rules({"joint drift": "critical"})
+    rng = np.random.default_rng(5)
+    first = frame(600).assign(n=rng.permutation(600) % 9)
+    second = first.assign(id=first["id"] + 1000, a=np.sort(first["a"]), n=np.sort(first["n"]))
+    judged = validate(batch_of(first, tmp_path, contract), contract, Reference())
+    import pyarrow.parquet as pq
+
+    pq.write_table(judged.accepted, tmp_path / "accepted.parquet")
+    reference = read_reference([tmp_path / "accepted.parquet"], contract)
+    found = validate(batch_of(second, tmp_path, contract), contract, reference)
+    assert not any(each.drifted for each in found.verdict.drift)
+    assert failed(found) == {"joint drift"}
+    same = frame(300, seed=9, start=2000)
+    assert failing(same, tmp_path, contract, reference) == set()
+
+
+def test_a_limit_of_a_column_comes_before_the_one_of_all(tmp_path):
+    columns = {**CONTENT["columns"], "a": {**CONTENT["columns"]["a"], "drift_at_most": 0.9}}
+    contract = Contract.model_validate({**CONTENT, "columns": columns})
+    reference = reference_of(frame(300, seed=1, start=1000))
+    found = validate(batch_of(frame(100, seed=2, shift=1.0), tmp_path, contract), contract, reference)
+    assert found.verdict.decision == "accept"
+    assert found.verdict.drift[0].limit == 0.9
+
+
+def test_the_users_own_expectations_are_judged_too(tmp_path):
+    import json
+
+    from ssgan.errors import ContractError
+
+    folder = tmp_path / "expectations"
+    folder.mkdir()
+    for severity in ("critical", "warning"):
+        rule = {
+            "type": "expect_column_mean_to_be_between",
+            "kwargs": {"column": "a", "min_value": 3},
+            "severity": severity,
+        }
+        (folder / "means.json").write_text(json.dumps({"name": "means", "expectations": [rule]}))
+        judged = validate(batch_of(frame(60), tmp_path), CONTRACT, Reference(), own=folder)
+        assert judged.verdict.decision == ("reject" if severity == "critical" else "accept")
+        assert "expect_column_mean_to_be_between of `a` does not hold" in judged.verdict.sentence
+    (folder / "means.json").write_text("{")
+    with pytest.raises(ContractError, match=r"means\.json is no suite"):
+        validate(batch_of(frame(60), tmp_path), CONTRACT, Reference(), own=folder)

@@ -1,0 +1,226 @@
+"""Formats of image sets: SVHN's `.mat`, MNIST's idx, `.npz`, and a folder with an index. All become PNG in a column.
+
+They have no column names of their own, so the image and the label go under the names that the contract gives them.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import math
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from ssgan.contract import Contract
+from ssgan.errors import DataError
+from ssgan.intake.read import INDEX, Source, open_table
+
+PICTURES = 5000  # images that are turned into PNG at once
+FILE = "file"  # column of a folder's index: the name of the image file
+_IDX_TYPES = {
+    code: np.dtype(name)
+    for code, name in {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}.items()
+}
+_LARGEST = 4 << 30  # bytes of an idx file once it is unpacked; a small gz can claim any size
+Array = np.ndarray
+
+
+def open_pictures(path: Path, contract: Contract) -> Source:
+    """Opens an image set, or a table of numbers in `.npz`.
+
+    Raises:
+        DataError: one sentence for whatever keeps it from being one.
+    """
+    if path.is_dir():
+        return _open_folder(path, contract)
+    if path.suffix.lower() == ".npz":
+        return _open_npz(path, contract)
+    images, labels = _read_mat(path) if path.suffix.lower() == ".mat" else _read_idx_pair(path)
+    image, _ = _names(path, contract)
+    return _source(path, {image: images, contract.label.column: labels})
+
+
+def files_of(path: Path) -> list[Path]:
+    """All files that a batch is made of."""
+    if path.is_dir():
+        return [path / INDEX, *sorted(each for each in path.rglob("*") if each.is_file() and each != path / INDEX)]
+    beside = labels_beside(path)
+    return [path, beside] if beside is not None and beside.is_file() else [path]
+
+
+def labels_beside(path: Path) -> Path | None:
+    """Where the labels of an idx file of images must lie; None if the name is no such file's."""
+    if "images" not in path.name or "idx3" not in path.name:
+        return None
+    return path.with_name(path.name.replace("images", "labels").replace("idx3", "idx1"))
+
+
+def _names(path: Path, contract: Contract) -> tuple[str, str]:
+    if contract.image is None:
+        raise DataError(f"{path.name} holds images, and the contract has no image column; declare one, or name a table")
+    return next(iter(contract.features)), contract.label.column
+
+
+def _source(path: Path, columns: dict[str, Array]) -> Source:
+    """Arrays of one length: images [n, height, width(, 3)] become PNG, the others stay a column."""
+    rows = len(next(iter(columns.values())))
+    for name, values in columns.items():
+        if len(values) != rows:
+            raise DataError(f"{path.name}: `{name}` has {len(values)} entries, the others have {rows}; write it again")
+
+    def read() -> Iterator[pa.Table]:
+        for start in range(0, rows, PICTURES):
+            chosen = slice(start, start + PICTURES)
+            yield pa.table({name: _column(values[chosen]) for name, values in columns.items()})
+
+    return Source(path, tuple(columns), read)
+
+
+def _column(values: Array) -> pa.Array:
+    if values.ndim >= 3:
+        return pa.array([_png(each) for each in values], pa.binary())
+    return pa.array(values)
+
+
+def _png(pixels: Array) -> bytes:
+    from PIL import Image
+
+    target = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(target, format="PNG")
+    return target.getvalue()
+
+
+def _damaged(path: Path, kind: str, why: object) -> DataError:
+    return DataError(f"{path.name} is not a readable {kind} file: {' '.join(str(why).split())[:160]}; fetch it again")
+
+
+def _read_mat(path: Path) -> tuple[Array, Array]:
+    """SVHN's cropped digits: X [height, width, 3, n], y [n, 1] in 1..10, where 10 means the digit 0."""
+    from scipy.io import loadmat
+
+    try:
+        content = loadmat(path, variable_names=["X", "y"])
+    except NotImplementedError:
+        raise _damaged(path, "MATLAB", "it is of version 7.3, which is HDF5; save it with -v7") from None
+    except Exception as error:  # a damaged file makes the reader fail in a dozen ways, none of them documented
+        raise _damaged(path, "MATLAB", error) from None
+    for name in ("X", "y"):
+        if name not in content:
+            raise _damaged(path, "MATLAB", f"it has no variable {name}; SVHN's cropped digits have X and y")
+    images, labels = np.asarray(content["X"]), np.asarray(content["y"]).reshape(-1)
+    if images.ndim != 4 or images.dtype != np.uint8 or labels.dtype.kind not in "iuf":
+        found = f"X is {images.dtype} of shape {images.shape}"
+        raise _damaged(path, "MATLAB", f"{found}, not uint8 of [height, width, 3, n], or y is no number")
+    return np.moveaxis(images, 3, 0), _digits(labels)
+
+
+def _digits(labels: Array) -> Array:
+    """As words: 10 means the digit 0, and what is no whole number stays what it is."""
+    known = {10.0: "0"}
+    words = [known.get(value, f"{value:g}") if math.isfinite(value) else "" for value in labels.astype(float).tolist()]
+    return np.array(words, dtype=object)
+
+
+def _read_idx_pair(path: Path) -> tuple[Array, Array]:
+    images = _read_idx(path)
+    if images.ndim != 3 or images.dtype != np.uint8:
+        raise _damaged(path, "idx", f"it holds {images.dtype} of shape {images.shape}, not images of bytes [n, h, w]")
+    beside = labels_beside(path)
+    if beside is None:
+        raise DataError(f"{path.name} must have `images` and `idx3` in its name; its labels have `labels` and `idx1`")
+    if not beside.is_file():
+        return images, np.full(len(images), "", dtype=object)
+    labels = _read_idx(beside)
+    if labels.ndim != 1 or labels.dtype.kind not in "iu":
+        raise _damaged(beside, "idx", f"it holds {labels.dtype} of shape {labels.shape}, not one whole number each")
+    return images, np.array([str(each) for each in labels.tolist()], dtype=object)
+
+
+def _read_idx(path: Path) -> Array:
+    """An array in the idx format: two zero bytes, type, number of dimensions, their sizes (big endian), the values."""
+    try:
+        with gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb") as handle:
+            content = handle.read(_LARGEST + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise _damaged(path, "idx", error) from None
+    if len(content) > _LARGEST:
+        raise _damaged(path, "idx", f"it unpacks to more than {_LARGEST >> 30} GiB")
+    if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in _IDX_TYPES or not 1 <= content[3] <= 4:
+        raise _damaged(path, "idx", "its first four bytes are not those of the format")
+    dimensions, kind = content[3], _IDX_TYPES[content[2]]
+    start = 4 + 4 * dimensions
+    sizes = tuple(int.from_bytes(content[4 + 4 * place : 8 + 4 * place], "big") for place in range(dimensions))
+    if len(content) != start + math.prod(sizes) * kind.itemsize:
+        raise _damaged(
+            path, "idx", f"it says {' x '.join(map(str, sizes))} values and has {len(content) - start} bytes"
+        )
+    return np.frombuffer(content, kind, offset=start).reshape(sizes)
+
+
+def _open_npz(path: Path, contract: Contract) -> Source:
+    """Arrays by the names of the contract's columns; images as uint8 [n, height, width(, 3)]."""
+    try:
+        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as content:
+            columns = {name: content[name] for name in content.files}
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+        raise _damaged(path, "npz", error) from None
+    for name, values in columns.items():
+        image = values.ndim in (3, 4) and values.dtype == np.uint8 and values.shape[3:] in ((), (3,))
+        if not image and (values.ndim != 1 or values.dtype.kind not in "biufUS"):
+            raise _damaged(path, "npz", f"`{name}` is {values.dtype} of shape {values.shape}, no column and no image")
+        if image and name not in contract.features:
+            raise DataError(
+                f"{path.name}: the images are named `{name}`, which is no column of the contract; rename them"
+            )
+    if not columns:
+        raise _damaged(path, "npz", "it holds no array")
+    return _source(path, columns)
+
+
+def _open_folder(path: Path, contract: Contract) -> Source:
+    """`index.csv` names each image in the column `file`; its other columns are columns of the batch."""
+    image, _ = _names(path, contract)
+    index = open_table(path / INDEX, contract.files)
+    if FILE not in index.columns:
+        raise DataError(f"{path.name}/{INDEX} has no column `{FILE}`; it must name each image file")
+    if image in index.columns:
+        raise DataError(f"{path.name}/{INDEX} has a column `{image}`, which is the image itself; rename one of them")
+    load = _loader(path)
+
+    def read() -> Iterator[pa.Table]:
+        for part in index.parts():
+            for start in range(0, part.num_rows, PICTURES):
+                table = part.slice(start, PICTURES)
+                cells = pa.array([load(name) for name in table.column(FILE).to_pylist()], pa.binary())
+                yield table.set_column(table.column_names.index(FILE), image, cells)
+
+    return Source(path, tuple(image if name == FILE else name for name in index.columns), read)
+
+
+def _loader(folder: Path) -> Callable[[str], bytes | None]:
+    """What gives the image of a name as PNG; none where there is no such image, so that the row is refused."""
+    inside = folder.resolve()
+
+    def load(name: str) -> bytes | None:
+        from PIL import Image, UnidentifiedImageError
+
+        file = (inside / name.strip()).resolve()
+        if not file.is_relative_to(inside):
+            raise DataError(f"{folder.name}/{INDEX} names {name!r}, which lies outside of the folder; move the file in")
+        if not file.is_file():
+            return None
+        content = file.read_bytes()
+        if content.startswith(b"\x89PNG"):
+            return content
+        try:
+            with Image.open(io.BytesIO(content)) as image:
+                return _png(np.asarray(image))
+        except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError, TypeError):
+            return None
+
+    return load

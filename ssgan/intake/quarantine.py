@@ -1,0 +1,168 @@
+"""`ssgan quarantine list|show|release`: refused rows are looked at, repaired, and sent through again."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from ssgan.contract import read_contract
+from ssgan.errors import DataError, RejectedError
+from ssgan.intake import store
+from ssgan.intake.batch import read_batch
+from ssgan.intake.ingest import OWN, accept, settle
+from ssgan.intake.read import open_table
+from ssgan.intake.reference import read_reference
+from ssgan.intake.validate import REASONS, ROW, validate
+from ssgan.project import Project
+from ssgan.records import Verdict
+
+
+@dataclass(frozen=True)
+class Held:
+    """The rows of one batch that are in quarantine now."""
+
+    batch: str
+    source: str
+    file: Path
+    rows: int
+    reasons: dict[str, int]  # rows per reason, the commonest first
+
+    def line(self) -> str:
+        """For a person."""
+        said = ", ".join(f"{reason} ({count})" for reason, count in list(self.reasons.items())[:5])
+        return f"{self.batch}  {self.source}: {self.rows} rows: {said}"
+
+
+def held(project: Project) -> list[Held]:
+    """Every batch with rows in quarantine."""
+    verdicts = store.accepted_verdicts(project)
+    files = [project.root / name for name in store.current_files(verdicts) if name.startswith("data/quarantine/")]
+    sources = {verdict.manifest.batch: verdict.manifest.source for verdict in verdicts}
+    found = []
+    for file in files:
+        said = pq.read_table(file, columns=[REASONS]).column(REASONS).to_pylist()
+        reasons = Counter(rule for each in said for rule in {part.rpartition(": ")[2] for part in each.split("; ")})
+        batch = file.stem.partition("-")[0]
+        found.append(Held(batch, sources.get(batch, ""), file, len(said), dict(reasons.most_common())))
+    return found
+
+
+def held_by(project: Project, batch: str) -> Held:
+    """The quarantined rows of one batch, by its name or the start of it, or by its file's name.
+
+    Raises:
+        DataError: if there are none.
+    """
+    every = held(project)
+    found = [each for each in every if each.batch.startswith(batch) or each.source == batch]
+    if len(found) != 1:
+        names = ", ".join(each.batch for each in every) or "none"
+        what = "no batch" if not found else "more than one batch"
+        raise DataError(f"{what} in quarantine is named {batch!r}; there are {names}")
+    return found[0]
+
+
+def write_held(project: Project, batch: str, out: Path) -> int:
+    """Writes the quarantined rows of a batch as CSV, to be repaired and released; returns how many.
+
+    Raises:
+        DataError: if there are none, or they hold images, or `out` is there already.
+    """
+    if out.exists():
+        raise DataError(f"{out} exists already; name a new file")
+    table = pq.read_table(held_by(project, batch).file)
+    if any(pa.types.is_binary(kind) for kind in table.schema.types):
+        raise DataError("these rows hold images, which a CSV cannot; read the Parquet file in data/quarantine instead")
+    delimiter = read_contract(project.contract).files.delimiter
+    pyarrow.csv.write_csv(table, out, pyarrow.csv.WriteOptions(delimiter=delimiter))
+    return int(table.num_rows)
+
+
+def release(project: Project, batch: str, repaired: Path | None = None) -> Verdict:
+    """Sends quarantined rows through again, repaired or under a changed contract; bad ones stay where they are.
+
+    Args:
+        project: Whose lock the caller holds.
+        batch: Whose rows.
+        repaired: CSV or Parquet with the rows as `write_held` gave them, mended; `_row` says which is which. Without
+            it, all rows go through as they are.
+
+    Raises:
+        DataError: if no row is good, or the file names rows that are not there.
+        RejectedError: if the good rows together break a rule; nothing is changed then.
+    """
+    settle(project)
+    contract = read_contract(project.contract)
+    rows = held_by(project, batch)
+    table = pq.read_table(rows.file)
+    places = table.column(ROW)
+    sent = _repaired(table, repaired, project) if repaired is not None else table
+    file = project.runtime / f"release-{rows.batch}.parquet"
+    store.write_table(project, sent.drop_columns([name for name in (ROW, REASONS) if name in sent.column_names]), file)
+    try:
+        arrived = read_batch(file, contract)
+        verdicts = store.accepted_verdicts(project)
+        reference = read_reference(store.accepted_files(project), contract)
+        judged = validate(arrived, contract, reference, own=project.root / OWN, released_from=rows.batch)
+        if judged.outcome is None or judged.outcome.refused.all():
+            reasons = judged.verdict.refused[:1]
+            why = f": row {sent.column(ROW)[reasons[0].row - 1]}: {reasons[0].rule}" if reasons else ""
+            raise DataError(f"no row of {rows.source} in quarantine is good yet{why}; repair one and release it again")
+        if judged.verdict.decision == "reject":
+            raise RejectedError(judged.verdict.sentence)
+        good = sent.column(ROW).filter(pa.array(~judged.outcome.refused))
+        left = table.filter(pc.invert(pc.is_in(places, value_set=good.combine_chunks())))
+        new = ""
+        if left.num_rows:
+            new = (
+                store.write_by_content(project, left, project.quarantine, rows.batch)
+                .relative_to(project.root)
+                .as_posix()
+            )
+        said = f"{len(good)} of {table.num_rows} rows of {rows.source} in quarantine are released"
+        said += f", {left.num_rows} stay there" if left.num_rows else ""
+        verdict = judged.verdict.model_copy(
+            update={
+                "decision": "accept",
+                "sentence": said,
+                "rows_refused": 0,
+                "refused": (),
+                "quarantine_file": None,
+                "released_from": rows.batch,
+            }
+        )
+        number = 1 + max(each.number for each in verdicts)
+        return accept(project, replace(judged, verdict=verdict), number, {_name(project, rows.file): new})
+    finally:
+        file.unlink(missing_ok=True)
+
+
+def _name(project: Project, path: Path) -> str:
+    return path.relative_to(project.root).as_posix()
+
+
+def _repaired(table: pa.Table, repaired: Path, project: Project) -> pa.Table:
+    """The mended rows; `_row` as whole numbers, each once and in quarantine."""
+    mended = pa.concat_tables(open_table(repaired, read_contract(project.contract).files).parts()).combine_chunks()
+    if ROW not in mended.column_names:
+        raise DataError(f"{repaired.name} has no column `{ROW}`; keep it, for it says which row is which")
+    try:
+        numbers = pc.cast(mended.column(ROW), pa.int64())
+    except pa.ArrowInvalid:
+        raise DataError(f"{repaired.name}: `{ROW}` must hold the row numbers as they were; put them back") from None
+    known = {*table.column(ROW).to_pylist()}
+    found = numbers.to_pylist()
+    strange = [number for number in found if number not in known]
+    if strange or len({*found}) != len(found):
+        what = f"row {strange[0]}, which is not in quarantine" if strange else "a row twice"
+        raise DataError(f"{repaired.name} names {what}; every row may be there once, under its number")
+    order = np.argsort(np.array(found))
+    place = mended.column_names.index(ROW)
+    return mended.set_column(place, ROW, numbers).take(pa.array(order))

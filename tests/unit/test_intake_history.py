@@ -1,0 +1,285 @@
+"""Versions of the data, quarantine, a changed contract: with real repositories."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ssgan import settings
+from ssgan.contract import read_contract
+from ssgan.errors import BusyError, DataError, UserError
+from ssgan.intake import history, quarantine, rejudge, store, version
+from ssgan.intake.ingest import ingest, verdict_of
+from ssgan.intake.wait import locked_patiently
+from ssgan.progress import listening
+from ssgan.project import Project
+
+CONTRACT = """
+name: t
+task: classification
+id: id
+label: {column: y, classes: [ill, well]}
+columns:
+  a: {type: number, min: -10, max: 10}
+  c: {type: category, values: [u, v]}
+rules: {labelled_at_least: 4, joint_drift_auc_at_most: null}
+"""
+
+
+def frame(rows, seed):
+    rng = np.random.default_rng(seed)
+    labels = np.where(rng.random(rows) < 0.3, rng.choice(["ill", "well"], rows), None)
+    columns = {"a": rng.normal(0, 1, rows), "c": rng.choice(["u", "v"], rows), "y": labels}
+    return pd.DataFrame({"id": [f"{seed}-{row}" for row in range(rows)], **columns})
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Two versions: 100 rows; then 97 more, three in quarantine, and four late labels of the first."""
+    project = Project(tmp_path_factory.mktemp("history") / "project")
+    project.incoming.mkdir(parents=True)
+    project.params.write_text("{}")
+    project.stages.write_text("stages: {}")
+    project.contract.write_text(CONTRACT)
+    first, second = frame(100, 1), frame(100, 2)
+    second.loc[4, "a"], second.loc[5, "c"], second.loc[6, "y"] = 99.0, "w", "maybe"
+    late = first[first["y"].isna()].head(4).assign(y="ill")
+    first.to_csv(project.incoming / "1.csv", index=False)
+    pd.concat([second, late]).to_csv(project.incoming / "2.csv", index=False)
+    version.init_repository(project)
+    for name in ("1.csv", "2.csv"):
+        ingest(project, project.incoming / name)
+    return project
+
+
+@pytest.fixture
+def project(made, tmp_path):
+    shutil.copytree(made.root, tmp_path / "project", symlinks=True)
+    return Project(tmp_path / "project")
+
+
+def rows_of(project):
+    return pd.concat([pd.read_parquet(path) for path in store.accepted_files(project)]).set_index("_id")
+
+
+def git(project, *args):
+    return subprocess.run(["git", *args], cwd=project.root, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_the_log_names_what_came_with_each_version(made):
+    second, first = history.log(made)
+    assert (first.name, second.name) == ("data-1", "data-2")
+    assert first.batches == ("1.csv: accept",)
+    assert second.batches == ("2.csv: accept with quarantine",)
+    assert (first.rows, second.rows) == (100, 197)
+    assert second.labelled == {name: int((rows_of(made)["y"] == name).sum()) for name in ("ill", "well")}
+    assert second.who
+    assert second.when.startswith("20")
+
+
+def test_the_diff_of_two_versions_counts_rows_and_labels(made):
+    found = history.diff(made, "data-1", "data-2")
+    assert (found.rows_added, found.rows_removed, found.rows_changed) == (97, 0, 0)
+    assert (found.labels_added, found.labels_changed, found.labels_removed) == (4, 0, 0)
+    assert set(found.moved) == {"a", "c"}
+    back = history.diff(made, "data-2", "data-1")
+    assert (back.rows_removed, back.labels_removed) == (97, 4)
+    with pytest.raises(UserError, match="there is no version 'data-9' of the data; there are data-1, data-2"):
+        history.diff(made, "data-1", "data-9")
+
+
+def test_late_labels_rewrite_one_file_under_a_new_name(made):
+    verdict = verdict_of(made, made.incoming / "2.csv")
+    ((old, new),) = verdict.rewritten.items()
+    assert not (made.root / old).exists()
+    assert (made.root / new).is_file()
+    assert verdict.labels_added == 4
+    assert version.current_version(made).labelled == {
+        name: int((rows_of(made)["y"] == name).sum()) for name in ("ill", "well")
+    }
+
+
+def test_restoring_makes_a_new_version_with_the_old_content(project):
+    before = rows_of(project)
+    made = history.restore(project, "data-1")
+    assert (made.name, made.rows) == ("data-3", 100)
+    assert len(rows_of(project)) == 100
+    assert git(project, "status", "--porcelain") == ""
+    assert not list(project.quarantine.glob("*.parquet"))
+    with pytest.raises(UserError, match="nothing to restore"):
+        history.restore(project, "data-1")
+    again = ingest(project, project.incoming / "2.csv")
+    assert again.labels_added == 4
+    pd.testing.assert_frame_equal(rows_of(project).sort_index(), before.sort_index())
+    assert [each.name for each in history.log(project)] == ["data-4", "data-3", "data-2", "data-1"]
+
+
+def test_an_interrupted_return_is_finished_by_the_next_intake(project):
+    store.write_text(project.runtime / history.RESTORING, "data-1")
+    git(project, "rm", "--quiet", "--cached", "data/quarantine.dvc")
+    third = project.incoming / "3.csv"
+    frame(50, 3).to_csv(third, index=False)
+    ingest(project, third)
+    assert not (project.runtime / history.RESTORING).exists()
+    assert len(rows_of(project)) == 150
+    assert history.log(project)[0].name == "data-4"
+
+
+def test_repaired_rows_leave_the_quarantine(project, tmp_path):
+    (held,) = quarantine.held(project)
+    assert held.rows == 3
+    assert held.reasons == {"outside range": 1, "unknown value": 1, "unknown label": 1}
+    out = tmp_path / "repair.csv"
+    assert quarantine.write_held(project, held.batch[:6], out) == 3
+    rows = pd.read_csv(out, dtype=str, keep_default_na=False)
+    assert rows["_row"].tolist() == ["5", "6", "7"]
+    rows.loc[0, "a"] = "1.25"
+    rows.loc[2, "y"] = ""
+    rows.iloc[::-1].to_csv(out, index=False)
+    verdict = quarantine.release(project, "2.csv", out)
+    assert (verdict.rows_accepted, verdict.released_from) == (2, held.batch)
+    assert "2 of 3 rows of 2.csv in quarantine are released, 1 stay there" in verdict.sentence
+    (left,) = quarantine.held(project)
+    assert left.reasons == {"unknown value": 1}
+    assert rows_of(project).loc["2-4", "a"] == 1.25
+    assert version.current_version(project).rows == len(rows_of(project)) == 199
+    assert git(project, "status", "--porcelain") == ""
+    with pytest.raises(DataError, match=r"no row of 2\.csv in quarantine is good yet: row 6: unknown value"):
+        quarantine.release(project, "2.csv")
+    project.contract.write_text(CONTRACT.replace("[u, v]", "[u, v, w]"))
+    quarantine.release(project, "2.csv")
+    assert quarantine.held(project) == []
+    assert len(rows_of(project)) == 200
+
+
+def test_a_repair_names_only_rows_that_are_there(project, tmp_path):
+    out = tmp_path / "repair.csv"
+    quarantine.write_held(project, "2.csv", out)
+    rows = pd.read_csv(out, dtype=str, keep_default_na=False)
+    for wrong, words in [
+        (rows.assign(_row=["5", "6", "8"]), "names row 8, which is not in quarantine"),
+        (rows.assign(_row=["5", "6", "6"]), "names a row twice"),
+        (rows.assign(_row=["5", "6", "x"]), "must hold the row numbers"),
+        (rows.drop(columns="_row"), "has no column `_row`"),
+    ]:
+        wrong.to_csv(out, index=False)
+        with pytest.raises(DataError, match=words):
+            quarantine.release(project, "2.csv", out)
+    with pytest.raises(DataError, match="no batch in quarantine is named 'x'"):
+        quarantine.release(project, "x")
+    assert quarantine.held(project)[0].rows == 3
+
+
+def test_a_contract_diff_says_what_changed_and_what_would_not_pass(made, tmp_path):
+    old = read_contract(made.contract)
+    (tmp_path / "new.yaml").write_text(
+        CONTRACT.replace("max: 10", "max: 1")
+        .replace("[u, v]", "[v, w]")
+        .replace("[ill, well]", "[ill, well, dead]")
+        .replace("labelled_at_least: 4", "labelled_at_least: 9")
+        .replace("rules:", "severity: {outside range: critical}\nrules:")
+    )
+    new = read_contract(tmp_path / "new.yaml")
+    assert rejudge.changes(old, new) == [
+        "label classes: 'dead' is added",
+        "column `a` max: 10.0 becomes 1.0 (narrower)",
+        "column `c` values: 'w' is added, 'u' is gone",
+        "rules labelled_at_least: 4 becomes 9 (narrower)",
+        "severity outside range: nothing becomes 'critical'",
+    ]
+    assert rejudge.changes(old, old) == []
+    said = rejudge.no_longer_passing(made, new)
+    assert len(said) == 2
+    assert "of 100 accepted rows would be refused" in said[0]
+    assert "outside range" in said[0] or "unknown value" in said[0]
+    assert rejudge.no_longer_passing(made, old) == []
+    wider = read_contract(made.contract).model_copy(update={"columns": {**old.columns, "b": old.columns["a"]}})
+    assert "has no column `b`, so it would be rejected" in rejudge.no_longer_passing(made, wider)[0]
+
+
+def test_an_intake_waits_for_the_one_before_it(project):
+    heard = []
+    done = threading.Event()
+    script = (
+        "import sys, time; from pathlib import Path; from ssgan.project import Project, locked\n"
+        "with locked(Project(Path(sys.argv[1]))):\n    print('held', flush=True); sys.stdin.readline()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(project.root)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(BusyError, match=f"process {holder.pid}"), locked_patiently(project, 0):
+            pass
+
+        def hear(event):
+            heard.append(event.text)
+            if not done.is_set():
+                done.set()
+                holder.stdin.write("\n")
+                holder.stdin.flush()
+
+        with listening(hear), locked_patiently(project):
+            assert "another run" in heard[0]
+            assert "waiting for it" in heard[0]
+
+
+def test_a_remote_that_cannot_be_reached_is_one_sentence_and_nothing_is_lost(project):
+    config = project.root / ".dvc" / "config.local"
+    before = config.read_text()
+    config.write_text("['remote \"store\"']\n    url = http://127.0.0.1:9/none\n")
+    third = project.incoming / "3.csv"
+    frame(50, 3).to_csv(third, index=False)
+    with pytest.raises(UserError, match="the DVC remote does not answer") as caught:
+        ingest(project, third)
+    assert "\n" not in str(caught.value)
+    assert version.current_version(project).name == "data-2"
+    config.write_text(before)
+    verdict = ingest(project, third)
+    assert verdict.rows_accepted == 50
+    assert (version.current_version(project).name, version.current_version(project).rows) == ("data-3", 247)
+
+
+def test_a_full_disk_is_one_sentence_and_nothing_is_lost(project):
+    third = project.incoming / "3.csv"
+    frame(5000, 3).to_csv(third, index=False)
+    script = (
+        "import resource, signal, sys; from pathlib import Path; from ssgan import settings; settings.apply()\n"
+        "from ssgan.cli import main; from ssgan.intake import expectations\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))\n"
+        "sys.argv = ['ssgan', 'ingest', '-C', sys.argv[1], sys.argv[2]]; main()\n"
+    )
+    command = [sys.executable, "-c", script, str(project.root), str(third)]
+    done = subprocess.run(command, capture_output=True, text=True, env=settings.environment())
+    assert done.returncode == 2, done.stderr
+    assert "cannot be written" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    assert version.current_version(project).name == "data-2"
+    assert git(project, "status", "--porcelain") == ""
+    assert ingest(project, third).rows_accepted == 5000
+
+
+def test_locks_of_a_git_that_was_killed_do_not_stay_in_the_way(project):
+    for name in ("index.lock", "HEAD.lock", "refs/heads/main.lock"):
+        (project.root / ".git" / name).touch()
+    third = project.incoming / "3.csv"
+    frame(50, 3).to_csv(third, index=False)
+    ingest(project, third)
+    assert version.current_version(project).name == "data-3"
+
+
+def test_a_lost_file_of_the_data_comes_back_from_the_cache(project):
+    batch = verdict_of(project, project.incoming / "2.csv").manifest.batch
+    (path,) = [path for path in store.accepted_files(project) if path.stem == batch]
+    content = path.read_bytes()
+    path.unlink()
+    third = project.incoming / "3.csv"
+    frame(50, 3).to_csv(third, index=False)
+    ingest(project, third)
+    assert path.read_bytes() == content
