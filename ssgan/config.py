@@ -24,19 +24,43 @@ class PrepareParams(_Section):
     salt: str = "ssgan"
 
 
+FakesKind = Literal["generator", "shuffled columns", "refiner", "mixture"]
+
+
 class TrainParams(_Section):
     """The learner's knobs; None means the default of the task, which the run record then names."""
 
-    backend: Literal["tensorflow"] = "tensorflow"
+    backend: Literal["tensorflow", "jax"] = "tensorflow"
+    precision: Literal["float32", "bfloat16"] = "float32"
     seed: int = Field(0, ge=0, lt=2**31)
+    # the network
+    hidden: tuple[PositiveInt, ...] = Field((128, 128), min_length=1)
+    members: int = Field(1, ge=1, le=64)
+    weight_norm: bool | None = None
+    noise: float | None = Field(None, ge=0, le=2)
+    head: Literal["huber", "gaussian", "buckets"] | None = None
+    networks: str | None = None
+    answer: Literal["discriminator", "committee"] = "discriminator"
+    # the optimisation
     steps: int | None = Field(None, ge=1)
     batch: int = Field(64, ge=4, le=4096)
     learning_rate: float | None = Field(None, gt=0, lt=1)
-    hidden: tuple[PositiveInt, ...] = Field((128, 128), min_length=1)
-    fakes: Literal["generator", "shuffled columns"] | None = None
-    gan_weight: float | None = Field(None, ge=0)
+    warmup: float = Field(0.0, ge=0, le=1)
+    ema: float | None = Field(None, ge=0, lt=1)
+    update: Literal["simultaneous", "alternating"] = "simultaneous"
+    rows: Literal["held", "streamed"] | None = None
+    # the terms of the objective
     ramp: float = Field(0.25, ge=0, le=1)
-    ema: float = Field(0.99, ge=0, lt=1)
+    gan_weight: float | None = Field(None, ge=0)
+    fakes: FakesKind | None = None
+    matching: Literal["squared", "absolute", "non-saturating"] = "squared"
+    pull_away_weight: float = Field(0.0, ge=0)
+    complement_weight: float = Field(0.0, ge=0)
+    manifold_weight: float = Field(0.0, ge=0)
+    entropy_weight: float = Field(0.0, ge=0)
+    consistency: Literal["none", "ict", "mean teacher", "vat"] = "none"
+    consistency_weight: float = Field(1.0, ge=0)
+    teacher_weight: float | None = Field(None, ge=0)
 
 
 class BaselinesParams(_Section):

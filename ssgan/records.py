@@ -75,6 +75,8 @@ class ColumnDrift(Record):
     distance: float  # between 0 (same distribution) and 1
     limit: float  # above it the column counts as drifted
     drifted: bool
+    psi: float | None = None  # population stability index
+    psi_limit: float | None = None  # above it too; None: not judged
 
 
 class Verdict(Record):
@@ -85,12 +87,21 @@ class Verdict(Record):
     sentence: str
     rows_accepted: int
     rows_refused: int
-    labelled: dict[str, int] = {}  # accepted rows per class, or {"labelled": n}
+    labelled: dict[str, int] = {}  # by how much labelled rows grow, per class or {"labelled": n}; a change counts -1
     rules: tuple[RuleResult, ...]
     refused: tuple[RefusedRow, ...]  # the first 1000; the quarantine file has all
     drift: tuple[ColumnDrift, ...]
     accepted_file: str | None = None  # content-addressed, relative to the project
     quarantine_file: str | None = None
+    number: int = 0  # accepted batches count from 1: the order in which they became data
+    rows_repeated: int = 0  # accepted before, and passed over
+    labels_added: int = 0  # to rows that were accepted unlabelled
+    labels_changed: int = 0  # of accepted rows, because the contract says that the newest wins
+    rows_replaced: int = 0  # accepted rows with other values, likewise
+    rewritten: dict[str, str] = {}  # file -> the file in its place; "" where nothing is left of it
+    sizes: dict[str, int] = {}  # bytes of the files it wrote: a shorter one was cut short
+    released_from: str | None = None  # the batch whose quarantine these rows come from
+    contract: str = ""  # sha256 of the contract that judged it
 
 
 class DatasetVersion(Record):
@@ -114,8 +125,9 @@ class RunRecord(Record):
     data_hash: str  # sha256 over the prepared training rows
     rows: int
     labelled: int
-    fakes: str  # "generator", "shuffled columns" or "none"
+    fakes: str  # as in train.fakes, or "none"
     knobs: dict[str, int | float | str | bool | None]
+    warnings: tuple[str, ...] = ()  # about the game between generator and discriminator
     parity: float  # largest difference between Keras and the exported ONNX on the probe rows
 
 

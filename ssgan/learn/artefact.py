@@ -1,6 +1,6 @@
 """The artefact: a folder with the exported discriminator and all that is needed to ask it.
 
-    model.onnx      x -> task, realness
+    model.onnx      x -> task, realness; with a committee also discriminator_task
     encoder.json    raw rows -> x
     schema.json     the contract
     probe.npz       rows and the answers they got when the model was exported
@@ -33,6 +33,7 @@ CHECKSUMS = "checksums.json"
 PARTS = ("model.onnx", "encoder.json", "schema.json", "probe.npz", "run.json")
 TOLERANCE = 1e-4  # between the answers at export and now; another processor rounds differently by about 1e-6
 ROWS_AT_ONCE = 4096
+ALONE = "discriminator_task"  # the graph's output with the discriminator's own answer, where `task` is a committee's
 
 
 @dataclass(frozen=True)
@@ -92,18 +93,24 @@ class Artefact:
         artefact._probe()
         return artefact
 
-    def outputs(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def outputs(self, x: np.ndarray, task: str = "task") -> tuple[np.ndarray, np.ndarray]:
         """Encoded rows -> float32 task [n, K] or [n, 1], realness [n, 1]."""
         parts = [
-            self.session.run(("task", "realness"), {"x": x[at : at + ROWS_AT_ONCE]})
+            self.session.run((task, "realness"), {"x": x[at : at + ROWS_AT_ONCE]})
             for at in range(0, max(len(x), 1), ROWS_AT_ONCE)
         ]
-        task, realness = (np.concatenate(each) for each in zip(*parts, strict=True))
-        return task, realness
+        found, realness = (np.concatenate(each) for each in zip(*parts, strict=True))
+        return found, realness
 
     def predict_encoded(self, x: np.ndarray) -> Predictions:
         """Answers for encoded rows, float32 [n, F] or [n, height, width, channels]."""
         return answers(self.contract, self.metadata, *self.outputs(x))
+
+    def predict_alone(self, x: np.ndarray) -> Predictions:
+        """The discriminator's own answers for encoded rows, also where `task` is a committee's."""
+        if ALONE not in [output.name for output in self.session.get_outputs()]:
+            return self.predict_encoded(x)
+        return answers(self.contract, self.metadata, *self.outputs(x, ALONE))
 
     def predict_columns(self, columns: Mapping[str, np.ndarray]) -> Predictions:
         """Answers for raw columns, as `Encoder.encode_columns` takes them."""

@@ -1,8 +1,9 @@
-"""The learner with scikit-learn's face: no project, no files."""
+"""The learner with scikit-learn's face: no project, and no files but those that `save` writes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -10,22 +11,28 @@ import pandas as pd
 from pydantic import ValidationError
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
-from ssgan.config import TrainParams
-from ssgan.contract import CategoryColumn, ClassLabel, Contract, NumberColumn, ValueLabel
-from ssgan.errors import DataError, ParamsError, describe
-from ssgan.learn.artefact import Predictions, answers
+from ssgan.config import FakesKind, TrainParams
+from ssgan.errors import ParamsError, describe
+from ssgan.learn import stored
+from ssgan.learn.artefact import Artefact, Predictions, answers
 from ssgan.learn.encode import Encoder
-from ssgan.learn.heads import head_for
-from ssgan.learn.train import fit_discriminator, resolve
-
-LABEL = "y"
-Fakes = Literal["generator", "shuffled columns"]
+from ssgan.learn.tabular import InputError, Layout, class_labels, value_labels
+from ssgan.progress import say
 
 
 class _SSGAN(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
-    """What both estimators share."""
+    """What both estimators share. Keras is imported by the first fit, so that `load` and `predict` need none.
+
+    Attributes:
+        fitted_: the trained networks; None after `load`.
+        artefact_: what was loaded; None after a fit.
+        committee_: what joins the discriminator, if it answers with a committee.
+        contract_, encoder_, layout_: what the fit found in X.
+        knobs_: every knob as it was used.
+        warnings_: what went wrong in the game of generator and discriminator, in words.
+    """
 
     def __init__(
         self,
@@ -33,55 +40,181 @@ class _SSGAN(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         steps: int | None = None,
         batch: int = 64,
         learning_rate: float | None = None,
-        hidden: tuple[int, ...] = (128, 128),
-        fakes: Fakes | None = None,
+        warmup: float = 0.0,
+        hidden: Sequence[int] = (128, 128),
+        members: int = 1,
+        weight_norm: bool | None = None,
+        noise: float | None = None,
+        head: Literal["huber", "gaussian", "buckets"] | None = None,
+        networks: str | None = None,
+        fakes: FakesKind | None = None,
         gan_weight: float | None = None,
         ramp: float = 0.25,
-        ema: float = 0.99,
+        matching: Literal["squared", "absolute", "non-saturating"] = "squared",
+        pull_away_weight: float = 0.0,
+        complement_weight: float = 0.0,
+        manifold_weight: float = 0.0,
+        entropy_weight: float = 0.0,
+        consistency: Literal["none", "ict", "mean teacher", "vat"] = "none",
+        consistency_weight: float = 1.0,
+        teacher_weight: float | None = None,
+        ema: float | None = None,
+        update: Literal["simultaneous", "alternating"] = "simultaneous",
+        rows: Literal["held", "streamed"] | None = None,
+        precision: Literal["float32", "bfloat16"] = "float32",
+        answer: Literal["discriminator", "committee"] = "discriminator",
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.steps = steps
         self.batch = batch
         self.learning_rate = learning_rate
+        self.warmup = warmup
         self.hidden = hidden
+        self.members = members
+        self.weight_norm = weight_norm
+        self.noise = noise
+        self.head = head
+        self.networks = networks
         self.fakes = fakes
         self.gan_weight = gan_weight
         self.ramp = ramp
+        self.matching = matching
+        self.pull_away_weight = pull_away_weight
+        self.complement_weight = complement_weight
+        self.manifold_weight = manifold_weight
+        self.entropy_weight = entropy_weight
+        self.consistency = consistency
+        self.consistency_weight = consistency_weight
+        self.teacher_weight = teacher_weight
         self.ema = ema
+        self.update = update
+        self.rows = rows
+        self.precision = precision
+        self.answer = answer
         self.random_state = random_state
 
     def fake_probability(self, X: Any) -> np.ndarray:
         """float64 [n]: how unlike the training rows each row is, 0 .. 1."""
         return self._ask(X).fake_probability
 
-    def _fit(self, X: Any, y: np.ndarray, label: ClassLabel | ValueLabel) -> None:
-        columns = _columns(X)
-        contract = _contract(columns, label)
-        knobs = resolve(self._params(), contract)
-        encoder = Encoder.fit(columns, contract)
-        x = encoder.encode_columns(columns)
-        name = "regressor" if isinstance(label, ValueLabel) else "classifier"
-        self.fitted_ = fit_discriminator(x, y, encoder, head_for(contract, y), knobs, name)
-        self.contract_, self.encoder_, self.knobs_ = contract, encoder, knobs
-        self.n_features_in_ = len(columns)
-        if isinstance(X, pd.DataFrame):
-            self.feature_names_in_ = np.asarray(X.columns, object)
+    def sample(self, n: int = 1, random_state: int = 0) -> Any:
+        """n fake rows in the form of X, from what made them in training; before `save` drops it.
+
+        Raises:
+            ParamsError: if there was no real/fake term, or the estimator was loaded.
+        """
+        check_is_fitted(self)
+        if self.fitted_ is None or self.fitted_.fakes is None:
+            why = "it was loaded, and a saved model has none" if self.fitted_ is None else "gan_weight is 0"
+            raise ParamsError(f"sampling needs the source of fakes, which this estimator has not: {why}; fit another")
+        fakes = self.fitted_.fakes.sample(self._training_rows, n, random_state)
+        decoded = self.layout_.decode(np.asarray(fakes, np.float32), self.encoder_)
+        if isinstance(decoded, pd.DataFrame) and hasattr(self, "feature_names_in_"):
+            decoded.columns = self.feature_names_in_
+        return decoded
+
+    def save(self, folder: str | Path) -> str:
+        """Writes an artefact (ONNX, JSON, npz; see docs), and returns its digest. The generator stays behind.
+
+        Raises:
+            ParamsError: if there is something in the folder, or the estimator was loaded itself.
+        """
+        check_is_fitted(self)
+        return stored.save(self, Path(folder))
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """An estimator that answers as the saved one did. Needs ONNX Runtime, not Keras.
+
+        Raises:
+            ArtefactError: if a file is missing or damaged, or it was saved by another kind of estimator.
+        """
+        model, artefact, about = cls(), Artefact.load(Path(folder)), stored.read(Path(folder), cls.__name__)
+        model.set_params(**{**about.params, "hidden": tuple(about.params["hidden"])})
+        model._place(artefact.contract, artefact.encoder, about.layout, None, artefact)
+        model.committee_, model.knobs_, model.warnings_ = None, about.knobs, about.warnings
+        model._named(about)
+        return model
+
+    def __getstate__(self) -> dict[str, Any]:
+        if getattr(self, "fitted_", None) is not None or getattr(self, "artefact_", None) is not None:
+            raise TypeError("a fitted SSGAN is not pickled: write it with `save(folder)`, read it with `load(folder)`")
+        state: dict[str, Any] = super().__getstate__()
+        return state
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = tags.input_tags.string = tags.input_tags.categorical = True
+        tags.input_tags.three_d_array = True
+        tags.target_tags.required = True
+        return tags
+
+    def _fit(self, X: Any, y: np.ndarray, classes: tuple[str, ...] | None, callbacks: Iterable[Any]) -> None:
+        from ssgan.learn.fit import committee_of, fit_discriminator
+        from ssgan.learn.heads import head_for
+        from ssgan.learn.knobs import resolve
+        from ssgan.learn.prepare import is_labelled
+
+        layout = Layout.of(X)
+        contract = layout.contract(X, classes)
+        knobs = resolve(self._params(), contract, int(is_labelled(y).sum()))
+        encoder = Encoder.fit({} if contract.image else layout.columns(X), contract)
+        x, head = layout.encode(X, encoder), head_for(contract, y, knobs.head)
+        if is_labelled(y).all():
+            say(f"fit: all {len(y)} rows have a label, so there is nothing to learn from unlabelled ones")
+        name = "regressor" if classes is None else "classifier"
+        fitted = fit_discriminator(x, y, encoder, head, knobs, name, callbacks=callbacks)
+        self._place(contract, encoder, layout, fitted, None)
+        self.committee_ = committee_of(x, y, head, knobs)
+        self.knobs_, self.warnings_ = knobs.as_record(), tuple(fitted.warnings)
+        self._training_rows, self._labels = x, y
+
+    def _place(self, contract: Any, encoder: Encoder, layout: Layout, fitted: Any, artefact: Artefact | None) -> None:
+        self.contract_, self.encoder_, self.layout_ = contract, encoder, layout
+        self.fitted_, self.artefact_ = fitted, artefact
+        self.n_features_in_ = int(layout.shape[-1] if encoder.image is None else np.prod(layout.shape))
+
+    def _named(self, about: stored.About) -> None:
+        if about.feature_names is not None:
+            self.feature_names_in_ = np.asarray(about.feature_names, object)
 
     def _params(self) -> TrainParams:
-        given = {name: value for name, value in self.get_params().items() if name != "random_state"}
+        given = {name: value for name, value in self.get_params().items() if name in TrainParams.model_fields}
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         try:
-            return TrainParams(**given, seed=seed)
+            return TrainParams(**{**given, "hidden": tuple(self.hidden)}, seed=seed)
         except ValidationError as error:
             raise ParamsError(describe(error, TrainParams)) from None
 
-    def _ask(self, X: Any) -> Predictions:
+    def _checked(self, X: Any, fitting: bool) -> Any:
+        """X as a frame or a numpy array, refused as scikit-learn refuses it."""
+        array = np.asarray(X)
+        mixed = isinstance(X, pd.DataFrame) or array.ndim > 2 or array.dtype.kind == "O"
+        checks: dict[str, Any] = {"ensure_all_finite": "allow-nan", "ensure_min_samples": 2 if fitting else 1}
+        try:
+            if not mixed or hasattr(X, "tocsr"):
+                return validate_data(self, X, reset=fitting, dtype=None, **checks)
+            X = X if isinstance(X, pd.DataFrame) else np.asarray(X)
+            if X.ndim < 3:
+                validate_data(self, X, reset=fitting, skip_check_array=True)
+            if not len(X) or not X.shape[1]:
+                raise InputError(f"X must have rows and columns; its shape is {X.shape}")
+            return X
+        except ValueError as error:
+            raise InputError(str(error)) from None
+
+    def _ask(self, X: Any, alone: bool = False) -> Predictions:
         check_is_fitted(self)
-        columns = _columns(X)
-        if len(columns) != self.n_features_in_:
-            raise DataError(f"X must have the {self.n_features_in_} columns of the fit; it has {len(columns)}")
-        outputs = self.fitted_.outputs(self.encoder_.encode_columns(columns))
-        return answers(self.contract_, self.fitted_.head.metadata, *outputs)
+        x = self.layout_.encode(self._checked(X, fitting=False), self.encoder_)
+        if self.artefact_ is not None:
+            return self.artefact_.predict_alone(x) if alone else self.artefact_.predict_encoded(x)
+        task, realness = self.fitted_.outputs(x)
+        if self.committee_ is not None and not alone:
+            task = self.committee_.task(task, x)
+        return answers(self.contract_, self.fitted_.head.metadata, task, realness)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "encoder_")
 
 
 class SSGANClassifier(ClassifierMixin, _SSGAN):  # type: ignore[misc]
@@ -90,17 +223,10 @@ class SSGANClassifier(ClassifierMixin, _SSGAN):  # type: ignore[misc]
     Classes are drawn in equal shares in training, so probabilities are those of a population with equal shares.
 
     Args:
-        steps: updates; None means 1500.
-        batch: rows of each kind per step.
-        learning_rate: of Adam; None means 0.002.
-        hidden: widths of the layers.
-        fakes: "generator" (feature matching), or "shuffled columns"; None means the latter for classes, the former
-            for values.
-        gan_weight: weight of the real/fake term; 0 ignores unlabelled rows; None means 0.3 with a generator, and with
-            shuffled columns 3 for classes, 1 for values.
-        ramp: share of the steps over which that weight rises.
-        ema: decay per step of the averaged weights.
+        answer: "discriminator", or "committee" with a random forest and extra trees on the labelled rows.
         random_state: seed of weights, batches and noise.
+        others: the knobs of `params.yaml`, section `train`, where each has its reason; None means the default of the
+            task.
 
     Example:
         >>> import numpy as np
@@ -116,27 +242,22 @@ class SSGANClassifier(ClassifierMixin, _SSGAN):  # type: ignore[misc]
         (1, 2)
     """
 
-    def fit(self, X: Any, y: Any) -> Self:
+    def fit(self, X: Any, y: Any, callbacks: Iterable[Any] = ()) -> Self:
         """Fits on all rows of X; an unlabelled row's y is None, NaN or -1.
 
         Args:
-            X: frame or array [n, columns]; numbers may be NaN, words may be None.
-            y: [n] class labels of any kind.
+            X: frame or array [n, columns], numbers may be NaN, words may be None; or images [n, height, width] or
+                [n, height, width, channels], whole numbers 0 .. 255 or fractions 0 .. 1.
+            y: [n] class labels, all words or all whole numbers.
+            callbacks: of Keras.
 
         Raises:
-            DataError: if fewer than two classes are labelled, or X cannot be read.
+            InputError: a DataError and a ValueError: if fewer than two classes are labelled, or X cannot be read.
         """
-        labels = _labels(X, y)
-        known = np.array([not _unlabelled(each) for each in labels], bool)
-        classes, codes = np.unique(np.asarray(labels[known].tolist()), return_inverse=True)
-        if len(classes) < 2:
-            raise DataError(f"at least two classes must have a labelled row; y has {len(classes)}: label more rows")
-        places = np.full(len(labels), -1, np.int64)
-        places[known] = codes
-        names = tuple(f"{place}" for place in range(len(classes)))
-        self._fit(X, places, ClassLabel(column=LABEL, classes=names))
-        whole = np.issubdtype(classes.dtype, np.floating) and np.equal(classes, np.round(classes)).all()
-        self.classes_ = classes.astype(np.int64) if whole else classes  # NaN beside 0 and 1 makes floats of them
+        X = self._checked(X, fitting=True)
+        classes, places = class_labels(_one_dimension(X, y, self))
+        self._fit(X, places, tuple(str(each) for each in classes.tolist()), callbacks)
+        self.classes_ = classes
         return self
 
     def predict(self, X: Any) -> np.ndarray:
@@ -148,11 +269,19 @@ class SSGANClassifier(ClassifierMixin, _SSGAN):  # type: ignore[misc]
         """float64 [n, K], in the order of `classes_`."""
         return np.asarray(self._ask(X).probabilities)
 
+    def discriminator_proba(self, X: Any) -> np.ndarray:
+        """As `predict_proba`, but of the discriminator alone, where a committee answers."""
+        return np.asarray(self._ask(X, alone=True).probabilities)
+
+    def _named(self, about: stored.About) -> None:
+        super()._named(about)
+        self.classes_ = np.asarray(about.classes)
+
 
 class SSGANRegressor(RegressorMixin, _SSGAN):  # type: ignore[misc]
     """A semi-supervised GAN's discriminator with two outputs: a value, and how real the row is.
 
-    Args: those of `SSGANClassifier`.
+    Args: those of `SSGANClassifier`; a committee is the mean with ridge, forests and a Gaussian process.
 
     Example:
         >>> import numpy as np
@@ -165,77 +294,38 @@ class SSGANRegressor(RegressorMixin, _SSGAN):  # type: ignore[misc]
         True
     """
 
-    def fit(self, X: Any, y: Any) -> Self:
+    def fit(self, X: Any, y: Any, callbacks: Iterable[Any] = ()) -> Self:
         """Fits on all rows of X; an unlabelled row's y is None or NaN (-1 is a value).
 
         Args:
-            X: frame or array [n, columns]; numbers may be NaN, words may be None.
+            X: as `SSGANClassifier.fit` takes it.
             y: [n] numbers.
+            callbacks: of Keras.
 
         Raises:
-            DataError: if y has no number, or one that is infinite, or X cannot be read.
+            InputError: a DataError and a ValueError: if y has no number, or one that is infinite, or X cannot be read.
         """
-        try:
-            values = np.asarray(pd.to_numeric(pd.Series(_labels(X, y))), np.float64)
-        except (TypeError, ValueError) as error:
-            raise DataError(f"y must hold numbers, NaN or None: {error}") from None
-        if np.isinf(values).any() or np.isnan(values).all():
-            raise DataError("y must have at least one finite number and no infinite one: mend or label some rows")
-        self._fit(X, values, ValueLabel(column=LABEL))
+        X = self._checked(X, fitting=True)
+        self._fit(X, value_labels(_one_dimension(X, y, self)), None, callbacks)
         return self
 
     def predict(self, X: Any) -> np.ndarray:
         """float64 [n], in the unit of y."""
         return self._ask(X).answer
 
-
-def _unlabelled(label: Any) -> bool:
-    if label is None or label is pd.NA or label != label:
-        return True
-    return bool(label in ("", "-1") if isinstance(label, str) else label == -1)
+    def discriminator_predict(self, X: Any) -> np.ndarray:
+        """As `predict`, but of the discriminator alone, where a committee answers."""
+        return self._ask(X, alone=True).answer
 
 
-def _labels(X: Any, y: Any) -> np.ndarray:
-    labels = np.asarray(y, object).ravel()
+def _one_dimension(X: Any, y: Any, model: _SSGAN) -> np.ndarray:
+    """Labels as objects [n]."""
+    if y is None:
+        raise InputError(f"{type(model).__name__} requires y to be passed, but the target y is None")
+    if len(getattr(y, "shape", ())) > 1:
+        y = column_or_1d(y, warn=True)
+    labels = np.empty(len(y), object)
+    labels[:] = list(y)
     if len(labels) != len(X):
-        raise DataError(f"X and y must have the same length; X has {len(X)} rows, y has {len(labels)}")
+        raise InputError(f"X and y must have the same length; X has {len(X)} rows, y has {len(labels)}")
     return labels
-
-
-def _columns(X: Any) -> dict[str, np.ndarray]:
-    """Feature columns by place: float64 with NaN for numbers, objects with None for anything else."""
-    frame = X if isinstance(X, pd.DataFrame) else _frame(X)
-    if not len(frame) or not len(frame.columns):
-        raise DataError(f"X must have rows and columns; its shape is {frame.shape}")
-    return {f"x{place}": _column(frame.iloc[:, place]) for place in range(len(frame.columns))}
-
-
-def _frame(X: Any) -> pd.DataFrame:
-    array = np.asarray(X)
-    if array.ndim != 2:
-        raise DataError(f"X must be a table [rows, columns]; it has {array.ndim} dimensions")
-    return pd.DataFrame(array).infer_objects()
-
-
-def _column(series: pd.Series[Any]) -> np.ndarray:
-    if pd.api.types.is_numeric_dtype(series) and not pd.api.types.is_bool_dtype(series):
-        values: np.ndarray = series.to_numpy(np.float64, na_value=np.nan)
-        if np.isinf(values).any():
-            raise DataError(f"X must be finite or missing; column {series.name!r} holds an infinite number: mend it")
-        return values
-    words = series.astype(object).where(series.notna(), None)
-    return np.array([None if word is None else str(word) for word in words], object)
-
-
-def _contract(columns: Mapping[str, np.ndarray], label: ClassLabel | ValueLabel) -> Contract:
-    """What the data themselves say: a type per column, and whether anything is missing."""
-    drafted: dict[str, NumberColumn | CategoryColumn] = {}
-    for name, values in columns.items():
-        if values.dtype == np.float64:
-            drafted[name] = NumberColumn(nullable=bool(np.isnan(values).any()))
-            continue
-        words = sorted({word for word in values if word is not None})
-        missing = any(word is None for word in values)
-        drafted[name] = CategoryColumn(type="category", values=tuple(words) or ("",), nullable=missing)
-    task: Literal["classification", "regression"] = "regression" if isinstance(label, ValueLabel) else "classification"
-    return Contract(name="data", task=task, label=label, columns=dict(drafted))

@@ -1,27 +1,56 @@
-"""The discriminator leaves Keras: an ONNX graph with two named outputs, checked at once against the network."""
+"""The discriminator leaves Keras: an ONNX graph with named outputs, checked at once against the network.
+
+Keras writes ONNX from TensorFlow. A network that ran on JAX, or in less than float32, is therefore built again, from
+the same knobs and with its weights, by TensorFlow in a process of its own (`python -m ssgan.learn.export FOLDER`).
+"""
 
 from __future__ import annotations
 
 import contextlib
 import io
+import json
 import logging
+import os
+import subprocess
+import sys
+import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ssgan.errors import SsganError
-from ssgan.learn.artefact import TOLERANCE, open_session, write_checksums
+from ssgan.learn import backend, heads
+from ssgan.learn.artefact import ALONE, TOLERANCE, open_session, write_checksums
 from ssgan.learn.backend import keras, predictor, quiet
+from ssgan.learn.committee import Committee, join
+from ssgan.learn.encode import Encoder
 from ssgan.learn.heads import Head
+from ssgan.learn.networks import discriminator as build
+from ssgan.learn.networks import fold
 from ssgan.records import RunRecord
 
 PROBE_ROWS = 32
+OUTPUTS = ("task", "realness")
 
 
-def export(folder: Path, discriminator: Any, head: Head, x: np.ndarray, record: RunRecord) -> str:
+@dataclass(frozen=True)
+class _Nets:
+    """The knobs that a network is built from."""
+
+    hidden: tuple[int, ...]
+    members: int
+    weight_norm: bool
+    noise: float
+    networks: str | None
+
+
+def export(
+    folder: Path, discriminator: Any, head: Head, x: np.ndarray, record: RunRecord, committee: Committee | None = None
+) -> str:
     """Adds graph, probe, run record and checksums to an artefact's folder.
 
     Args:
@@ -29,24 +58,29 @@ def export(folder: Path, discriminator: Any, head: Head, x: np.ndarray, record: 
         discriminator: Keras model x -> [features, outputs]; its noise and its generator stay behind.
         head: splits the outputs into `task` and `realness`.
         x: encoded training rows, some of which become the probe.
-        record: `run.json`, but for its parity.
+        record: `run.json`, but for its parity; its knobs say how the discriminator was built.
+        committee: joins the graph, whose `task` is then its answer, beside the discriminator's own.
 
     Returns:
         The artefact's digest.
 
     Raises:
-        SsganError: if ONNX Runtime's answers differ from Keras's by more than the tolerance.
+        SsganError: if ONNX Runtime's answers differ from the network's by more than the tolerance.
     """
-    outputs = discriminator.outputs[1]
-    graph = {"task": head.task(outputs), "realness": head.realness(outputs)}
-    model = keras.Model(discriminator.inputs, graph, name="exported")
-    probe = x[np.linspace(0, len(x) - 1, min(PROBE_ROWS, len(x))).astype(np.int64)]
-    answers = dict(zip(sorted(graph), predictor(model)(probe), strict=True))  # Keras sorts the keys
-
+    probe = np.asarray(x[np.linspace(0, len(x) - 1, min(PROBE_ROWS, len(x))).astype(np.int64)])
     path = folder / "model.onnx"
-    write_onnx(path, model, head.metadata)
-    got = dict(zip(("task", "realness"), open_session(path).run(("task", "realness"), {"x": probe}), strict=True))
-    parity = max(float(np.abs(got[name] - answers[name]).max()) for name in graph)
+    if backend.name == "tensorflow" and record.precision == "float32":
+        model = answering(discriminator, head)
+        write_onnx(path, model, head.metadata)
+        expected = _named(model, probe)
+    else:
+        rebuilt = _export_elsewhere(folder, discriminator, head, probe, record)
+        expected = _named(answering(discriminator, head), probe) if record.precision == "float32" else rebuilt
+    if committee is not None:
+        _add(path, committee)
+        expected |= {"task": committee.task(expected["task"], probe), ALONE: expected["task"]}
+    got = dict(zip(expected, open_session(path).run(list(expected), {"x": probe}), strict=True))
+    parity = max(float(np.abs(got[name] - expected[name]).max()) for name in expected)
     if not parity <= TOLERANCE:
         raise SsganError(
             f"the exported model must answer as the network does, to within {TOLERANCE}; it is off by {parity:.2g}: "
@@ -58,8 +92,16 @@ def export(folder: Path, discriminator: Any, head: Head, x: np.ndarray, record: 
     return write_checksums(folder)
 
 
-def write_onnx(path: Path, model: Any, metadata: dict[str, str]) -> None:
-    """Exports a called Keras model; equal weights give equal bytes, in any process.
+def answering(discriminator: Any, head: Head) -> Any:
+    """A discriminator, weight norm folded and members pooled, as a Keras model x -> task, realness."""
+    plain = fold(discriminator)
+    outputs = head.pooled(plain.outputs[1])
+    graph = {"task": head.task(outputs), "realness": head.realness(outputs)}
+    return keras.Model(plain.inputs, graph, name="exported")
+
+
+def write_onnx(path: Path, model: Any, metadata: Mapping[str, str]) -> None:
+    """Exports a Keras model on TensorFlow; equal weights give equal bytes, in any process.
 
     Args:
         path: of the file.
@@ -68,14 +110,80 @@ def write_onnx(path: Path, model: Any, metadata: dict[str, str]) -> None:
     """
     import onnx
 
+    predictor(model)(np.zeros((1, *model.inputs[0].shape[1:]), np.float32))  # Keras exports what was called before
     with _hushed():
         model.export(str(path), format="onnx", verbose=False)
     exported = onnx.load(path)
-    onnx.helper.set_model_props(exported, metadata)
+    onnx.helper.set_model_props(exported, dict(metadata))
     _rename(exported.graph, keep={"x", *(output.name for output in exported.graph.output)})
     exported.graph.name, exported.graph.doc_string, exported.doc_string = "discriminator", "", ""
-    onnx.checker.check_model(exported)
-    path.write_bytes(exported.SerializeToString(deterministic=True))
+    _write(path, exported)
+
+
+def _add(path: Path, committee: Committee) -> None:
+    import onnx
+
+    _write(path, join(onnx.load(path), committee))
+
+
+def _write(path: Path, model: Any) -> None:
+    import onnx
+
+    onnx.checker.check_model(model)
+    path.write_bytes(model.SerializeToString(deterministic=True))
+
+
+def _named(model: Any, x: np.ndarray) -> dict[str, np.ndarray]:
+    answers = dict(zip(sorted(OUTPUTS), predictor(model)(x), strict=True))  # Keras sorts the keys
+    return {name: answers[name] for name in OUTPUTS}
+
+
+def _export_elsewhere(
+    folder: Path, discriminator: Any, head: Head, probe: np.ndarray, record: RunRecord
+) -> dict[str, np.ndarray]:
+    """Has another process write model.onnx, and returns what its network answers to the probe."""
+    with tempfile.TemporaryDirectory(prefix="ssgan-export-") as name:
+        desk = Path(name)
+        (desk / "encoder.json").write_bytes((folder / "encoder.json").read_bytes())
+        (desk / "head.json").write_text(json.dumps({"kind": type(head).__name__, **vars(head)}))
+        (desk / "knobs.json").write_text(json.dumps(dict(record.knobs)))
+        weights = {f"w{place}": each for place, each in enumerate(discriminator.get_weights())}
+        np.savez(desk / "network.npz", allow_pickle=False, probe=probe, **weights)
+        environment = {
+            **os.environ,
+            "KERAS_BACKEND": "tensorflow",
+            "CUDA_VISIBLE_DEVICES": "",  # the card belongs to this process
+            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),  # the user's networks
+        }
+        command = [sys.executable, "-m", "ssgan.learn.export", name]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        if done.returncode:
+            last = done.stderr.strip().splitlines()[-1:] or ["no message"]
+            raise SsganError(
+                f"the network must be built again by TensorFlow to be exported; that failed with {last[0]!r}: "
+                "set train.backend to tensorflow and train.precision to float32"
+            )
+        (folder / "model.onnx").write_bytes((desk / "model.onnx").read_bytes())
+        with np.load(desk / "answers.npz", allow_pickle=False) as answers:
+            return {name: answers[name] for name in OUTPUTS}
+
+
+def main(desk: Path) -> None:
+    """Builds the network that the folder describes, and writes its graph and its answers there."""
+    encoder = Encoder.from_json((desk / "encoder.json").read_text(encoding="utf-8"))
+    about = json.loads((desk / "head.json").read_text(encoding="utf-8"))
+    kind = getattr(heads, about.pop("kind"))
+    head: Head = kind(**{name: tuple(each) if isinstance(each, list) else each for name, each in about.items()})
+    knobs = json.loads((desk / "knobs.json").read_text(encoding="utf-8"))
+    hidden = tuple(int(width) for width in knobs["hidden"].split(","))
+    nets = _Nets(hidden, knobs["members"], knobs["weight_norm"], knobs["noise"], knobs["networks"])
+    model = build(encoder, head, nets, backend.Draws(0), 0)
+    with np.load(desk / "network.npz", allow_pickle=False) as stored:
+        model.set_weights([stored[f"w{place}"] for place in range(len(stored.files) - 1)])
+        probe = stored["probe"]
+    exported = answering(model, head)
+    write_onnx(desk / "model.onnx", exported, head.metadata)
+    np.savez(desk / "answers.npz", allow_pickle=False, **_named(exported, probe))
 
 
 def _rename(graph: Any, keep: set[str]) -> None:
@@ -111,3 +219,7 @@ def _hushed() -> Iterator[None]:
             yield
     finally:
         logging.disable(level)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,22 +1,39 @@
-"""Task heads: what differs between learning classes and learning a value, behind one interface."""
+"""Task heads: what differs between learning classes and learning a value, behind one interface.
+
+Outputs are [n, width], or [n, k, width] where the network has k members. Losses are means over the members; `pooled`
+makes one answer of them before it is read by `task` and `realness`.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
 from ssgan.contract import ClassLabel, Contract
+from ssgan.errors import ParamsError
 from ssgan.learn import losses
 from ssgan.learn.backend import Tensor, keras
 from ssgan.learn.prepare import is_labelled
 
 ops = keras.ops
 
+HeadKind = Literal["huber", "gaussian", "buckets"]
+
+BUCKETS = 24
+SMOOTHING = 0.75  # of HL-Gauss, in buckets
+BEYOND = 0.1  # share of the labels' range that the buckets reach beyond it, on either side
+LEAST = 1e-6  # a teacher's probability, before its logarithm
+LOG_VARIANCE = 5.0  # the most that a Gaussian's log variance is from 0
+
 
 class Head(Protocol):
     """Reads the last layer's `width` outputs."""
+
+    @property
+    def classes(self) -> int:
+        """K; 0 for a value."""
 
     @property
     def width(self) -> int:
@@ -27,7 +44,7 @@ class Head(Protocol):
         """What a reader of the exported graph needs to turn `task` into an answer."""
 
     def targets(self, labels: np.ndarray) -> np.ndarray:
-        """Labels of labelled rows as the loss wants them."""
+        """Labels of labelled rows as the loss wants them, [n]."""
 
     def strata(self, labels: np.ndarray) -> list[np.ndarray]:
         """Places of the labelled rows, in groups that a batch draws from alike."""
@@ -36,15 +53,70 @@ class Head(Protocol):
         """The loss on labelled rows; a scalar."""
 
     def realness(self, outputs: Tensor) -> Tensor:
-        """[n, 1]; P(fake) = sigmoid(-realness)."""
+        """[n, 1], or [n, k, 1] of members; P(fake) = sigmoid(-realness)."""
 
     def task(self, outputs: Tensor) -> Tensor:
-        """The exported answer: class logits [n, K], or the standardised value [n, 1]."""
+        """The exported answer of pooled outputs: class logits [n, K], or the standardised value [n, 1]."""
+
+    def goal(self, answers: np.ndarray) -> np.ndarray:
+        """What an outside teacher says (class probabilities [n, K], or values [n]) as `distance` wants it."""
+
+    def distance(self, outputs: Tensor, goal: Tensor) -> Tensor:
+        """How far answers are from a teacher's outputs, which get no gradient; a scalar."""
+
+    def mix(self, outputs_a: Tensor, outputs_b: Tensor, share: Tensor) -> Tensor:
+        """The goal for a row that is `share` [n, 1] of row a and the rest of row b."""
+
+    def entropy(self, outputs: Tensor, weights: Tensor | None = None) -> Tensor:
+        """Conditional entropy of the answer, rows weighted [n], in nats; 0 for a value. A scalar."""
+
+    def share_weights(self, outputs: Tensor) -> Tensor:
+        """Weights [n] that give each class the same say in a mean over unlabelled rows; 1 for a value."""
+
+    def pooled(self, outputs: Tensor) -> Tensor:
+        """The outputs of all members as those of one network, [n, width]."""
+
+    def disagreement(self, outputs: Tensor) -> Tensor:
+        """How far the members are apart, [n]; 0 for one network. Nats for classes, deviations for values."""
+
+
+class _Logits:
+    """K logits; a row is as real as their logsumexp, the logit of "fake" being fixed at 0."""
+
+    def realness(self, outputs: Tensor) -> Tensor:
+        return losses.logsumexp(outputs)
+
+    def distance(self, outputs: Tensor, goal: Tensor) -> Tensor:
+        return losses.kl(outputs, goal)
+
+    def mix(self, outputs_a: Tensor, outputs_b: Tensor, share: Tensor) -> Tensor:
+        shares = losses.mixed(_probabilities(outputs_a), _probabilities(outputs_b), share)
+        return ops.log(ops.maximum(shares, losses.TINY))
+
+    def entropy(self, outputs: Tensor, weights: Tensor | None = None) -> Tensor:
+        return losses.conditional_entropy(outputs, weights)
+
+    def share_weights(self, outputs: Tensor) -> Tensor:
+        return losses.share_weights(outputs)
+
+    def pooled(self, outputs: Tensor) -> Tensor:
+        """Logits whose softmax is the mean of the members' and whose logsumexp is their pooled realness."""
+        if len(outputs.shape) == 2:
+            return outputs
+        shares = ops.mean(_probabilities(outputs), axis=1)
+        return ops.log(ops.maximum(shares, losses.TINY)) + _pooled_realness(losses.logsumexp(outputs))
+
+    def disagreement(self, outputs: Tensor) -> Tensor:
+        """Entropy of the mean minus mean of the entropies (Houlsby et al. 2011)."""
+        if len(outputs.shape) == 2:
+            return ops.zeros_like(outputs[:, 0])
+        shares = _probabilities(outputs)
+        return _entropy(ops.mean(shares, axis=1)) - ops.mean(_entropy(shares), axis=1)
 
 
 @dataclass(frozen=True)
-class ClassHead:
-    """K logits; a row is as real as their logsumexp, the logit of "fake" being fixed at 0."""
+class ClassHead(_Logits):
+    """K classes."""
 
     classes: int
 
@@ -66,23 +138,24 @@ class ClassHead:
     def supervised(self, outputs: Tensor, targets: Tensor) -> Tensor:
         return losses.cross_entropy(outputs, targets)
 
-    def realness(self, outputs: Tensor) -> Tensor:
-        return losses.logsumexp(outputs)
-
     def task(self, outputs: Tensor) -> Tensor:
         return outputs
 
+    def goal(self, answers: np.ndarray) -> np.ndarray:
+        goal: np.ndarray = np.log(np.maximum(answers, LEAST)).astype(np.float32)
+        return goal
+
 
 @dataclass(frozen=True)
-class ValueHead:
-    """A value, standardised by the labelled training rows, and a realness unit of its own."""
+class _Value:
+    """A value, standardised by the labelled training rows."""
 
     mean: float
     scale: float
 
     @property
-    def width(self) -> int:
-        return 2
+    def classes(self) -> int:
+        return 0
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -94,19 +167,161 @@ class ValueHead:
     def strata(self, labels: np.ndarray) -> list[np.ndarray]:
         return [np.arange(len(labels))]
 
+
+@dataclass(frozen=True)
+class ValueHead(_Value):
+    """The value, learned with the Huber loss, and a realness unit of its own: outputs [value, realness]."""
+
+    @property
+    def width(self) -> int:
+        return 2
+
     def supervised(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        return losses.huber(outputs[:, :1], targets)
+        return losses.huber(outputs[..., :1], targets)
 
     def realness(self, outputs: Tensor) -> Tensor:
-        return outputs[:, 1:]
+        return outputs[..., -1:]
 
     def task(self, outputs: Tensor) -> Tensor:
-        return outputs[:, :1]
+        return outputs[..., :1]
+
+    def goal(self, answers: np.ndarray) -> np.ndarray:
+        return self.targets(answers)[:, None]
+
+    def distance(self, outputs: Tensor, goal: Tensor) -> Tensor:
+        goal = ops.stop_gradient(goal)[..., :1]
+        goal = goal[:, None] if len(goal.shape) < len(outputs.shape) else goal
+        return ops.mean(ops.square(outputs[..., :1] - goal))
+
+    def mix(self, outputs_a: Tensor, outputs_b: Tensor, share: Tensor) -> Tensor:
+        return losses.mixed(outputs_a[..., :1], outputs_b[..., :1], share)
+
+    def entropy(self, outputs: Tensor, weights: Tensor | None = None) -> Tensor:  # noqa: ARG002
+        return ops.zeros((), "float32")
+
+    def share_weights(self, outputs: Tensor) -> Tensor:
+        return ops.ones((outputs.shape[0],), "float32")
+
+    def pooled(self, outputs: Tensor) -> Tensor:
+        if len(outputs.shape) == 2:
+            return outputs
+        return ops.concatenate([*self._pooled(outputs), _pooled_realness(self.realness(outputs))], axis=-1)
+
+    def _pooled(self, outputs: Tensor) -> list[Tensor]:
+        return [ops.mean(outputs[..., :1], axis=1)]
+
+    def disagreement(self, outputs: Tensor) -> Tensor:
+        """Standard deviation of the members' values, standardised."""
+        if len(outputs.shape) == 2:
+            return ops.zeros_like(outputs[:, 0])
+        return ops.std(outputs[..., 0], axis=1)
 
 
-def head_for(contract: Contract, y: np.ndarray) -> Head:
-    """The head of the contract's task; a value is standardised by the labelled rows of `y`."""
+@dataclass(frozen=True)
+class GaussianHead(ValueHead):
+    """As `ValueHead`, learned with the likelihood of a normal: outputs [value, log variance, realness]."""
+
+    @property
+    def width(self) -> int:
+        return 3
+
+    def supervised(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        return losses.gaussian(outputs[..., :1], self.log_variance(outputs), targets)
+
+    def log_variance(self, outputs: Tensor) -> Tensor:
+        """Of the value, standardised; [n, 1]. Bounded smoothly: rows learned by heart would send it to -inf."""
+        return LOG_VARIANCE * ops.tanh(outputs[..., 1:2] / LOG_VARIANCE)
+
+    def _pooled(self, outputs: Tensor) -> list[Tensor]:
+        """Mean and variance of the mixture of the members' normals."""
+        value = ops.mean(outputs[..., :1], axis=1)
+        around = ops.exp(self.log_variance(outputs)) + ops.square(outputs[..., :1] - value[:, None])
+        share = ops.log(ops.mean(around, axis=1)) / LOG_VARIANCE
+        return [value, LOG_VARIANCE * ops.arctanh(ops.clip(share, -0.999, 0.999))]
+
+
+@dataclass(frozen=True)
+class BucketHead(_Logits, _Value):
+    """A value as K buckets with soft targets (HL-Gauss), so that the logits say how real a row is, as for classes."""
+
+    edges: tuple[float, ...]  # K + 1, standardised
+
+    @property
+    def width(self) -> int:
+        return len(self.edges) - 1
+
+    def supervised(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        return losses.soft_cross_entropy(outputs, self._shares(targets))
+
+    def task(self, outputs: Tensor) -> Tensor:
+        """The expected value: bucket centres weighted by their probabilities."""
+        return ops.matmul(_probabilities(outputs), self._centres)
+
+    def goal(self, answers: np.ndarray) -> np.ndarray:
+        shares = ops.convert_to_numpy(self._shares(ops.convert_to_tensor(self.targets(answers))))
+        goal: np.ndarray = np.log(np.maximum(shares, LEAST))
+        return goal
+
+    def disagreement(self, outputs: Tensor) -> Tensor:
+        """Standard deviation of the members' values, standardised."""
+        if len(outputs.shape) == 2:
+            return ops.zeros_like(outputs[:, 0])
+        return ops.std(self.task(outputs)[..., 0], axis=1)
+
+    def _shares(self, targets: Tensor) -> Tensor:
+        edges = np.asarray(self.edges, np.float32)
+        return losses.hl_gauss(targets, edges, SMOOTHING * float(edges[1] - edges[0]))
+
+    @property
+    def _centres(self) -> np.ndarray:
+        edges = np.asarray(self.edges, np.float32)
+        return ((edges[:-1] + edges[1:]) / 2)[:, None]
+
+
+def head_for(contract: Contract, y: np.ndarray, kind: HeadKind | None = None) -> Head:
+    """The head of the contract's task; a value is standardised by the labelled rows of `y`.
+
+    Args:
+        contract: names classes or value.
+        y: labels with -1 or NaN for unlabelled.
+        kind: how a value is learned; None is the default, "huber".
+
+    Raises:
+        ParamsError: if classes are to be learned as a value.
+    """
     if isinstance(contract.label, ClassLabel):
+        if kind is not None:
+            raise ParamsError(f"`train.head` is for values; {contract.label.column!r} has classes: leave it empty")
         return ClassHead(len(contract.label.classes))
     values = y[is_labelled(y)]
-    return ValueHead(float(values.mean()), float(values.std()) or 1.0)
+    mean, scale = float(values.mean()), float(values.std()) or 1.0
+    if kind == "buckets":
+        return BucketHead(mean, scale, _edges((values - mean) / scale))
+    heads: dict[Any, type[ValueHead]] = {None: ValueHead, "huber": ValueHead, "gaussian": GaussianHead}
+    return heads[kind](mean, scale)
+
+
+def _edges(values: np.ndarray) -> tuple[float, ...]:
+    """Equally wide buckets over the labels' range and a little more."""
+    low, high = float(values.min()), float(values.max())
+    beyond = BEYOND * (high - low) or 1.0
+    return tuple(np.linspace(low - beyond, high + beyond, BUCKETS + 1).tolist())
+
+
+def _probabilities(outputs: Tensor) -> Tensor:
+    return ops.exp(losses.log_softmax(outputs))
+
+
+def _entropy(shares: Tensor) -> Tensor:
+    """Of [..., K], in nats."""
+    return -ops.sum(shares * ops.log(ops.maximum(shares, losses.TINY)), axis=-1)
+
+
+def _pooled_realness(realness: Tensor) -> Tensor:
+    """[n, k, 1] -> [n, 1]: the logit of the members' mean P(real), without leaving logarithms."""
+    return _log_sum(-ops.softplus(-realness)) - _log_sum(-ops.softplus(realness))
+
+
+def _log_sum(logs: Tensor) -> Tensor:
+    """log of the sum over members of exp, [n, k, 1] -> [n, 1]."""
+    return losses.logsumexp(logs[..., 0])

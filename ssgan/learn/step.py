@@ -1,139 +1,198 @@
-"""One training step: the objective, the two updates, the averaged weights."""
+"""One training step: a pass over the step's rows, the updates, the averaged weights."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Protocol
 
-import numpy as np
-
-from ssgan.learn import losses
-from ssgan.learn.backend import Adam, Draws, Tensor, Variable, constant, gradients, keras, zeros_like
+from ssgan.learn.backend import Adam, Tensor, Variable, gradients, keras
 from ssgan.learn.fakes import Fakes
-from ssgan.learn.heads import Head
-from ssgan.learn.prepare import is_labelled
+from ssgan.learn.pool import Labelled, Pool
+from ssgan.learn.terms import REPORTED, Nets, Pass, Term
 
 ops = keras.ops
 
-REPORTED = ("supervised", "real_fake", "feature_matching")
 LAST_RATE = 0.02  # share of the learning rate left at the last step
-
-
-class Rows:
-    """The training rows on the device, and how a batch of them is drawn."""
-
-    def __init__(self, x: np.ndarray, y: np.ndarray, head: Head, draws: Draws) -> None:
-        known = np.flatnonzero(is_labelled(y))
-        strata = head.strata(y[known])
-        order = np.concatenate(strata)
-        counts = np.array([len(each) for each in strata], np.int32)
-        self._x, self._labelled = constant(x), constant(x[known][order])
-        self._targets = constant(head.targets(y[known][order]))
-        self._counts, self._starts = constant(counts), constant(np.cumsum(counts, dtype=np.int32) - counts)
-        self._rows, self._strata, self._draws = len(x), len(strata), draws
-
-    def labelled(self, batch: int) -> tuple[Tensor, Tensor]:
-        """Labelled rows and targets; every class has an equal share of the batch, to within one row."""
-        first = self._draws.integers((1,), self._strata)
-        stratum = (first + np.arange(batch, dtype=np.int32)) % self._strata
-        count = ops.take(self._counts, stratum)
-        place = ops.cast(self._draws.uniform((batch,)) * ops.cast(count, "float32"), "int32")
-        chosen = ops.take(self._starts, stratum) + ops.minimum(place, count - 1)
-        return ops.take(self._labelled, chosen, axis=0), ops.take(self._targets, chosen)
-
-    def unlabelled(self, batch: int) -> Tensor:
-        """Any training rows: what they are labelled is not looked at."""
-        return ops.take(self._x, self._draws.integers((batch,), self._rows), axis=0)
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """How the learning rate and the weight of the real/fake term go over the steps, counted from 0."""
+    """How the learning rate and the weights of the unlabelled terms go over the steps, counted from 0."""
 
     steps: int
     learning_rate: float
-    gan_weight: float
+    warmup: float  # share of the steps
     ramp: float  # share of the steps
 
+    def progress(self, step: Tensor) -> Tensor:
+        """Share of the steps done, 0 .. 1."""
+        return ops.cast(step, "float32") / self.steps
+
     def rate(self, step: Tensor) -> Tensor:
-        """Constant over the first half, then a cosine down to 2 %."""
-        late = ops.maximum(2.0 * ops.cast(step, "float32") / self.steps - 1.0, 0.0)
-        return self.learning_rate * (LAST_RATE + (1 - LAST_RATE) * 0.5 * (1.0 + ops.cos(math.pi * late)))
+        """Rises in a line over the warm-up, stays over the first half, then a cosine down to 2 %."""
+        late = ops.maximum(2.0 * self.progress(step) - 1.0, 0.0)
+        early = ops.minimum(ops.cast(step + 1, "float32") / max(1.0, self.warmup * self.steps), 1.0)
+        return self.learning_rate * early * (LAST_RATE + (1 - LAST_RATE) * 0.5 * (1.0 + ops.cos(math.pi * late)))
 
-    def weight(self, step: Tensor) -> Tensor:
-        """Rises in a line from 0: early on the classes are guesses, and the real/fake term would confirm them."""
-        return self.gan_weight * ops.minimum(ops.cast(step + 1, "float32") / max(1.0, self.ramp * self.steps), 1.0)
-
-
-Objective = Callable[[Tensor], tuple[tuple[Tensor, ...], Tensor]]  # step -> (one loss per learner, report)
+    def ramped(self, step: Tensor) -> Tensor:
+        """Rises in a line from 0 to 1 over the ramp."""
+        return ops.minimum(ops.cast(step + 1, "float32") / max(1.0, self.ramp * self.steps), 1.0)
 
 
-def supervised_objective(discriminator: Any, head: Head, rows: Rows, batch: int) -> Objective:
-    """Labelled rows alone: the supervised twin."""
+class Starts(Protocol):
+    """Something that draws: it must know the step."""
 
-    def objective(step: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:  # noqa: ARG001
-        x, targets = rows.labelled(batch)
-        _, outputs = discriminator(x, training=True)
-        loss = head.supervised(outputs, targets)
-        return (loss,), ops.stack([loss, 0.0, 0.0])
-
-    return objective
+    def start(self, step: Tensor) -> None: ...
 
 
-def ssgan_objective(
-    discriminator: Any, head: Head, rows: Rows, batch: int, fakes: Fakes, schedule: Schedule
-) -> Objective:
-    """L_D = L_supervised + a(step) L_real_fake, and the fakes' own loss, each differentiated by its own weights.
+Forward = Callable[[Tensor], tuple[tuple[Tensor, ...], Tensor]]  # step -> (one loss per learner, report)
 
-    Labelled and unlabelled rows share a pass, which is exact, as no row sees another in the discriminator. The fakes
-    have a pass of their own, used by both losses: in one with the others, every row would be carried back to the
-    generator for nothing (a quarter more time).
-    """
 
-    def objective(step: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
-        x, targets = rows.labelled(batch)
-        real, fake = ops.concatenate([x, rows.unlabelled(batch)], axis=0), fakes.draw(batch)
-        features, outputs = discriminator(real, training=True)
-        fake_features, fake_outputs = discriminator(fake, training=True)
-        supervised = head.supervised(outputs[:batch], targets)
-        real_fake = losses.real_fake(head.realness(outputs[batch:]), head.realness(fake_outputs))
-        matching = fakes.losses(fake_features, features[batch:])
-        total = supervised + schedule.weight(step) * real_fake
-        return (total, *matching), ops.stack([supervised, real_fake, *(matching or (0.0,))])
+@dataclass(frozen=True)
+class Phase:
+    """One update: losses from one pass, each differentiated by the weights of its learner."""
 
-    return objective
+    forward: Forward
+    learners: Sequence[Sequence[Variable]]
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What a step minimises, as phases: one (both players from the same pass) or two (one after the other)."""
+
+    nets: Nets
+    labelled: Labelled
+    pool: Pool
+    schedule: Schedule
+    terms: dict[str, tuple[float, Term]]
+    fakes: Fakes | None
+    batch: int
+
+    def phases(self, alternating: bool) -> list[Phase]:
+        """The updates of a step, in order.
+
+        Args:
+            alternating: the generator after the discriminator, with rows and fakes of its own (Salimans et al. 2016);
+                else both from one pass, which takes about two thirds of the time.
+        """
+        weights = self.nets.student.trainable_variables
+        learning = self.fakes.weights if self.fakes is not None else []
+        if not learning:
+            return [Phase(self._discriminator, [weights])]
+        if alternating:
+            return [Phase(self._discriminator, [weights]), Phase(self._generator, [learning])]
+        return [Phase(self._both, [weights, learning])]
+
+    def _discriminator(self, step: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
+        total, losses = self._losses(self._pass(step), step)
+        return (total,), _report(losses)
+
+    def _both(self, step: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
+        seen = self._pass(step)
+        total, losses = self._losses(seen, step)
+        (generator,) = self._fooling(seen)
+        return (total, generator), _report({**losses, "generator": generator})
+
+    def _generator(self, step: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
+        assert self.fakes is not None
+        features, _ = self.nets.student(self.pool.more_rows(), training=True)
+        fake_features, fake_outputs = self.nets.student(self._draw(step), training=True)
+        realness = self.nets.head.realness(fake_outputs)
+        (loss,) = self.fakes.losses(fake_features, features, realness)
+        return (loss,), _report({"generator": loss})
+
+    def _draw(self, step: Tensor) -> Tensor:
+        assert self.fakes is not None
+        return self.fakes.draw(self.batch, self.schedule.progress(step))
+
+    def _pass(self, step: Tensor) -> Pass:
+        """No row sees another in the discriminator, so rows share a pass wherever that saves something.
+
+        A learning generator's fakes have a pass of their own: in one with the others, every row would be carried back
+        to the generator for nothing (a quarter more time).
+        """
+        x, targets = self.labelled.rows()
+        if not self.terms:
+            _, outputs = self.nets.student(x, training=True)
+            return Pass(outputs, targets, x, targets, outputs, outputs)
+        unlabelled, taught = self.pool.rows()
+        parts, own = [x, unlabelled], self.fakes is not None and bool(self.fakes.weights)
+        if self.fakes is not None and not own:
+            parts.append(self._draw(step))
+        features, outputs = self.nets.student(ops.concatenate(parts, axis=0), training=True)
+        n = self.batch
+        fakes, fake_features = (outputs[2 * n :], features[2 * n :]) if self.fakes is not None else (None, None)
+        if own:
+            fake_features, fakes = self.nets.student(self._draw(step), training=True)
+        seen = outputs[:n], targets, unlabelled, taught, outputs[n : 2 * n], features[n : 2 * n]
+        return Pass(*seen, fakes, fake_features)
+
+    def _losses(self, seen: Pass, step: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        losses = {"supervised": self.nets.head.supervised(seen.labelled, seen.targets)}
+        total = losses["supervised"]
+        for name, (weight, term) in self.terms.items():
+            losses[name] = term(seen, self.nets)
+            total = total + weight * self.schedule.ramped(step) * losses[name]
+        return total, losses
+
+    def _fooling(self, seen: Pass) -> tuple[Tensor, ...]:
+        assert self.fakes is not None
+        realness = self.nets.head.realness(seen.fakes)
+        return self.fakes.losses(seen.features_of_fakes, seen.features, realness)
+
+
+def _report(losses: dict[str, Tensor]) -> Tensor:
+    return ops.stack([ops.cast(losses.get(name, 0.0), "float32") for name in REPORTED])
 
 
 class Average:
-    """Exponential moving average of weights, started at 0 and corrected for it (Kingma & Ba 2015, section 3)."""
+    """The student's weights averaged over the steps, exponentially, as if started at the first step's weights.
 
-    def __init__(self, weights: Sequence[Variable], decay: float) -> None:
-        self._pairs = [(weight, zeros_like(weight)) for weight in weights]
+    m_t = m_{t-1} + (1 - d) / (1 - d^t) (w_t - m_{t-1}) is Adam's corrected average at every step (Kingma & Ba 2015,
+    section 3), so that the averaged network can teach from the beginning.
+    """
+
+    def __init__(self, student: Sequence[Variable], average: Sequence[Variable], decay: float) -> None:
+        self._pairs = list(zip(student, average, strict=True))
         self._decay = decay
 
-    def update(self) -> None:
+    def update(self, step: Tensor) -> None:
+        """After the step's update; `step` counts from 0."""
+        share = (1.0 - self._decay) / (1.0 - ops.power(self._decay, ops.cast(step + 1, "float32")))
         for weight, mean in self._pairs:
-            mean.assign(mean + (1.0 - self._decay) * (weight - mean))
-
-    def settle(self, steps: int) -> None:
-        """Puts the average after that many updates into the weights."""
-        for weight, mean in self._pairs:
-            weight.assign(mean / (1.0 - self._decay**steps))
+            mean.assign(mean + share * (weight - mean))
 
 
 def training_step(
-    objective: Objective, learners: Sequence[Sequence[Variable]], schedule: Schedule, average: Average
-) -> Callable[[Tensor], Tensor]:
-    """The step as a function of its number: changes the learners' weights, returns the report [len(REPORTED)]."""
-    optimizers = [Adam(weights, beta1=0.5) for weights in learners]
+    phases: Sequence[Phase], schedule: Schedule, average: Average, drawing: Sequence[Starts], beta1: float
+) -> tuple[Callable[[Tensor], Tensor], list[Variable]]:
+    """The step as a function of its number, and the optimizers' state.
+
+    Args:
+        phases: the updates, in order.
+        schedule: of the learning rate.
+        average: of the student's weights.
+        drawing: everything that draws random numbers.
+        beta1: of Adam.
+
+    Returns:
+        A function that changes the learners' weights and returns the report [len(REPORTED)]; the moments.
+    """
+    updates = [(phase, [Adam(weights, beta1) for weights in phase.learners]) for phase in phases]
 
     def step(number: Tensor) -> Tensor:
-        slopes, report = gradients(lambda: objective(number), learners)
-        for optimizer, slope in zip(optimizers, slopes, strict=True):
-            optimizer.apply(slope, schedule.rate(number), number)
-        average.update()
-        return report
+        for each in drawing:
+            each.start(number)
+        reports = []
+        for phase, optimizers in updates:
+            slopes, report = gradients(partial(phase.forward, number), phase.learners)
+            for optimizer, slope in zip(optimizers, slopes, strict=True):
+                optimizer.apply(slope, schedule.rate(number), number)
+            reports.append(report)
+        average.update(number)
+        return sum(reports[1:], reports[0])
 
-    return step
+    return step, [variable for _, optimizers in updates for optimizer in optimizers for variable in optimizer.variables]

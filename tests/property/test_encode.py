@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from PIL import Image
 
 from ssgan.contract import Contract
 from ssgan.errors import DataError
-from ssgan.learn.encode import BINS, CLIP, KNOTS, Encoder
+from ssgan.learn.encode import BINS, CLIP, KNOTS, RARE_ROWS, SLOTS, Encoder
 
 WORDS = ["no", "yes", "été"]
 CONTRACT = Contract.model_validate(
@@ -91,8 +92,15 @@ def test_encoding_keeps_the_order_of_numbers(values: list[float]) -> None:
     assert (np.diff(encoded[np.argsort(values)]) >= 0).all()
 
 
+def many(**changes: list[object]) -> dict[str, np.ndarray]:
+    """1000 rows in which every word of the contract is frequent, but for the columns given."""
+    plain = {"plain": 7.0, "word": "no", "gappy": 0.0, "gap_word": "no"}
+    records = [{**plain, "word": WORDS[row % 3], "gap_word": WORDS[row % 3]} for row in range(1000)]
+    return {**as_columns(records), **{name: np.array(cells, object) for name, cells in changes.items()}}
+
+
 def test_features_have_names_and_belong_to_columns() -> None:
-    encoder = Encoder.fit(as_columns([{"plain": 1.0, "word": "no"}]), CONTRACT)
+    encoder = Encoder.fit(many(), CONTRACT)
     assert encoder.feature_names == (
         *("plain", "gappy", "gappy=missing"),
         *("word=no", "word=yes", "word=été"),
@@ -103,8 +111,7 @@ def test_features_have_names_and_belong_to_columns() -> None:
 
 
 def test_missing_constant_unseen_and_out_of_range_values_have_their_place() -> None:
-    train = as_columns([{"plain": 7.0, "word": "no", "gappy": float(value)} for value in range(1000)])
-    encoder = Encoder.fit(train, CONTRACT)
+    encoder = Encoder.fit({**many(), "gappy": np.arange(1000.0)}, CONTRACT)
     encoded = encoder.encode_records(
         [
             {"plain": 7.0, "word": "unseen", "gappy": None, "gap_word": None},
@@ -116,6 +123,82 @@ def test_missing_constant_unseen_and_out_of_range_values_have_their_place() -> N
     gappy = encoder.numbers[1]
     assert len(gappy.knots) <= KNOTS
     assert len(gappy.edges) == BINS + 1
+
+
+def test_thin_words_and_unseen_ones_share_one_slot() -> None:
+    words = ["no"] * (1000 - 2 * RARE_ROWS) + ["yes"] * RARE_ROWS + ["été"] * (RARE_ROWS - 1) + ["other"]
+    encoder = Encoder.fit(many(word=words), CONTRACT)
+    word = encoder.categories[0]
+    assert word.slots == ("word=no", "word=yes", "word=rare")
+    encoded = encoder.encode_records([{"plain": 7.0, "word": each} for each in ("yes", "été", "unseen", None)])
+    assert encoded[:, 3:6].tolist() == [[0, 1, 0], [0, 0, 1], [0, 0, 1], [0, 0, 0]]
+
+
+def test_an_unseen_word_fills_no_slot_where_no_word_is_rare() -> None:
+    encoder = Encoder.fit(many(), CONTRACT)
+    assert not encoder.encode_records([{"plain": 7.0, "word": "unseen"}])[0, 3:6].any()
+
+
+def test_five_thousand_words_make_few_slots() -> None:
+    words = [f"w{number}" for number in range(5000)]
+    column = {"type": "category", "values": words}
+    contract = Contract.model_validate({**CONTRACT.model_dump(), "columns": {"word": column}})
+    rng = np.random.default_rng(0)
+    drawn = np.array(words, object)[np.minimum(rng.geometric(0.005, 20_000), 4999)]
+    encoder = Encoder.fit({"word": drawn}, contract)
+    assert encoder.width == SLOTS + 1
+    assert (encoder.encode_columns({"word": drawn}).sum(axis=1) == 1).all()
+    frequent = {word for word, _ in Counter(drawn).most_common(SLOTS - 10)}
+    assert frequent < set(encoder.categories[0].values)
+
+
+def test_thousands_of_columns_have_fewer_knots_each() -> None:
+    columns = {f"x{number}": {"type": "number"} for number in range(4000)}
+    contract = Contract.model_validate({**CONTRACT.model_dump(), "columns": columns})
+    values = np.random.default_rng(0).normal(size=(100, 4000))
+    encoder = Encoder.fit({name: values[:, at] for at, name in enumerate(columns)}, contract)
+    assert {len(part.knots) for part in encoder.numbers} == {65}
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=400))
+def test_decoding_gives_numbers_back_as_far_as_the_knots_tell(values: list[float]) -> None:
+    columns = {**as_columns([{"plain": 0.0, "word": "no"}] * len(values)), "plain": np.array(values)}
+    encoder = Encoder.fit(columns, CONTRACT)
+    encoded = encoder.encode_columns(columns)
+    again = encoder.decode_columns(encoded)["plain"]
+    assert again.min() >= min(values)
+    assert again.max() <= max(values)
+    assert encoder.encode_columns({**columns, "plain": again})[:, 0] == pytest.approx(encoded[:, 0], abs=0.02)
+
+
+@given(tables)
+def test_decoding_gives_back_words_flags_and_gaps(train: list) -> None:
+    columns = as_columns(train)
+    encoder = Encoder.fit(columns, CONTRACT)
+    encoded = encoder.encode_columns(columns)
+    decoded = encoder.decode_columns(encoded)
+    assert list(decoded) == [part.name for part in encoder.parts]
+    assert np.array_equal(np.isnan(decoded["gappy"]), np.isnan(columns["gappy"]))
+    again = encoder.encode_columns(decoded)
+    assert np.array_equal(again[:, 2:], encoded[:, 2:])  # a rare word comes back as a rare word
+
+
+def test_a_column_of_whole_numbers_decodes_to_whole_numbers() -> None:
+    columns = {**many(), "plain": np.arange(1000.0) % 7}
+    encoder = Encoder.fit(columns, CONTRACT)
+    x = encoder.encode_columns(columns)
+    assert np.array_equal(encoder.decode_columns(x)["plain"], columns["plain"])
+    x[:, 0] += 0.05
+    assert set(encoder.decode_columns(x)["plain"]) <= set(range(7))
+
+
+def test_column_all_missing_encodes_to_its_flag_and_decodes_to_missing() -> None:
+    columns = {**many(), "gappy": np.full(1000, np.nan)}
+    encoder = Encoder.fit(columns, CONTRACT)
+    x = encoder.encode_columns(columns)
+    assert x[:, 1].tolist() == [0] * 1000
+    assert x[:, 2].tolist() == [1] * 1000
+    assert np.isnan(encoder.decode_columns(x)["gappy"]).all()
 
 
 def test_a_quantile_encoded_column_is_standard_normal() -> None:
@@ -154,6 +237,7 @@ def test_an_image_is_the_same_as_bytes_and_as_text(seed: int) -> None:
     assert frame.tobytes() == text.tobytes()
     assert frame.shape == (1, *encoder.shape) == (1, 8, 9, 3)
     assert np.array_equal(np.round((frame[0] + 1) * 127.5), pixels)
+    assert encoder.encode_columns(encoder.decode_columns(frame)).tobytes() == frame.tobytes()
 
 
 @pytest.mark.parametrize(

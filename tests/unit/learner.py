@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ssgan.config import TrainParams
 from ssgan.contract import Contract
 from ssgan.learn.encode import Encoder
+
+if TYPE_CHECKING:
+    from ssgan.learn.fit import Fitted
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,20 @@ def images(height: int = 8, width: int = 8, channels: int = 1, rows: int = 60) -
     described = {"picture": {"type": "image", "height": height, "width": width, "channels": channels}}
     contract = _contract("classification", {"column": "y", "classes": ["up", "down"]}, described)
     return Case(contract, Encoder.fit({}, contract), x.clip(-1, 1), np.where(np.arange(rows) < 8, truth, -1), truth)
+
+
+def fit(case: Case, y: np.ndarray | None = None, more: dict[str, Any] | None = None, **knobs: object) -> Fitted:
+    """A small, short run; `more` goes to `fit_discriminator`."""
+    from ssgan.learn.fit import fit_discriminator
+    from ssgan.learn.heads import head_for
+    from ssgan.learn.knobs import resolve
+    from ssgan.learn.prepare import is_labelled
+
+    y = case.y if y is None else y
+    known = int(is_labelled(y).sum())
+    resolved = resolve(TrainParams.model_validate({"steps": 60, "hidden": (32, 32), **knobs}), case.contract, known)
+    head = head_for(case.contract, y, resolved.head)
+    return fit_discriminator(case.x, y, case.encoder, head, resolved, "test", **(more or {}))
 
 
 def _contract(task: str, label: dict[str, object], described: dict[str, dict[str, object]]) -> Contract:

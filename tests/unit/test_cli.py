@@ -12,6 +12,7 @@ from ssgan.cli import cli
 VERBS = (
     *("init", "ingest", "run", "prepare", "train", "baselines", "evaluate", "gate"),
     *("package", "promote", "rollback", "serve", "score", "schedule", "status", "demo"),
+    *("data", "quarantine", "contract"),
 )
 
 

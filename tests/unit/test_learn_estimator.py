@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import cross_val_score
+from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from ssgan import SSGANClassifier, SSGANRegressor
-from ssgan.errors import DataError, ParamsError
+from ssgan.errors import ArtefactError, DataError, ParamsError
 
 RNG = np.random.default_rng(0)
 X = np.concatenate([RNG.normal(-2, 1, (60, 2)), RNG.normal(2, 1, (60, 2))])
@@ -83,41 +90,128 @@ def test_the_regressor_answers_in_the_unit_of_y() -> None:
     assert model.fake_probability(X).shape == (120,)
 
 
-@pytest.mark.parametrize(
-    ("rows", "y", "fault"),
-    [
-        (X, np.zeros(120), "at least two classes"),
-        (X, np.full(120, -1), "at least two classes"),
-        (X, TRUTH[:50], "same length; X has 120 rows, y has 50"),
-        (X[:, 0], TRUTH, "1 dimensions"),
-        (X[:0], TRUTH[:0], "at least two classes"),
-        (np.where(X > 3, np.inf, X), TRUTH, "holds an infinite number"),
-    ],
-)
-def test_what_cannot_be_fitted_is_refused_with_the_reason(rows: np.ndarray, y: np.ndarray, fault: str) -> None:
-    with pytest.raises(DataError, match=fault):
-        SSGANClassifier(**SMALL).fit(rows, y)
+def test_a_committee_answers_and_the_discriminator_alone_is_still_asked() -> None:
+    y = np.where(FEW, TRUTH, -1)
+    model = SSGANClassifier(**SMALL, answer="committee").fit(X, y)
+    alone = SSGANClassifier(**SMALL).fit(X, y)
+    assert np.array_equal(model.discriminator_proba(X), alone.predict_proba(X))
+    assert not np.array_equal(model.predict_proba(X), alone.predict_proba(X))
+    assert np.allclose(model.predict_proba(X).sum(axis=1), 1)
+    assert model.score(X, TRUTH) > 0.9
 
 
-@pytest.mark.parametrize(
-    ("y", "fault"),
-    [
-        (np.full(120, np.nan), "finite number"),
-        (np.full(120, np.inf), "finite number"),
-        (["a"] * 120, "must hold numbers"),
-    ],
-)
-def test_a_regressor_needs_finite_numbers(y: object, fault: str) -> None:
-    with pytest.raises(DataError, match=fault):
-        SSGANRegressor(**SMALL).fit(X, y)
+def test_samples_have_the_form_of_x() -> None:
+    frame = pd.DataFrame({"size": X[:, 0], "word": np.where(X[:, 1] > 0, "b", "a"), 3: np.arange(120) % 4})
+    frame.loc[::7, "size"] = np.nan
+    model = SSGANClassifier(**SMALL).fit(frame.rename(columns=str), np.where(FEW, TRUTH, -1))
+    rows = model.sample(50)
+    assert rows.columns.tolist() == ["size", "word", "3"]
+    assert set(rows["word"]) == {"a", "b"}
+    assert set(rows["3"]) <= {0, 1, 2, 3}
+    assert rows["size"].isna().any()
+    assert rows.equals(model.sample(50))
+    with pytest.raises(ParamsError, match="gan_weight is 0"):
+        SSGANClassifier(**SMALL, gan_weight=0.0).fit(X, TRUTH).sample(1)
 
 
-def test_a_knob_that_cannot_be_is_named() -> None:
-    with pytest.raises(ParamsError, match="`steps` is 0"):
-        SSGANClassifier(steps=0).fit(X, TRUTH)
+@pytest.mark.parametrize("answer", ["discriminator", "committee"])
+def test_a_saved_classifier_answers_the_same_when_loaded(tmp_path: Path, answer: str) -> None:
+    frame = pd.DataFrame({"size": X[:, 0], "word": np.where(X[:, 1] > 0, "b", "a")})
+    y = pd.Series(np.where(FEW, np.where(TRUTH, "ill", "well"), "-1"))
+    model = SSGANClassifier(**SMALL, answer=answer).fit(frame, y)
+    digest = model.save(tmp_path / "model")
+    loaded = SSGANClassifier.load(tmp_path / "model")
+    assert loaded.artefact_.digest == digest
+    assert loaded.get_params() == model.get_params()
+    assert loaded.classes_.tolist() == ["ill", "well"]
+    assert loaded.feature_names_in_.tolist() == ["size", "word"]
+    assert loaded.predict(frame).tolist() == model.predict(frame).tolist()
+    assert loaded.predict_proba(frame) == pytest.approx(model.predict_proba(frame), abs=1e-4)
+    assert loaded.discriminator_proba(frame) == pytest.approx(model.discriminator_proba(frame), abs=1e-4)
+    assert loaded.fake_probability(frame) == pytest.approx(model.fake_probability(frame), abs=1e-4)
+    with pytest.raises(ParamsError, match="it was loaded"):
+        loaded.sample(1)
+    with pytest.raises(ParamsError, match="saved already"):
+        loaded.save(tmp_path / "again")
+    with pytest.raises(ParamsError, match="new or empty folder"):
+        model.save(tmp_path / "model")
+    with pytest.raises(ArtefactError, match=r"SSGANClassifier\.load"):
+        SSGANRegressor.load(tmp_path / "model")
 
 
-def test_another_number_of_columns_is_refused() -> None:
+def test_a_saved_regressor_of_arrays_answers_the_same_when_loaded_without_keras(tmp_path: Path) -> None:
+    model = SSGANRegressor(**SMALL, answer="committee", teacher_weight=1.0).fit(X, np.where(FEW, X[:, 0] + 50, np.nan))
+    model.save(tmp_path / "model")
+    np.save(tmp_path / "x.npy", X)
+    script = (
+        "import sys, numpy as np; from ssgan import SSGANRegressor; "
+        "model = SSGANRegressor.load(sys.argv[1] + '/model'); "
+        "np.save(sys.argv[1] + '/y.npy', model.predict(np.load(sys.argv[1] + '/x.npy'))); "
+        "assert not {'keras', 'tensorflow', 'jax'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=True, timeout=300)
+    assert np.load(tmp_path / "y.npy") == pytest.approx(model.predict(X), abs=1e-2)
+
+
+def test_a_fitted_estimator_is_not_pickled_and_says_how_it_is_stored() -> None:
+    assert pickle.loads(pickle.dumps(SSGANClassifier(**SMALL))).steps == 60
     model = SSGANClassifier(**SMALL).fit(X, TRUTH)
-    with pytest.raises(DataError, match="2 columns of the fit; it has 1"):
-        model.predict(X[:, :1])
+    with pytest.raises(TypeError, match=r"save\(folder\)"):
+        pickle.dumps(model)
+
+
+@pytest.mark.parametrize(("shape", "whole"), [((8, 8), True), ((8, 9, 3), False)])
+def test_images_are_fitted_and_sampled_as_arrays(shape: tuple[int, ...], whole: bool) -> None:
+    rng = np.random.default_rng(0)
+    truth = np.arange(60) % 2
+    images = rng.uniform(0, 0.5, (60, *shape))
+    images[truth == 0, :4] += 0.4
+    images[truth == 1, 4:] += 0.4
+    rows = (images * 255).astype(np.uint8) if whole else images
+    model = SSGANClassifier(steps=20, random_state=0).fit(rows, np.where(np.arange(60) < 20, truth, -1))
+    assert model.score(rows, truth) > 0.8
+    fakes = model.sample(5)
+    assert fakes.shape == (5, *shape)
+    assert np.issubdtype(fakes.dtype, np.uint8 if whole else np.floating)
+    assert fakes.max() <= (255 if whole else 1)
+    with pytest.raises(DataError, match="resize them"):
+        model.predict(np.zeros((2, 16, 16), np.uint8) if whole else np.zeros((2, 16, 16, 3)))
+
+
+def test_keras_callbacks_are_called() -> None:
+    from ssgan.learn.backend import keras
+
+    class Count(keras.callbacks.Callback):
+        epochs = 0
+
+        def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+            self.epochs += 1
+
+    count = Count()
+    SSGANClassifier(**SMALL).fit(X, TRUTH, callbacks=[count])
+    assert count.epochs > 1
+
+
+# scikit-learn's own checks. A step is enough: they ask about manners, not about answers.
+
+NOT_PICKLED = "a fitted estimator is stored with `save`, never pickled"
+WEAK = "one step teaches nothing, and more would take minutes"
+MINUS_1 = "-1 means unlabelled here, so it is no class"
+CHECKS = {
+    "check_estimators_pickle": NOT_PICKLED,
+    "check_classifiers_train": WEAK,
+    "check_regressors_train": WEAK,
+    "check_supervised_y_no_nan": "NaN in y means unlabelled",
+    "check_classifiers_classes": "-1 in y means unlabelled, and here it is a class",
+}
+
+
+@parametrize_with_checks(
+    [
+        SSGANClassifier(steps=1, batch=4, hidden=(2,), random_state=0),
+        SSGANRegressor(steps=1, batch=4, hidden=(2,), random_state=0),
+    ],
+    expected_failed_checks=lambda estimator: CHECKS,
+)
+def test_scikit_learn_s_checks(estimator: object, check: Callable[[object], None]) -> None:
+    check(estimator)

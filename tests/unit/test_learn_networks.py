@@ -1,112 +1,132 @@
-"""Losses, heads, networks and fakes, against their formulas."""
+"""Layers and networks: shapes, noise, weight norm, members, the user's own."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from ssgan.learn import losses
-from ssgan.learn.backend import Draws, constant, keras
-from ssgan.learn.fakes import GeneratorFakes, ShuffledColumns
-from ssgan.learn.heads import ClassHead, ValueHead, head_for
-from ssgan.learn.networks import Noise, PiecewiseLinear, discriminator, generator
-from ssgan.learn.step import Average, Rows, Schedule
+from ssgan.errors import ParamsError
+from ssgan.learn import flat
+from ssgan.learn.backend import Draws, constant, keras, slope
+from ssgan.learn.heads import ClassHead, Head, head_for
+from ssgan.learn.layers import ChannelDropout, Dropout, Noise, PiecewiseLinear, RawRow, TableRow
+from ssgan.learn.networks import discriminator, fold, generator, initialise
+from ssgan.learn.normed import Normed, NormedConv, NormedDeconv, NormedDense
 from tests.unit import learner
 
 RNG = np.random.default_rng(0)
-LOGITS = RNG.normal(0, 3, (20, 4)).astype(np.float32)
-CLASSES = RNG.integers(0, 4, 20).astype(np.int32)
+MAKERS = [learner.classes, learner.values, learner.images]
 
 
-def softmax(logits: np.ndarray) -> np.ndarray:
-    weights = np.exp(logits.astype(np.float64))
-    return weights / weights.sum(axis=1, keepdims=True)
+@dataclass(frozen=True)
+class Knobs:
+    hidden: tuple[int, ...] = (16, 16)
+    members: int = 1
+    weight_norm: bool = False
+    networks: str | None = None
 
 
-def test_realness_is_the_softmax_over_k_plus_1_classes_with_the_fake_logit_at_0() -> None:
-    with_fake = softmax(np.concatenate([LOGITS, np.zeros((20, 1), np.float32)], axis=1))
-    realness = np.asarray(losses.logsumexp(constant(LOGITS)), np.float64)[:, 0]
-    assert np.allclose(1 / (1 + np.exp(realness)), with_fake[:, -1], rtol=1e-5)
-    assert np.allclose(softmax(LOGITS), with_fake[:, :-1] / (1 - with_fake[:, -1:]), rtol=1e-5)
+def array(x: Any) -> np.ndarray:
+    return np.asarray(keras.ops.convert_to_numpy(x))
 
 
-def test_cross_entropy_is_the_mean_log_probability_of_the_right_class() -> None:
-    naive = -np.log(softmax(LOGITS)[np.arange(20), CLASSES]).mean()
-    assert float(losses.cross_entropy(constant(LOGITS), constant(CLASSES))) == pytest.approx(naive, rel=1e-5)
+def net_of(case: learner.Case, knobs: Knobs = Knobs(), seed: int = 0) -> Any:  # noqa: B008
+    return discriminator(case.encoder, head_for(case.contract, case.y), knobs, Draws(0), seed)
 
 
-def test_real_fake_is_the_binary_cross_entropy_and_does_not_overflow() -> None:
-    real, fake = LOGITS[:, :1], LOGITS[:, 1:2]
-    naive = -0.5 * np.log(1 / (1 + np.exp(-real))).mean() - 0.5 * np.log(1 - 1 / (1 + np.exp(-fake))).mean()
-    assert float(losses.real_fake(constant(real), constant(fake))) == pytest.approx(naive, rel=1e-4)
-    huge = np.full((2, 1), 500, np.float32)
-    assert float(losses.real_fake(constant(-huge), constant(huge))) == pytest.approx(500)
-
-
-def test_huber_is_quadratic_inside_and_linear_outside() -> None:
-    got = losses.huber(constant(np.float32([[0.5], [3.0]])), constant(np.float32([0.0, 0.0])))
-    assert float(got) == pytest.approx((0.5**2 / 2 + (3 - 0.5)) / 2)
-
-
-def test_feature_matching_is_the_distance_of_the_batch_means() -> None:
-    a, b = RNG.normal(size=(6, 3)).astype(np.float32), RNG.normal(1, 1, (9, 3)).astype(np.float32)
-    naive = ((a.mean(0) - b.mean(0)) ** 2).mean()
-    assert float(losses.feature_matching(constant(a), constant(b))) == pytest.approx(naive, rel=1e-5)
-
-
-def test_heads_differ_in_what_they_read_and_in_nothing_else() -> None:
-    outputs = constant(LOGITS[:, :2])
-    value = ValueHead(mean=10.0, scale=2.0)
-    assert np.asarray(value.task(outputs)).tolist() == LOGITS[:, :1].tolist()
-    assert np.asarray(value.realness(outputs)).tolist() == LOGITS[:, 1:2].tolist()
-    assert value.targets(np.array([10.0, 14.0])).tolist() == [0, 2]
-    assert [part.tolist() for part in value.strata(np.array([1.0, 2.0]))] == [[0, 1]]
-    assert [part.tolist() for part in ClassHead(3).strata(np.array([2, 0, 2]))] == [[1], [0, 2]]
-
-
-def test_a_value_is_standardised_by_the_labelled_rows() -> None:
-    case = learner.values()
-    head = head_for(case.contract, case.y)
-    assert isinstance(head, ValueHead)
-    assert head.mean == pytest.approx(case.truth[:40].mean())
-    assert head.scale == pytest.approx(case.truth[:40].std())
-
-
-@pytest.mark.parametrize("make", [learner.classes, learner.values, learner.images])
-def test_the_discriminator_has_no_batch_norm_so_rows_do_not_see_one_another(make: Callable[[], learner.Case]) -> None:
+@pytest.mark.parametrize("make", MAKERS)
+@pytest.mark.parametrize("knobs", [Knobs(), Knobs(weight_norm=True), Knobs(members=3, weight_norm=True)])
+def test_rows_do_not_see_one_another(make: Callable[[], learner.Case], knobs: Knobs) -> None:
     case = make()
-    net = discriminator(case.encoder, head_for(case.contract, case.y), (16, 16), Draws(0), 0)
-    assert not [layer for layer in net.layers if "norm" in type(layer).__name__.lower()]
+    net = net_of(case, knobs)
+    assert not [layer for layer in net.layers if isinstance(layer, keras.layers.BatchNormalization)]
     alone, together = net(case.x[:1], training=False)[1], net(case.x[:20], training=False)[1]
-    assert np.allclose(alone, together[:1], atol=1e-5)
+    assert np.allclose(array(alone), array(together)[:1], atol=1e-5)
 
 
-@pytest.mark.parametrize(("height", "width", "channels"), [(8, 8, 1), (28, 28, 1), (17, 9, 3), (64, 64, 3)])
-def test_images_of_any_size_pass_through_both_networks(height: int, width: int, channels: int) -> None:
+@pytest.mark.parametrize("weight_norm", [False, True])
+@pytest.mark.parametrize(
+    ("height", "width", "channels"), [(8, 8, 1), (28, 28, 1), (17, 9, 3), (32, 8, 3), (32, 32, 3), (64, 64, 3)]
+)
+def test_images_of_any_size_pass_through_both_networks(
+    height: int, width: int, channels: int, weight_norm: bool
+) -> None:
     case = learner.images(height, width, channels, rows=4)
-    features, outputs = discriminator(case.encoder, ClassHead(2), (), Draws(0), 0)(case.x)
+    features, outputs = net_of(case, Knobs(weight_norm=weight_norm))(case.x, training=False)
     assert features.shape[0] == outputs.shape[0] == 4
-    fakes = np.asarray(GeneratorFakes(case.encoder, Draws(0), 0).draw(3))
+    assert len(features.shape) == 2
+    z = constant(RNG.uniform(-1, 1, (3, 64)).astype(np.float32))
+    fakes = array(generator(case.encoder, Knobs(), 0)(z, training=True))
     assert fakes.shape == (3, height, width, channels)
     assert np.abs(fakes).max() <= 1
+
+
+def test_a_digit_costs_half_a_million_products_and_a_house_number_seventy_million() -> None:
+    products = {}
+    for size, channels in ((8, 1), (32, 3)):
+        net = net_of(learner.images(size, size, channels, rows=4), Knobs(weight_norm=True))
+        layers = [layer for layer in net.layers if isinstance(layer, NormedConv)]
+        places = [np.prod(layer.output.shape[1:3]) for layer in layers]
+        products[size] = sum(int(n * np.prod(layer.direction.shape)) for n, layer in zip(places, layers, strict=True))
+    assert 4e5 < products[8] < 6e5
+    assert 6e7 < products[32] < 8e7
+
+
+def test_equal_seeds_give_equal_weights_on_every_backend() -> None:
+    case = learner.classes()
+    one, same, other = (net_of(case, seed=seed).get_weights() for seed in (1, 1, 2))
+    assert all((a == b).all() for a, b in zip(one, same, strict=True))
+    assert any((a != b).any() for a, b in zip(one, other, strict=True))
+    seed = int(np.random.default_rng(1).integers(2**31))
+    assert np.allclose(one[0], np.random.default_rng(seed).normal(0, np.sqrt(2 / len(one[0])), one[0].shape))
+
+
+def test_the_first_answers_are_unsure() -> None:
+    case = learner.classes()
+    for knobs in (Knobs(), Knobs(weight_norm=True), Knobs(members=4)):
+        net = net_of(case, knobs)
+        initialise(net, case.x)
+        assert array(net(case.x, training=False)[1]).std() < 0.5
+
+
+# Noise
 
 
 def test_noise_is_uniform_of_the_given_deviation_and_absent_outside_training() -> None:
     x = constant(np.zeros((500, 100), np.float32))
     noise = Noise(0.3, Draws(0), "noise")
-    added = np.asarray(noise(x, training=True))
+    added = array(noise(x, training=True))
     assert added.std() == pytest.approx(0.3, rel=0.02)
     assert np.abs(added).max() <= 0.3 * np.sqrt(3)
-    assert not np.asarray(noise(x, training=False)).any()
+    assert not array(noise(x, training=False)).any()
+
+
+@pytest.mark.parametrize("layer", [Dropout, ChannelDropout])
+def test_dropout_keeps_the_mean_and_is_absent_outside_training(layer: type[Dropout]) -> None:
+    x = constant(np.ones((200, 3, 3, 50), np.float32))
+    dropout = layer(0.4, Draws(0), "dropout")
+    kept = array(dropout(x, training=True))
+    assert np.unique(kept) == pytest.approx([0, 1 / 0.6])
+    assert kept.mean() == pytest.approx(1, rel=0.02)
+    whole = (kept.min(axis=(1, 2)) == kept.max(axis=(1, 2))).all()
+    assert whole == (layer is ChannelDropout)
+    assert (array(dropout(x, training=False)) == 1).all()
+
+
+# Table rows
 
 
 def test_piecewise_linear_features_say_how_far_a_value_went_through_each_bin() -> None:
     case = learner.classes()
     layer = PiecewiseLinear(case.encoder, "bins")
-    edges = case.encoder.numbers[0].edges
-    got = np.asarray(layer(case.x))[:, : len(edges) - 1]
+    edges = np.asarray(case.encoder.numbers[0].edges)
+    got = array(layer(constant(case.x)))[:, : len(edges) - 1]
     value = case.x[:, :1]
     naive = np.clip((value - edges[:-1]) / np.diff(edges), 0, 1) * 2 - 1
     assert np.allclose(got, naive, atol=1e-5)
@@ -115,7 +135,7 @@ def test_piecewise_linear_features_say_how_far_a_value_went_through_each_bin() -
 def test_a_generated_row_holds_exact_one_hots_flags_and_zeros_where_missing() -> None:
     case = learner.classes()
     z = RNG.uniform(-1, 1, (200, 64)).astype(np.float32)
-    rows = np.asarray(generator(case.encoder, 1)(constant(z), training=True))
+    rows = array(generator(case.encoder, Knobs(), 1)(constant(z), training=True))
     flag, word = rows[:, 2], rows[:, 3:]
     assert set(np.unique(word)) <= {0.0, 1.0}
     assert (word.sum(axis=1) == 1).all()
@@ -124,59 +144,262 @@ def test_a_generated_row_holds_exact_one_hots_flags_and_zeros_where_missing() ->
     assert (rows[flag == 1, 1] == 0).all()
 
 
-def test_a_generator_gets_a_gradient_through_its_one_hots() -> None:
-    from ssgan.learn.backend import gradients
-
+def test_a_hard_row_passes_on_the_slope_of_the_soft_one() -> None:
     case = learner.classes()
-    fakes = GeneratorFakes(case.encoder, Draws(0), 0)
+    raw, wanted = RNG.normal(size=(10, case.encoder.width)).astype(np.float32), np.float32([1, 2, 3])
+    layer = TableRow(case.encoder, "row")
+    slopes = array(slope(lambda x: keras.ops.sum(layer(x)[:, 3:] * wanted), constant(raw)))
+    weights = np.exp(raw[:, 3:])
+    soft = weights / weights.sum(axis=1, keepdims=True)
+    naive = soft * (wanted - (soft * wanted).sum(axis=1, keepdims=True))
+    assert np.allclose(slopes[:, 3:], naive, atol=1e-5)
 
-    def forward() -> tuple:
-        rows = fakes.draw(32)
-        return (keras.ops.mean(rows[:, 3:] * np.float32([1, 2, 3])),), keras.ops.zeros(1)
 
-    [slopes], _ = gradients(forward, [fakes.weights])
-    assert all(np.abs(slope).max() > 0 for slope in slopes[-2:])
-
-
-def test_shuffled_columns_keep_every_column_and_break_their_company() -> None:
+def test_a_raw_row_is_turned_into_the_row_it_was_made_from() -> None:
     case = learner.classes()
-    rows = np.asarray(ShuffledColumns(case.x, case.encoder, Draws(0)).draw(4000))
-    real = {group: {tuple(row) for row in case.x[:, at]} for group, at in _by_group(case).items()}
-    for group, at in _by_group(case).items():
-        assert {tuple(row) for row in rows[:, at]} <= real[group]
-    assert abs(np.corrcoef(case.x[:, 0], case.x[:, 3])[0, 1]) > 0.5
-    assert abs(np.corrcoef(rows[:, 0], rows[:, 3])[0, 1]) < 0.05
+    there, back = RawRow(case.encoder, "raw"), TableRow(case.encoder, "row")
+    assert np.allclose(array(back(there(constant(case.x)))), case.x, atol=1e-6)
 
 
-def _by_group(case: learner.Case) -> dict[int, np.ndarray]:
-    groups = np.array(case.encoder.groups)
-    return {group: np.flatnonzero(groups == group) for group in set(groups.tolist())}
-
-
-def test_labelled_batches_hold_every_class_alike_however_rare_it_is() -> None:
+def test_a_refiner_starts_by_changing_next_to_nothing() -> None:
     case = learner.classes()
-    y = case.truth.copy()
-    y[y == 1] = -1
-    y[1] = 1  # one labelled row of the second class
-    _, targets = Rows(case.x, y, ClassHead(2), Draws(0)).labelled(64)
-    assert np.bincount(np.asarray(targets)).tolist() == [32, 32]
+    z = constant(RNG.uniform(-1, 1, (200, 64)).astype(np.float32))
+    rows = array(generator(case.encoder, Knobs(), 1, residual=True)([z, constant(case.x[:200])], training=True))
+    assert 0 < np.abs(rows[:, :2] - case.x[:200, :2]).mean() < 0.3
+    assert (rows[:, 3:] == case.x[:200, 3:]).mean() > 0.99
 
 
-def test_the_average_is_corrected_for_its_start_at_zero() -> None:
-    weight = keras.Variable(np.float32([2.0]))
-    average = Average([weight], decay=0.9)
-    values = [2.0, 4.0, 8.0]
-    for value in values:
-        weight.assign(np.float32([value]))
-        average.update()
-    shares = np.array([0.1 * 0.9**2, 0.1 * 0.9, 0.1])
-    average.settle(3)
-    assert float(np.asarray(weight)[0]) == pytest.approx((shares * values).sum() / shares.sum(), rel=1e-5)
+def test_images_are_not_refined() -> None:
+    with pytest.raises(ParamsError, match="rows of a table"):
+        generator(learner.images().encoder, Knobs(), 0, residual=True)
 
 
-def test_the_rate_falls_to_2_percent_over_the_second_half_and_the_weight_rises_over_the_ramp() -> None:
-    schedule = Schedule(steps=1000, learning_rate=0.1, gan_weight=3.0, ramp=0.25)
-    rates = [float(schedule.rate(constant(step))) for step in (0, 500, 750, 1000)]
-    assert rates == pytest.approx([0.1, 0.1, 0.051, 0.002], rel=1e-3)
-    weights = [float(schedule.weight(constant(step))) for step in (0, 124, 249, 999)]
-    assert weights == pytest.approx([0.012, 1.5, 3.0, 3.0], rel=1e-3)
+# Weight norm
+
+
+NORMED: list[tuple[Callable[[], Normed], tuple[int, ...]]] = [
+    (lambda: NormedDense(5, 0, "dense"), (64, 7)),
+    (lambda: NormedConv(5, 3, 2, 0, "conv"), (64, 6, 6, 3)),
+    (lambda: NormedDeconv(5, 4, 0, "deconv"), (64, 6, 6, 3)),
+]
+
+
+@pytest.mark.parametrize(("make", "shape"), NORMED)
+def test_the_data_set_the_scale_so_that_pre_activations_are_standardised(
+    make: Callable[[], Normed], shape: tuple[int, ...]
+) -> None:
+    x = constant(RNG.normal(3, 5, shape).astype(np.float32))
+    model = keras.Sequential([keras.Input(shape[1:]), make()])
+    initialise(model, x)
+    y = array(model(x, training=False)).reshape(-1, 5)
+    assert np.allclose(y.mean(axis=0), 0, atol=1e-3)
+    assert np.allclose(y.std(axis=0), 1, atol=1e-3)
+
+
+@pytest.mark.parametrize(("make", "shape"), NORMED)
+def test_the_length_of_the_direction_has_no_say_in_the_output(
+    make: Callable[[], Normed], shape: tuple[int, ...]
+) -> None:
+    x, layer = constant(RNG.normal(size=shape).astype(np.float32)), make()
+    before = array(layer(x))
+    layer.direction.assign(layer.direction * 7.0)
+    assert np.allclose(array(layer(x)), before, atol=1e-5)
+
+
+@pytest.mark.parametrize(("make", "shape"), NORMED)
+def test_a_folded_layer_answers_as_the_normed_one(make: Callable[[], Normed], shape: tuple[int, ...]) -> None:
+    x = constant(RNG.normal(size=shape).astype(np.float32))
+    model = keras.Sequential([keras.Input(shape[1:]), make()])
+    initialise(model, x)
+    folded = fold(model)
+    assert not [layer for layer in folded.layers if isinstance(layer, Normed)]
+    assert np.allclose(array(folded(x)), array(model(x)), atol=1e-5)
+
+
+@pytest.mark.parametrize("make", MAKERS)
+@pytest.mark.parametrize("members", [1, 3])
+def test_a_folded_discriminator_answers_as_before_and_leaves_it_as_it_is(
+    make: Callable[[], learner.Case], members: int
+) -> None:
+    case = make()
+    net = net_of(case, Knobs(members=members, weight_norm=True))
+    initialise(net, case.x)
+    before = [array(each) for each in net(case.x[:20], training=False)]
+    folded = fold(net)
+    assert [layer for layer in net._flatten_layers() if isinstance(layer, Normed)]
+    assert not [layer for layer in folded._flatten_layers() if isinstance(layer, Normed)]
+    for after in (folded, net):
+        got = [array(each) for each in after(case.x[:20], training=False)]
+        assert all(np.allclose(a, b, atol=1e-5) for a, b in zip(got, before, strict=True))
+
+
+def test_without_weight_norm_nothing_is_initialised_or_folded() -> None:
+    case = learner.classes()
+    net = net_of(case)
+    before = net.get_weights()
+    initialise(net, case.x)
+    assert all((a == b).all() for a, b in zip(net.get_weights(), before, strict=True))
+    assert fold(net) is net
+
+
+def test_only_the_last_layer_learns_its_scale() -> None:
+    net = net_of(learner.classes(), Knobs(weight_norm=True))
+    scales = {layer.name: layer.scale.trainable for layer in net.layers if isinstance(layer, Normed)}
+    assert scales == {"hidden_0": False, "hidden_1": False, "outputs": True}
+
+
+# Members
+
+
+def test_members_share_their_kernels_and_still_differ() -> None:
+    case = learner.classes()
+    one, many = net_of(case), net_of(case, Knobs(members=8))
+    features, outputs = many(case.x[:10], training=False)
+    assert outputs.shape == (10, 8, 2)
+    assert features.shape == (10, 8 * 16)
+    assert many.count_params() < 3 * one.count_params()
+    apart = array(outputs).std(axis=1).mean()
+    assert apart > 0.01
+
+
+@pytest.mark.parametrize("make", MAKERS)
+def test_a_members_answer_depends_on_its_own_vectors_alone(make: Callable[[], learner.Case]) -> None:
+    case = make()
+    net = net_of(case, Knobs(members=3))
+    before = array(net(case.x[:10], training=False)[1])
+    last = net.get_layer("outputs")
+    moved = np.zeros(last.bias.shape, np.float32)
+    moved[1] = 5
+    last.bias.assign(moved)
+    after = array(net(case.x[:10], training=False)[1])
+    assert np.allclose(after[:, [0, 2]], before[:, [0, 2]], atol=1e-6)
+    assert np.allclose(after[:, 1], before[:, 1] + 5, atol=1e-5)
+
+
+# Precision
+
+
+@pytest.mark.parametrize("make", MAKERS)
+@pytest.mark.parametrize("members", [1, 3])
+def test_in_bfloat16_weights_and_answers_stay_float32(make: Callable[[], learner.Case], members: int) -> None:
+    case = make()
+    knobs = Knobs(members=members, weight_norm=True)
+    exact = net_of(case, knobs)
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        net, made = net_of(case, knobs), generator(case.encoder, Knobs(), 0)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert {str(weight.dtype) for weight in (*net.weights, *made.weights)} == {"float32"}
+    hidden = [layer for layer in net.layers if layer.name in ("hidden_0", "conv_0")]
+    assert [layer.compute_dtype for layer in hidden] == ["bfloat16"]
+    for model in (net, exact):
+        initialise(model, case.x)
+    exact.set_weights(net.get_weights())
+    for rough, fine in zip(net(case.x, training=True), exact(case.x, training=False), strict=True):
+        assert keras.backend.standardize_dtype(rough.dtype) == "float32"
+        assert rough.shape == fine.shape
+    rough, fine = (array(model(case.x, training=False)[0]) for model in (net, exact))
+    assert np.abs(rough - fine).max() < 0.1
+    z = constant(RNG.uniform(-1, 1, (8, 64)).astype(np.float32))
+    assert keras.backend.standardize_dtype(made(z, training=True).dtype) == "float32"
+
+
+# The user's own networks
+
+
+def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str) -> str:
+    """A module of the user's with this text; its name."""
+    name = f"mine_{abs(hash(body))}"
+    text = "import keras\nfrom ssgan.learn.layers import Noise\nlayers = keras.layers\n\n" + body
+    (tmp_path / f"{name}.py").write_text(text, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, name, raising=False)
+    return name
+
+
+GOOD = """
+def discriminator(encoder, head, draws, seed):
+    x = keras.Input(encoder.shape)
+    h = layers.Dense(5, activation="relu")(Noise(0.1, draws, "noise")(x))
+    return keras.Model(x, [h, layers.Dense(head.width)(h)])
+"""
+
+
+def test_a_network_of_ones_own_takes_the_place_of_the_built_in_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case, path = learner.classes(), mine(tmp_path, monkeypatch, GOOD)
+    net = net_of(case, Knobs(networks=path))
+    assert [each.shape for each in net(case.x[:3], training=True)] == [(3, 5), (3, 2)]
+    assert generator(case.encoder, Knobs(networks=path), 0).name == "generator"  # there is none of their own
+    within = mine(tmp_path, monkeypatch, "class Nets:\n    class Small:\n        discriminator = None\n")
+    with pytest.raises(ParamsError, match="must have a function `discriminator`"):
+        net_of(case, Knobs(networks=f"{within}:Nets.Small"))
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("x = 1", "must have a function `discriminator`"),
+        (GOOD.replace("head.width", "7"), r"outputs \[n, 2\]; their shape is \[n, 7\]"),
+        (GOOD.replace("encoder.shape", "(9,)"), r"must take rows \[n, 6\]; its shape is \[n, 9\]"),
+        (GOOD.replace("[h, layers.Dense(head.width)(h)]", "[h]"), "it gives 1 tensors"),
+        (GOOD.replace("[h, ", "[h[:, :, None], "), r"features \[n, H\]; their shape is \[n, 5, 1\]"),
+        (GOOD.replace("(x))", "(layers.BatchNormalization()(x)))"), "batch norm: use weight norm or layer norm"),
+        (GOOD.replace("(x))", "(layers.Dropout(0.5)(x)))"), "has a random state of its own: use Noise"),
+        (GOOD.replace("return keras.Model", "return tuple"), "fails with 'tuple expected at most 1 argument"),
+        (GOOD.replace("return keras.Model(x, ", "return (x, "), "functional Keras model; it gives a tuple"),
+        ("import no_such_module", "importing 'mine_.*' fails with \"No module named 'no_such_module'\""),
+        (GOOD + "def generator(encoder, seed):\n    return discriminator(encoder, 1, 2, 3)", None),
+    ],
+)
+def test_a_network_that_cannot_be_used_is_refused_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str, said: str | None
+) -> None:
+    case, path = learner.classes(), mine(tmp_path, monkeypatch, body)
+    if said is None:
+        net_of(case, Knobs(networks=path))
+        return
+    with pytest.raises(ParamsError, match=said):
+        net_of(case, Knobs(networks=path))
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "said"),
+    [
+        ("(4, 4)", "6", r"must take numbers \[n, Z\]; it takes \[n, 4, 4\]"),
+        ("(4,)", "5", r"must give rows \[n, 6\]; its shape is \[n, 5\]"),
+    ],
+)
+def test_a_generator_that_cannot_be_used_is_refused_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inputs: str, outputs: str, said: str
+) -> None:
+    body = f"""
+def generator(encoder, seed):
+    z = keras.Input({inputs})
+    return keras.Model(z, layers.Dense({outputs})(z))
+"""
+    path = mine(tmp_path, monkeypatch, body)
+    with pytest.raises(ParamsError, match=said):
+        generator(learner.classes().encoder, Knobs(networks=path), 0)
+
+
+def test_a_network_that_is_not_there_is_refused() -> None:
+    with pytest.raises(ParamsError, match=r"importing 'no\.such' fails"):
+        net_of(learner.classes(), Knobs(networks="no.such"))
+    with pytest.raises(ParamsError, match=r"names 'nothing' in ssgan\.learn\.flat, which has no such name"):
+        net_of(learner.classes(), Knobs(networks="ssgan.learn.flat:nothing"))
+
+
+def test_the_flat_networks_are_those_of_improved_gan() -> None:
+    case = learner.images(28, 28, 1, rows=8)
+    knobs = replace(Knobs(), networks="ssgan.learn.flat")
+    head: Head = ClassHead(10)
+    net, made = discriminator(case.encoder, head, knobs, Draws(0), 0), generator(case.encoder, knobs, 0)
+    kernels = [layer.direction.shape for layer in net.layers if isinstance(layer, Normed)]
+    assert kernels == [(784, 1000), (1000, 500), (500, 250), (250, 250), (250, 250), (250, 10)]
+    noise = [layer._reach / np.sqrt(3) for layer in net.layers if isinstance(layer, Noise)]
+    assert noise == pytest.approx([0.6, 0.5, 0.5, 0.5, 0.5, 0.5])
+    assert made.inputs[0].shape[-1] == flat.LATENT
+    assert made(constant(np.zeros((2, 100), np.float32)), training=True).shape == (2, 28, 28, 1)

@@ -1,106 +1,26 @@
-"""Training, export and the artefact."""
+"""The stage `train` and the artefact."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from ssgan.config import TrainParams
 from ssgan.contract import GROUP, ROW_ID
-from ssgan.errors import ArtefactError, DataError, ParamsError, SsganError
+from ssgan.errors import ArtefactError, DataError
 from ssgan.learn.artefact import Artefact
 from ssgan.learn.encode import Encoder
-from ssgan.learn.heads import head_for
 from ssgan.learn.prepare import prepare
-from ssgan.learn.train import Fitted, fit_discriminator, resolve, train
-from ssgan.progress import listening
+from ssgan.learn.terms import REPORTED
+from ssgan.learn.train import train
 from ssgan.project import Project
 from ssgan.records import RunRecord, RunTimes
 from tests.unit import learner
 from tests.unit.judged import TEMPLATES
-
-
-def fit(case: learner.Case, y: np.ndarray | None = None, **knobs: object) -> Fitted:
-    y = case.y if y is None else y
-    given = {"steps": 60, "hidden": (32, 32), **knobs}
-    resolved = resolve(TrainParams.model_validate(given), case.contract)
-    return fit_discriminator(case.x, y, case.encoder, head_for(case.contract, y), resolved, "test")
-
-
-def weights(fitted: Fitted) -> list[np.ndarray]:
-    return [np.asarray(weight) for weight in fitted.discriminator.trainable_variables]
-
-
-@pytest.fixture(scope="module")
-def moons() -> tuple[learner.Case, Fitted]:
-    """The SSGAN with its defaults on the classes case, six rows of which are labelled."""
-    case = learner.classes()
-    return case, fit(case, steps=400)
-
-
-def test_with_few_labels_the_ssgan_beats_chance_clearly(moons: tuple[learner.Case, Fitted]) -> None:
-    case, fitted = moons
-    task, _ = fitted.outputs(case.x)
-    assert (task.argmax(axis=1) == case.truth).mean() > 0.85
-
-
-def test_fakes_look_less_real_than_rows_after_training(moons: tuple[learner.Case, Fitted]) -> None:
-    case, fitted = moons
-    rng = np.random.default_rng(1)
-    strange = np.stack([rng.permutation(column) for column in case.x.T], axis=1)
-    assert fitted.outputs(case.x)[1].mean() > fitted.outputs(strange)[1].mean() + 0.5
-
-
-@pytest.mark.parametrize("fakes", ["generator", "shuffled columns"])
-def test_a_value_is_learned_with_either_kind_of_fakes(fakes: str) -> None:
-    case = learner.values()
-    fitted = fit(case, steps=400, fakes=fakes)
-    task, realness = fitted.outputs(case.x)
-    assert np.corrcoef(task[:, 0], case.truth)[0, 1] > 0.9
-    assert realness.shape == (300, 1)
-
-
-@pytest.mark.parametrize("make", [learner.classes, learner.images])
-def test_a_generator_trains_along(make: Callable[[], learner.Case]) -> None:
-    fitted = fit(make(), steps=30, fakes="generator")
-    assert fitted.history.shape == (30, 4)
-    assert (fitted.history[:, 1:] > 0).all()
-
-
-def test_the_twin_ignores_unlabelled_rows() -> None:
-    case = learner.classes()
-    known = case.y >= 0
-    few = replace(case, x=case.x[known], y=case.y[known])
-    for a, b in zip(weights(fit(case, gan_weight=0)), weights(fit(few, gan_weight=0)), strict=True):
-        assert np.array_equal(a, b)
-
-
-def test_a_loss_that_is_no_number_stops_with_what_to_do() -> None:
-    case = learner.values()
-    with pytest.raises(SsganError, match=r"must stay finite; by step 1 of 60.*learning_rate"):
-        fit(replace(case, x=np.full_like(case.x, np.nan)), gan_weight=0)
-
-
-def test_progress_is_told_with_steps_and_losses() -> None:
-    told: list[str] = []
-    with listening(lambda event: told.append(event.text)):
-        fit(learner.classes())
-    assert told[-1].startswith("train: test step 60/60, ")
-    assert "supervised " in told[-1]
-
-
-def test_images_cannot_have_shuffled_columns() -> None:
-    with pytest.raises(ParamsError, match=r"train\.fakes must be \"generator\" for images"):
-        fit(learner.images(), fakes="shuffled columns")
-
-
-# The stage, on a small project.
+from tests.unit.learner import fit
 
 
 @pytest.fixture(scope="module")
@@ -168,7 +88,7 @@ def test_the_artefact_holds_what_was_done(trained: Project) -> None:
     assert run.parity < 1e-4
     assert RunRecord.read(trained.twin / "run.json").fakes == "none"
     history = pd.read_csv(trained.model / "history.csv")
-    assert history.columns.tolist() == ["step", "supervised", "real_fake", "feature_matching"]
+    assert history.columns.tolist() == ["step", *REPORTED]
     assert history["step"].iloc[-1] == 60
     assert set(RunTimes.read(trained.times).steps_per_second) == {"ssgan", "twin"}
     assert not list(trained.model.parent.glob(".*"))

@@ -1,57 +1,25 @@
-"""The one place that knows TensorFlow: device, random draws, gradients, Adam, the compiled loop.
-
-Networks, losses, fakes and the step are written against Keras and against what stands here, so that another backend
-means another file like this one. State lives in Keras variables only.
-"""
+"""TensorFlow: a graph with a while loop, Philox random numbers, the fused Adam kernel."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
-from ssgan.errors import ParamsError
+from ssgan.learn.backend.quiet import quiet
+from ssgan.learn.backend.state import State, Tensor, Variable, zeros_like
+from ssgan.learn.backend.switch import keras
 
-Tensor = Any  # a backend's array; shapes are given where it matters
-Variable = Any  # keras.Variable
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Points the process's error output nowhere: TensorFlow's C++ side writes there and knows no other switch."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
-
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-if "keras" not in sys.modules:
-    os.environ["KERAS_BACKEND"] = "tensorflow"
 with quiet():
-    import keras as keras  # re-exported: whoever wants keras takes it from here, after the switches above
     import tensorflow as tf
 
     _GPUS = tf.config.list_physical_devices("GPU")
     for _gpu in _GPUS:
         with contextlib.suppress(RuntimeError):  # too late, when another library has used the card already
             tf.config.experimental.set_memory_growth(_gpu, True)
-
-if keras.backend.backend() != "tensorflow":
-    raise ParamsError(
-        f"Keras already runs on {keras.backend.backend()!r} in this process, but ssgan needs 'tensorflow': "
-        "set KERAS_BACKEND=tensorflow before the first import of keras"
-    )
 
 
 def device() -> str:
@@ -74,33 +42,55 @@ def constant(array: np.ndarray) -> Tensor:
     return tf.constant(array)
 
 
+def spread(batch: Tensor) -> Tensor:
+    """The batch, as it is: on TensorFlow one device computes."""
+    return batch
+
+
 class Draws:
-    """Random numbers on the device from one seed (Philox counter)."""
+    """Random numbers that depend on the seed, the step and the place of the call alone (Philox counter)."""
 
     def __init__(self, seed: int) -> None:
-        self._generator = tf.random.Generator.from_seed(seed, alg="philox")
+        self._key = np.int64(seed)
+        self._generator = tf.random.Generator.from_state([0, 0, self._key], alg="philox")
+
+    def start(self, step: Tensor) -> None:
+        """Goes to the numbers of a step; drawing without it goes on from the last."""
+        high = tf.cast(step, tf.int64) + 1  # the upper half of the counter: 2^64 numbers for each step
+        self._generator.state.assign(tf.stack([tf.constant(0, tf.int64), high, tf.constant(self._key)]))
 
     def uniform(self, shape: Any, low: float = 0.0, high: float = 1.0) -> Tensor:
         """float32, low <= number < high."""
         return self._generator.uniform(shape, low, high)
+
+    def normal(self, shape: Any) -> Tensor:
+        """float32, standard normal; a third slower than uniform numbers."""
+        return self._generator.normal(shape)
 
     def integers(self, shape: Any, below: int) -> Tensor:
         """int32, 0 <= number < below."""
         return self._generator.uniform(shape, 0, below, dtype=tf.int32)
 
 
-class Forward(Protocol):
-    """A forward pass: its losses, one per set of weights, and what to report."""
-
-    def __call__(self) -> tuple[tuple[Tensor, ...], Tensor]: ...
-
-
-def gradients(forward: Forward, targets: Sequence[Sequence[Variable]]) -> tuple[list[list[Tensor]], Tensor]:
+def gradients(
+    forward: Callable[[], tuple[tuple[Tensor, ...], Tensor]], targets: Sequence[Sequence[Variable]]
+) -> tuple[list[list[Tensor]], Tensor]:
     """The gradient of the i-th loss by the i-th set of weights, all from one forward pass, and what it reports."""
     with tf.GradientTape(persistent=len(targets) > 1) as tape:
-        losses, metrics = forward()
+        losses, report = forward()
     pairs = zip(losses, targets, strict=True)
-    return [tape.gradient(loss, [weight.value for weight in weights]) for loss, weights in pairs], metrics
+    return [
+        tape.gradient(loss, [weight.value for weight in weights], unconnected_gradients="zero")
+        for loss, weights in pairs
+    ], report
+
+
+def slope(function: Callable[[Tensor], Tensor], at: Tensor) -> Tensor:
+    """The gradient of a scalar function by its input; may be called inside `gradients`."""
+    with tf.GradientTape() as tape:
+        tape.watch(at)
+        value = function(at)
+    return tape.gradient(value, at)
 
 
 class Adam:
@@ -109,6 +99,11 @@ class Adam:
     def __init__(self, weights: Sequence[Variable], beta1: float, beta2: float = 0.999, epsilon: float = 1e-7) -> None:
         self._slots = [(weight, zeros_like(weight), zeros_like(weight)) for weight in weights]
         self._beta1, self._beta2, self._epsilon = beta1, beta2, epsilon
+
+    @property
+    def variables(self) -> list[Variable]:
+        """Both moments of every weight."""
+        return [moment for _, *moments in self._slots for moment in moments]
 
     def apply(self, gradients: Sequence[Tensor], rate: Tensor, step: Tensor) -> None:
         """Moves the weights; `step` counts from 0."""
@@ -128,17 +123,23 @@ class Adam:
             )
 
 
-def zeros_like(weight: Variable) -> Variable:
-    """State of the same shape, not trained by itself."""
-    return keras.Variable(np.zeros(weight.shape, np.float32), trainable=False)
+def compiled(function: Callable[..., Tensor]) -> Callable[..., np.ndarray]:
+    """A pure function of numbers and arrays as one graph; answers as numpy."""
+    graph = tf.function(function, autograph=False)
+    return lambda *given: np.asarray(graph(*(tf.constant(each) for each in given)))
 
 
-def compiled_loop(step: Callable[[Tensor], Tensor], reported: int) -> Callable[[int, int], np.ndarray]:
+def compiled_loop(
+    step: Callable[[Tensor], Tensor],
+    reported: int,
+    state: State,  # noqa: ARG001  a graph changes variables by itself
+) -> Callable[[int, int], np.ndarray]:
     """Many steps per call: `run(first, count)` runs steps first .. first + count - 1, returns their mean report.
 
     Args:
         step: takes the step's number, changes variables, returns a report of shape [reported].
         reported: how many numbers a step reports.
+        state: every variable that the step changes.
     """
 
     def run(first: Tensor, count: Tensor) -> Tensor:
@@ -153,14 +154,3 @@ def compiled_loop(step: Callable[[Tensor], Tensor], reported: int) -> Callable[[
 
     graph = tf.function(run, autograph=False)
     return lambda first, count: np.asarray(graph(tf.constant(first), tf.constant(count)))
-
-
-def predictor(model: Any, rows_at_once: int = 4096) -> Callable[[np.ndarray], list[np.ndarray]]:
-    """The model as a function from numpy rows to its outputs in order, without training noise."""
-
-    def predict(x: np.ndarray) -> list[np.ndarray]:
-        chunks = [tf.constant(x[at : at + rows_at_once]) for at in range(0, max(len(x), 1), rows_at_once)]
-        parts = [keras.tree.flatten(model(chunk, training=False)) for chunk in chunks]
-        return [np.concatenate([part[i].numpy() for part in parts]) for i in range(len(parts[0]))]
-
-    return predict

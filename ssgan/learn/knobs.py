@@ -1,0 +1,125 @@
+"""The learner's knobs, with every null of `params.yaml` replaced by the default of the task."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ssgan.config import FakesKind, TrainParams
+from ssgan.contract import Contract
+from ssgan.errors import ParamsError
+
+GENERATOR, SHUFFLED = "generator", "shuffled columns"
+TAUGHT_FROM = 20  # labelled rows per class: with fewer, trees know too little to teach the discriminator
+
+
+@dataclass(frozen=True)
+class Knobs:
+    """What a run is made with. The fields are those of `config.TrainParams`, which says what they mean."""
+
+    precision: Literal["float32", "bfloat16"]
+    seed: int
+    hidden: tuple[int, ...]
+    members: int
+    weight_norm: bool
+    noise: float
+    head: Literal["huber", "gaussian", "buckets"] | None  # None for classes
+    networks: str | None
+    answer: Literal["discriminator", "committee"]
+    steps: int
+    batch: int
+    learning_rate: float
+    warmup: float
+    ema: float
+    update: Literal["simultaneous", "alternating"]
+    rows: Literal["held", "streamed"] | None
+    ramp: float
+    gan_weight: float
+    fakes: FakesKind
+    matching: Literal["squared", "absolute", "non-saturating"]
+    pull_away_weight: float
+    complement_weight: float
+    manifold_weight: float
+    entropy_weight: float
+    consistency: Literal["none", "ict", "mean teacher", "vat"]
+    consistency_weight: float
+    teacher_weight: float
+
+    def as_record(self) -> dict[str, int | float | str | bool | None]:
+        """For the run record: one plain value per knob."""
+        return {**vars(self), "hidden": ", ".join(str(width) for width in self.hidden)}
+
+    def digest(self) -> str:
+        """Changes with every knob; for telling whether a checkpoint belongs to a run."""
+        return hashlib.sha256(json.dumps(self.as_record(), sort_keys=True).encode()).hexdigest()
+
+    def supervised(self) -> dict[str, Any]:
+        """What must be 0 for the supervised twin: every term that looks at a row without a label."""
+        consistency: Any = "none"
+        return {
+            "gan_weight": 0.0,
+            "manifold_weight": 0.0,
+            "entropy_weight": 0.0,
+            "teacher_weight": 0.0,
+            "consistency": consistency,
+            "answer": "discriminator",
+        }
+
+
+def resolve(params: TrainParams, contract: Contract, labelled: int) -> Knobs:
+    """The knobs with every null replaced.
+
+    The evidence for the defaults is in `benchmarks/` and told in `docs/science.md`.
+
+    Args:
+        params: `train` of `params.yaml`.
+        contract: whose task it is.
+        labelled: training rows that have a label.
+
+    Raises:
+        ParamsError: if a knob does not go with the task.
+    """
+    given = {name: value for name, value in params.model_dump(exclude={"backend"}).items() if value is not None}
+    knobs = {"networks": None, "rows": None, **_defaults(contract, labelled), **given, "hidden": tuple(params.hidden)}
+    knobs.setdefault("gan_weight", _gan_weight(contract, knobs["fakes"]))
+    resolved = Knobs(**knobs)
+    _check(resolved, contract)
+    return resolved
+
+
+def _defaults(contract: Contract, labelled: int) -> dict[str, Any]:
+    common = {"head": None, "ema": 0.99, "weight_norm": False, "noise": 0.15, "teacher_weight": 0.0}
+    if contract.image is not None:
+        return {**common, "steps": 1000, "learning_rate": 1e-3, "fakes": GENERATOR, "weight_norm": True}
+    if contract.task == "classification":
+        taught = {"teacher_weight": 3.0, "noise": 0.05} if labelled >= TAUGHT_FROM * len(contract.classes) else {}
+        return {**common, "steps": 1500, "learning_rate": 2e-3, "fakes": SHUFFLED, **taught}
+    # Without a teacher a value is learned in few steps and then by heart.
+    taught = {"teacher_weight": 10.0, "noise": 0.05, "steps": 600}
+    return {**common, "learning_rate": 2e-3, "fakes": SHUFFLED, "head": "huber", **taught}
+
+
+def _gan_weight(contract: Contract, fakes: str) -> float:
+    if contract.image is not None:
+        return 1.0
+    return 3.0 if contract.task == "classification" and fakes != GENERATOR else 0.3
+
+
+def _check(knobs: Knobs, contract: Contract) -> None:
+    if contract.image is not None:
+        if knobs.fakes != GENERATOR:
+            raise ParamsError(
+                f'train.fakes must be "generator" for images, which have no columns to shuffle; it is "{knobs.fakes}"'
+            )
+        if knobs.teacher_weight > 0 or knobs.answer == "committee":
+            raise ParamsError(
+                "train.teacher_weight must be 0 and train.answer discriminator for images, which trees do not read"
+            )
+    if contract.task == "classification" and knobs.head is not None:
+        raise ParamsError(f'train.head must be null for classes, because it is for values; it is "{knobs.head}"')
+    if contract.task == "regression" and knobs.entropy_weight > 0:
+        raise ParamsError("train.entropy_weight must be 0 for values: there are no classes to be sure of")
+    if knobs.manifold_weight > 0 and knobs.fakes not in (GENERATOR, "refiner"):
+        raise ParamsError(f'train.manifold_weight needs fakes that are learned; train.fakes is "{knobs.fakes}"')

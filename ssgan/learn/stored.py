@@ -1,0 +1,116 @@
+"""An estimator as files: an artefact with one more, `estimator.json`, which says what only an estimator has."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from ssgan.errors import ArtefactError, ParamsError
+from ssgan.learn.tabular import Layout
+from ssgan.records import RunRecord
+
+if TYPE_CHECKING:
+    from ssgan.learn.estimator import _SSGAN
+
+FILE = "estimator.json"
+
+
+class About(BaseModel):
+    """What `estimator.json` holds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: str
+    params: dict[str, Any]
+    knobs: dict[str, int | float | str | bool | None]
+    warnings: tuple[str, ...]
+    classes: tuple[bool, ...] | tuple[int, ...] | tuple[str, ...] | None
+    feature_names: tuple[str, ...] | None
+    kinds: tuple[str, ...]
+    names: tuple[str, ...]
+    shape: tuple[int, ...]
+    whole: bool
+    framed: bool
+
+    @property
+    def layout(self) -> Layout:
+        """How X looks."""
+        return Layout(self.kinds, self.names, self.shape, self.whole, self.framed)
+
+    @classmethod
+    def of(cls, model: _SSGAN) -> Self:
+        """What a fitted estimator has; a random state that is not a number is left out."""
+        params = model.get_params()
+        state = params["random_state"]
+        names = getattr(model, "feature_names_in_", None)
+        classes = getattr(model, "classes_", None)
+        return cls(
+            kind=type(model).__name__,
+            params={**params, "random_state": state if isinstance(state, int) else None},
+            knobs=model.knobs_,
+            warnings=model.warnings_,
+            classes=None if classes is None else tuple(classes.tolist()),
+            feature_names=None if names is None else tuple(names),
+            **asdict(model.layout_),
+        )
+
+
+def save(model: _SSGAN, folder: Path) -> str:
+    """Writes a fitted estimator into a new or empty folder, and returns the artefact's digest."""
+    from ssgan.learn import backend
+    from ssgan.learn.export import export
+    from ssgan.learn.prepare import is_labelled
+    from ssgan.learn.terms import REPORTED
+
+    if model.fitted_ is None:
+        raise ParamsError("a loaded estimator is saved already: copy the folder it was loaded from")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ParamsError(f"an estimator is saved into a new or empty folder; there is something in {folder}")
+    folder.mkdir(parents=True, exist_ok=True)
+    x, y = model._training_rows, model._labels
+    record = RunRecord(
+        task=model.contract_.task,
+        backend=backend.name,
+        precision=str(model.knobs_["precision"]),
+        seed=int(str(model.knobs_["seed"])),
+        data_hash=hashlib.sha256(np.ascontiguousarray(x).tobytes() + y.tobytes()).hexdigest(),
+        rows=len(y),
+        labelled=int(is_labelled(y).sum()),
+        fakes=str(model.knobs_["fakes"]) if model.fitted_.fakes is not None else "none",
+        knobs=model.knobs_,
+        warnings=model.warnings_,
+        parity=0.0,  # measured at export
+    )
+    history = pd.DataFrame(model.fitted_.history, columns=["step", *REPORTED]).astype({"step": int})
+    texts = {
+        "encoder.json": model.encoder_.to_json(),
+        "schema.json": model.contract_.model_dump_json(indent=1) + "\n",
+        "history.csv": history.to_csv(index=False, float_format="%.6g"),
+        FILE: About.of(model).model_dump_json(indent=1) + "\n",
+    }
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return export(folder, model.fitted_.discriminator, model.fitted_.head, x, record, model.committee_)
+
+
+def read(folder: Path, kind: str) -> About:
+    """Reads `estimator.json`, whose checksum was checked with the artefact's.
+
+    Raises:
+        ArtefactError: if no estimator of that kind was saved here.
+    """
+    try:
+        about = About.model_validate_json((folder / FILE).read_text(encoding="utf-8"))
+    except (OSError, ValidationError):
+        raise ArtefactError(
+            f"{folder} was not written by an estimator's `save`: ask it with `ssgan.learn.artefact.Artefact`"
+        ) from None
+    if about.kind != kind:
+        raise ArtefactError(f"{folder} holds a {about.kind}, not a {kind}: load it with {about.kind}.load")
+    return about

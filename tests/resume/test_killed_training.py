@@ -1,0 +1,27 @@
+"""Training that is killed goes on as if it had not been."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ssgan.learn.backend import BACKENDS
+
+KILLS = 20
+UNIT = Path(__file__).parents[1] / "unit"
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_training_killed_twenty_times_ends_with_the_bits_of_an_unbroken_run(tmp_path: Path, backend: str) -> None:
+    script = Path(__file__).with_name("killed_training.py")
+    # A fork of a process that has imported JAX is warned about; nothing was computed in it.
+    command = [sys.executable, "-W", "ignore::RuntimeWarning", str(script), str(tmp_path), str(KILLS)]
+    environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": str(UNIT)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert json.loads(done.stdout) == {"kills": KILLS, "same": True}

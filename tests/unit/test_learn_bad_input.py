@@ -1,0 +1,127 @@
+"""What the estimators do with input that cannot be right, or nearly cannot."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ssgan import SSGANClassifier, SSGANRegressor
+from ssgan.errors import DataError, ParamsError
+from ssgan.progress import listening
+
+RNG = np.random.default_rng(0)
+X = np.concatenate([RNG.normal(-2, 1, (60, 2)), RNG.normal(2, 1, (60, 2))])
+TRUTH = np.repeat([0, 1], 60)
+FEW = np.isin(np.arange(120), [0, 1, 2, 117, 118, 119])
+LABELS = np.where(FEW, TRUTH, -1)
+SMALL = {"steps": 60, "hidden": (16, 16), "random_state": 0}
+
+
+@pytest.mark.parametrize(
+    ("rows", "y", "fault"),
+    [
+        (X, np.zeros(120), "at least two classes must have a labelled row; y has 1 class, 120 labelled"),
+        (X, np.full(120, -1), "at least two classes must have a labelled row; y has 0 class"),
+        (X, np.where(TRUTH == 0, -1, 1), "-1, NaN, None and '' mean unlabelled"),
+        (X, TRUTH[:50], "same length; X has 120 rows, y has 50"),
+        (X, None, "requires y"),
+        (X[:, 0], TRUTH, "Expected 2D array"),
+        (X[:0], TRUTH[:0], "0 sample"),
+        (X[:1], TRUTH[:1], "1 sample"),
+        (X[:, :0], TRUTH, "0 feature"),
+        (np.where(X > 3, np.inf, X), TRUTH, "infinity"),
+        (pd.DataFrame(np.where(X > 3, np.inf, X), columns=["a", "b"]), TRUTH, "column 'b' holds an infinite|'a' holds"),
+        (X.astype(complex), TRUTH, "Complex data not supported"),
+        (X, TRUTH + 0.5, "Unknown label type: continuous"),
+        (X, [[0, 1]] * 119 + [[1]], "Unknown label type"),
+        (X, ["a", 1] * 60, "must be all words or all numbers"),
+        (X, np.where(TRUTH, np.inf, 0.0), "infinity, which is not a class"),
+        (np.zeros((120, 4, 4)), TRUTH, "8 to 64 pixels"),
+        (np.full((120, 8, 8), 7.5), TRUTH, "fractions 0 .. 1"),
+        (np.full((120, 8, 8), np.nan), TRUTH, "none missing"),
+    ],
+)
+def test_what_cannot_be_fitted_is_refused_with_the_reason(rows: object, y: object, fault: str) -> None:
+    with pytest.raises(DataError, match=fault) as caught:
+        SSGANClassifier(**SMALL).fit(rows, y)
+    assert isinstance(caught.value, ValueError)
+
+
+@pytest.mark.parametrize(
+    ("y", "fault"),
+    [
+        (np.full(120, np.nan), "finite number"),
+        (np.where(FEW, np.inf, 1.0), "infinity"),
+        (["a"] * 120, "must hold numbers"),
+    ],
+)
+def test_a_regressor_needs_finite_numbers(y: object, fault: str) -> None:
+    with pytest.raises(DataError, match=fault):
+        SSGANRegressor(**SMALL).fit(X, y)
+
+
+def test_a_knob_that_cannot_be_is_named() -> None:
+    with pytest.raises(ParamsError, match="`steps` is 0"):
+        SSGANClassifier(steps=0).fit(X, TRUTH)
+
+
+def test_other_columns_than_in_the_fit_are_refused() -> None:
+    model = SSGANClassifier(**SMALL).fit(X, TRUTH)
+    with pytest.raises(DataError, match="X has 1 features, but SSGANClassifier is expecting 2"):
+        model.predict(X[:, :1])
+    with pytest.raises(DataError, match="column 1 must hold numbers as in the fit"):
+        model.predict(np.array([[1.0, "large"]], object))
+
+
+def test_a_class_with_one_labelled_row_is_learned() -> None:
+    y = np.full(120, -1)
+    y[[0, 119]] = 0, 1
+    assert SSGANClassifier(**SMALL).fit(X, y).score(X, TRUTH) > 0.7
+
+
+def test_when_all_rows_are_labelled_it_says_so_and_trains() -> None:
+    told: list[str] = []
+    with listening(lambda event: told.append(event.text)):
+        model = SSGANClassifier(**SMALL).fit(X, TRUTH)
+    assert any("all 120 rows have a label" in text for text in told)
+    assert model.score(X, TRUTH) > 0.9
+
+
+def test_columns_that_say_nothing_do_no_harm() -> None:
+    constant, empty = np.full((120, 1), 7.0), np.full((120, 1), np.nan)
+    model = SSGANClassifier(**SMALL).fit(np.concatenate([X, constant, empty], axis=1), LABELS)
+    assert model.score(np.concatenate([X, constant + 1, empty], axis=1), TRUTH) > 0.9
+    frame = pd.DataFrame({"a": X[:, 0], "b": X[:, 1], "word": ["same"] * 120, "nothing": [None] * 120})
+    assert SSGANClassifier(**SMALL).fit(frame, LABELS).score(frame, TRUTH) > 0.9
+
+
+def test_a_word_of_its_own_for_every_row_is_one_slot() -> None:
+    frame = pd.DataFrame({"a": X[:, 0], "b": X[:, 1], "word": [f"w{number}" for number in range(120)]})
+    model = SSGANClassifier(**SMALL).fit(frame, LABELS)
+    assert model.encoder_.shape == (3,)
+    assert model.score(frame.assign(word="unseen"), TRUTH) > 0.9
+
+
+def test_five_thousand_words_make_at_most_65_slots() -> None:
+    words = [f"w{number}" for number in RNG.permutation(np.minimum(RNG.geometric(0.003, 20_000), 4999))]
+    rows = pd.DataFrame({"a": np.resize(X[:, 0], 20_000), "word": words})
+    model = SSGANClassifier(steps=2, hidden=(4,), random_state=0).fit(rows, np.resize(LABELS, 20_000))
+    assert model.encoder_.shape == (66,)
+
+
+def test_ten_thousand_columns_are_fitted() -> None:
+    rows = np.concatenate([X, RNG.normal(size=(120, 9_998))], axis=1).astype(np.float32)
+    model = SSGANClassifier(steps=2, batch=4, hidden=(4,), random_state=0).fit(rows, TRUTH)
+    assert model.predict_proba(rows[:3]).shape == (3, 2)
+
+
+def test_a_batch_may_be_larger_than_the_data() -> None:
+    assert SSGANClassifier(**SMALL, batch=1000).fit(X[::10], TRUTH[::10]).score(X, TRUTH) > 0.9
+
+
+def test_columns_that_labelled_rows_lack_are_missing_there() -> None:
+    frame = pd.DataFrame({"a": X[:, 0], "b": X[:, 1], "only": np.where(FEW, np.nan, X[:, 0])})
+    model = SSGANClassifier(**SMALL).fit(frame, LABELS)
+    assert model.encoder_.feature_names == ("a", "b", "only", "only=missing")
+    assert np.isfinite(model.predict_proba(frame)).all()

@@ -1,0 +1,232 @@
+"""Training: what is learned, from which rows, and what happens when it goes wrong."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ssgan.errors import ParamsError
+from ssgan.learn.backend import keras
+from ssgan.learn.checkpoint import Checkpoints, Saved
+from ssgan.learn.fit import Fitted, Validation
+from ssgan.learn.terms import REPORTED
+from ssgan.progress import listening
+from tests.unit import learner
+from tests.unit.learner import fit
+
+
+def weights(fitted: Fitted) -> list[np.ndarray]:
+    return [np.asarray(weight) for weight in fitted.discriminator.get_weights()]
+
+
+def same(a: Fitted, b: Fitted) -> bool:
+    pairs = zip([*weights(a), a.history], [*weights(b), b.history], strict=True)
+    return all(np.array_equal(x, y) for x, y in pairs)
+
+
+@pytest.fixture(scope="module")
+def moons() -> tuple[learner.Case, Fitted]:
+    """The SSGAN with its defaults on the classes case, six rows of which are labelled."""
+    case = learner.classes()
+    return case, fit(case, steps=400)
+
+
+def test_with_few_labels_the_ssgan_beats_chance_clearly(moons: tuple[learner.Case, Fitted]) -> None:
+    case, fitted = moons
+    task, _ = fitted.outputs(case.x)
+    assert (task.argmax(axis=1) == case.truth).mean() > 0.85
+
+
+def test_fakes_look_less_real_than_rows_after_training(moons: tuple[learner.Case, Fitted]) -> None:
+    case, fitted = moons
+    rng = np.random.default_rng(1)
+    strange = np.stack([rng.permutation(column) for column in case.x.T], axis=1)
+    assert fitted.outputs(case.x)[1].mean() > fitted.outputs(strange)[1].mean() + 0.5
+
+
+@pytest.mark.parametrize(
+    "knobs",
+    [
+        {"fakes": "generator", "gan_weight": 0.3},
+        {"fakes": "shuffled columns", "gan_weight": 1.0, "head": "gaussian"},
+        {"gan_weight": 0, "teacher_weight": 3.0},
+        {"head": "buckets", "members": 2},
+    ],
+    ids=lambda knobs: ", ".join(f"{name} {value}" for name, value in knobs.items()),
+)
+def test_a_value_is_learned_in_each_way(knobs: dict[str, Any]) -> None:
+    case = learner.values()
+    task, realness = fit(case, steps=300, **knobs).outputs(case.x)
+    assert np.corrcoef(task[:, 0], case.truth)[0, 1] > 0.9
+    assert realness.shape == (300, 1)
+
+
+@pytest.mark.parametrize("make", [learner.classes, learner.images])
+@pytest.mark.parametrize("update", ["simultaneous", "alternating"])
+def test_a_generator_trains_along(make: Callable[[], learner.Case], update: str) -> None:
+    fitted = fit(make(), steps=20, fakes="generator", update=update)
+    assert fitted.history.shape == (20, 1 + len(REPORTED))
+    for term in ("supervised", "real_fake", "generator"):
+        assert (fitted.history[:, 1 + REPORTED.index(term)] > 0).all()
+
+
+@pytest.mark.parametrize("fakes", ["refiner", "mixture"])
+def test_other_fakes_teach_too(fakes: str) -> None:
+    case = learner.classes()
+    fitted = fit(case, steps=300, fakes=fakes, gan_weight=3.0)
+    assert (fitted.outputs(case.x)[0].argmax(axis=1) == case.truth).mean() > 0.8
+
+
+@pytest.mark.parametrize("consistency", ["ict", "mean teacher", "vat"])
+def test_every_consistency_is_reported_and_learned_from(consistency: str) -> None:
+    case = learner.classes()
+    fitted = fit(case, gan_weight=0, consistency=consistency, entropy_weight=0.1, ramp=0.1)
+    for term in ("consistency", "entropy"):
+        assert (fitted.history[:, 1 + REPORTED.index(term)] > 0).all()
+    assert (fitted.history[:, 1 + REPORTED.index("real_fake")] == 0).all()
+    assert not same(fitted, fit(case, gan_weight=0))
+
+
+def test_the_twin_ignores_unlabelled_rows() -> None:
+    case = learner.classes()
+    known = case.y >= 0
+    few = replace(case, x=case.x[known], y=case.y[known])
+    for a, b in zip(weights(fit(case, gan_weight=0)), weights(fit(few, gan_weight=0)), strict=True):
+        assert np.array_equal(a, b)
+
+
+@pytest.mark.parametrize("knobs", [{}, {"fakes": "refiner", "update": "alternating"}, {"teacher_weight": 1.0}])
+def test_rows_streamed_from_a_file_give_the_same_bits_as_rows_in_memory(tmp_path: Path, knobs: dict[str, Any]) -> None:
+    case = learner.classes()
+    np.save(tmp_path / "x.npy", case.x)
+    streamed = replace(case, x=np.load(tmp_path / "x.npy", mmap_mode="r"))
+    assert isinstance(streamed.x, np.memmap)
+    assert same(fit(case, steps=150, **knobs), fit(streamed, steps=150, **knobs))
+
+
+def test_bfloat16_answers_nearly_as_float32_does() -> None:
+    case = learner.images()
+    exact, rough = (fit(case, steps=30, precision=each).outputs(case.x)[0] for each in ("float32", "bfloat16"))
+    assert not np.array_equal(exact, rough)
+    assert (exact.argmax(axis=1) == rough.argmax(axis=1)).mean() > 0.9
+
+
+def test_a_run_taken_up_from_a_checkpoint_ends_as_one_that_was_not_broken(tmp_path: Path) -> None:
+    case, knobs = learner.classes(), {"fakes": "generator", "steps": 100}
+    checkpoints = Checkpoints(tmp_path, "this run")
+
+    class Interrupt(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+            if epoch == 30:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(case, more={"checkpoints": checkpoints, "callbacks": [Interrupt()]}, **knobs)
+    saved = checkpoints.latest()
+    assert saved is not None
+    assert saved.step == 60
+    told: list[str] = []
+    with listening(lambda event: told.append(event.text)):
+        resumed = fit(case, more={"checkpoints": checkpoints}, **knobs)
+    assert told[0] == "train: test goes on from step 60/100"
+    assert same(resumed, fit(case, **knobs))
+
+
+def test_only_the_last_two_checkpoints_are_kept_and_a_damaged_one_falls_back_to_the_one_before(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path, "this run")
+    for step in (10, 20, 30):
+        checkpoints.save(Saved(step, [np.full(3, step)], np.zeros((1, 2))))
+    _, new = sorted(tmp_path.iterdir())
+    content = bytearray(new.read_bytes())
+    content[len(content) // 2] ^= 1
+    told: list[str] = []
+    with listening(lambda event: told.append(event.text)):
+        new.write_bytes(content)
+        damaged = checkpoints.latest()
+        new.write_bytes(content[:40])
+        cut = checkpoints.latest()
+    assert damaged is not None
+    assert cut is not None
+    assert (damaged.step, cut.step, damaged.values[0].tolist()) == (20, 20, [20, 20, 20])
+    assert told == [f"train: the checkpoint {new.name} is damaged (its sha256 differs): it is passed over"] * 2
+    assert Checkpoints(tmp_path, "another run").latest() is None
+
+
+def test_a_loss_that_is_no_number_stops_with_what_to_do_and_the_last_good_state(tmp_path: Path) -> None:
+    case = learner.values()
+    with pytest.raises(ParamsError, match=r"must stay finite and below 1e\+06; after step 0 of 60.*learning_rate"):
+        fit(replace(case, x=np.full_like(case.x, np.nan)), gan_weight=0, teacher_weight=0)
+    case, checkpoints = learner.classes(), Checkpoints(tmp_path / "kept", "this run")
+    case.x[17] = np.nan  # drawn sooner or later
+    with pytest.raises(ParamsError, match=r"that of .*real_fake did not.*last good state, after step \d+, is kept in"):
+        fit(case, more={"checkpoints": checkpoints}, batch=4, steps=400)
+    assert checkpoints.latest() is not None
+
+
+def test_fakes_that_are_told_apart_without_error_are_a_warning() -> None:
+    case = learner.classes()
+    far = replace(case, x=case.x + np.float32(50))  # no generator gets there
+    told = fit(far, fakes="generator", gan_weight=3.0, steps=200, ramp=0.0)
+    assert any("without error" in warning for warning in told.warnings)
+    assert fit(case, gan_weight=0).warnings == ()
+
+
+def test_progress_is_told_with_steps_losses_score_and_time_left() -> None:
+    told: list[str] = []
+    case = learner.classes()
+    judge = Validation(case.x, lambda task, _: float((task.argmax(axis=1) == case.truth).mean()), "accuracy")
+    with listening(lambda event: told.append(event.text)):
+        fit(case, more={"validation": judge})
+    (last,) = [line for line in told if "step 60/60" in line]
+    assert last.startswith("train: test step 60/60, ")
+    for part in ("steps/s", "supervised ", "real/fake ", "accuracy 0."):
+        assert part in last
+
+
+def test_keras_callbacks_hear_the_losses_and_may_stop_the_run() -> None:
+    class Early(keras.callbacks.Callback):
+        heard: list[dict[str, float]] = []
+
+        def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+            self.heard.append(dict(logs or {}))
+            self.model.stop_training = epoch == 4
+
+    callback = Early()
+    fitted = fit(learner.classes(), more={"callbacks": [callback]}, steps=100)
+    assert fitted.history[-1, 0] == 10
+    assert [set(each) for each in callback.heard] == [set(REPORTED)] * 5
+
+
+def test_several_devices_share_the_rows_and_agree_with_one() -> None:
+    code = """
+import sys
+import numpy as np
+from learner import classes, fit
+case = classes()
+task, _ = fit(case, steps=20, fakes="generator").outputs(case.x)
+import jax
+print(jax.local_device_count(), *task.ravel()[:50].tolist())
+"""
+    found = []
+    for devices in (1, 2):
+        flags = f"--xla_force_host_platform_device_count={devices}"
+        environment = {"KERAS_BACKEND": "jax", "XLA_FLAGS": flags, "PYTHONPATH": str(Path(__file__).parent)}
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True, timeout=300
+        )
+        count, *task = done.stdout.split()
+        assert int(count) == devices
+        found.append(np.array(task, float))
+    np.testing.assert_allclose(found[0], found[1], atol=1e-3)
+
+
+def test_images_cannot_have_shuffled_columns() -> None:
+    with pytest.raises(ParamsError, match=r"train\.fakes must be \"generator\" for images"):
+        fit(learner.images(), fakes="shuffled columns")

@@ -1,0 +1,49 @@
+"""Prints the losses of 20 steps per task, from random numbers that are the same on every backend."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from typing import Any
+
+from fixed_draws import STEPS, FixedDraws
+from learner import Case, classes, images, values
+
+from ssgan.config import TrainParams
+from ssgan.learn import backend
+from ssgan.learn.fit import Run
+from ssgan.learn.heads import head_for
+from ssgan.learn.knobs import resolve
+
+CASES: dict[str, tuple[Any, dict[str, Any]]] = {
+    "shuffled columns": (classes, {}),
+    "a generator, one after the other": (classes, {"fakes": "generator", "update": "alternating"}),
+    "every term": (
+        classes,
+        {
+            "fakes": "refiner",
+            "consistency": "ict",
+            "entropy_weight": 0.1,
+            "manifold_weight": 1e-3,
+            "pull_away_weight": 0.8,
+            "complement_weight": 0.1,
+            "learning_rate": 5e-4,
+        },
+    ),
+    "virtual adversarial, members": (classes, {"consistency": "vat", "members": 4, "learning_rate": 5e-4}),
+    "values": (values, {"gan_weight": 1.0}),
+    "images": (images, {"learning_rate": 1e-4}),
+}
+
+
+def losses(case: Case, given: dict[str, Any]) -> list[list[float]]:
+    """[STEPS][terms]."""
+    knobs = replace(resolve(TrainParams(**given, batch=16, ramp=0.1), case.contract, 6), steps=STEPS)
+    run = Run(case.x, case.y, case.encoder, head_for(case.contract, case.y), knobs, numbers=FixedDraws)  # type: ignore[arg-type]
+    return [run.advance(step, 1).tolist() for step in range(STEPS)]
+
+
+if __name__ == "__main__":
+    backend.deterministic(0)
+    json.dump({name: losses(make(), given) for name, (make, given) in CASES.items()}, sys.stdout)
