@@ -66,7 +66,7 @@ def one_draw(png: np.ndarray, digits: np.ndarray, per_class: int, draw: int) -> 
     encoder = Encoder.fit({"image": png[~test]}, CONTRACT)
     x, z, y = encoder.encode_columns({"image": png[~test]}), encoder.encode_columns({"image": png[test]}), shown[~test]
     truth, scores = digits[test], {}
-    knobs = replace(resolve(TrainParams(), CONTRACT), seed=draw)
+    knobs = replace(resolve(TrainParams(), CONTRACT, 0), seed=draw)
     head = head_for(CONTRACT, y)
     for name, used in (("ssgan", knobs), ("twin", replace(knobs, gan_weight=0.0))):
         task, _ = fit_discriminator(x, y, encoder, head, used, name).outputs(z)

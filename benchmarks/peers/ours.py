@@ -1,0 +1,66 @@
+"""The engine of `ssgan.learn` on the same networks and batch, on the backend that KERAS_BACKEND names.
+
+KERAS_BACKEND=jax python ours.py W1 simultaneous
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+from work import BETA1, EMA, RATE, WORKS, Window, Work, clocked, serve
+
+from ssgan.config import TrainParams
+from ssgan.contract import Contract
+from ssgan.learn import fit
+from ssgan.learn.encode import Encoder
+from ssgan.learn.heads import head_for
+from ssgan.learn.knobs import resolve
+
+assert fit.BETA1 == BETA1
+
+
+def window_of(work: Work, update: str) -> Window:
+    """A run of the engine, its first steps done, as steps per second over a window.
+
+    W1 is `ssgan.learn.flat` on 28 x 28 images; W2 is the table's network without embeddings, on 64 numbers instead of
+    30 for the generator. Both draw uniform noise.
+    """
+    x, y, encoder, contract = given(work)
+    flat = "ssgan.learn.flat" if work.columns == 784 else None
+    params = TrainParams(
+        steps=10**6, batch=work.batch, learning_rate=RATE, ema=EMA, hidden=work.hidden, networks=flat, weight_norm=True,
+        fakes="generator", gan_weight=1.0, update=update,
+    )  # fmt: skip
+    run = fit.Run(x, y, encoder, head_for(contract, y), resolve(params, contract, 100))
+    done = 0
+
+    def steps(count: int) -> None:
+        nonlocal done
+        run.advance(done, count)
+        done += count
+
+    steps(fit.WINDOW)
+    return clocked(steps, fit.WINDOW if work.columns < 100 else 8)
+
+
+def given(work: Work) -> tuple[np.ndarray, np.ndarray, Encoder, Contract]:
+    """Encoded rows, labels, and an encoder that makes such rows."""
+    _, classes, x = work.data()
+    y = np.full(len(x), -1)
+    y[: len(classes)] = classes
+    described: dict[str, Any] = {f"x{place}": {"type": "number"} for place in range(work.columns)}
+    if work.columns == 784:
+        described = {"picture": {"type": "image", "height": 28, "width": 28}}
+        x = x.reshape(-1, 28, 28, 1)
+    label = {"column": "y", "classes": [f"{each}" for each in range(work.classes)]}
+    contract = Contract.model_validate(
+        {"name": "speed", "task": "classification", "label": label, "columns": described}
+    )
+    encoder = Encoder.fit({name: np.zeros(2) for name in described}, contract)  # constant columns: no embedding
+    return x, y, encoder, contract
+
+
+if __name__ == "__main__":
+    serve(window_of(WORKS[sys.argv[1]], sys.argv[2]))

@@ -1,0 +1,185 @@
+"""How many steps per second? Our engine, a plain PyTorch loop and Keras `fit`, on the same networks and batch.
+
+    python benchmarks/speed_train.py --torch-python ../peers/bin/python
+
+One process per peer, all alive at once, pinned to one core and on one thread; they are measured in turn, round after
+round, and the medians are compared. PyTorch is no dependency: give the Python of an environment that has it, or its
+rows are left out. Also: seconds from the start of a process to its first steps, peak memory, and the peak memory of
+training on 1e6 rows x 50 columns. Results: benchmarks/results/speed_train.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from machine import describe
+
+FOLDER = Path(__file__).parent
+RESULT = FOLDER / "results" / "speed_train.json"
+ANCHOR = "PyTorch loop"
+THREADS = {
+    **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"),
+    **dict.fromkeys(("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), "1"),
+    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
+    "CUDA_VISIBLE_DEVICES": "",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+}
+
+
+@dataclass
+class Peer:
+    """A process that measures itself when asked."""
+
+    name: str
+    process: subprocess.Popen[str]
+    seconds_to_first_steps: float
+    windows: list[float] = field(default_factory=list)
+    peak_mb: int = 0
+
+    @classmethod
+    def start(cls, name: str, command: Sequence[str], backend: str, core: int) -> Self:
+        """Starts it and waits for its first steps: imports, data, networks, compilation.
+
+        Raises:
+            SystemExit: if it ends before them; what it wrote is on the error output.
+        """
+        environment = {**os.environ, **THREADS, "KERAS_BACKEND": backend, "PYTHONPATH": str(FOLDER.parent)}
+        start = time.perf_counter()
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, cwd=FOLDER / "peers",
+            preexec_fn=lambda: os.sched_setaffinity(0, {core}),
+        )  # fmt: skip
+        peer = cls(name, process, 0.0)
+        peer._read()
+        peer.seconds_to_first_steps = time.perf_counter() - start
+        return peer
+
+    def measure(self, seconds: float) -> None:
+        """One window."""
+        assert self.process.stdin is not None
+        print(seconds, file=self.process.stdin, flush=True)
+        self.windows.append(self._read()["steps_per_second"])
+
+    def end(self) -> None:
+        """Asks for its peak memory and lets it go."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self.peak_mb = self._read()["peak_mb"]
+        self.process.wait(timeout=60)
+
+    def _read(self) -> dict[str, Any]:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            if line.startswith("{"):
+                found: dict[str, Any] = json.loads(line)
+                return found
+        raise SystemExit(f"{self.name} ended with {self.process.wait()} before it answered")
+
+    @property
+    def pace(self) -> float:
+        """Median steps per second."""
+        return statistics.median(self.windows)
+
+
+def commands(work: str, torch_python: Path | None) -> dict[str, tuple[list[str], str]]:
+    """What to run per peer, and its Keras backend."""
+    here = sys.executable
+    backends = {"tensorflow": "TensorFlow", **({"jax": "JAX"} if importlib.util.find_spec("jax") else {})}
+    found: dict[str, tuple[list[str], str]] = {}
+    if torch_python is not None:
+        found[ANCHOR] = ([str(torch_python), "torch_loop.py", work], "")
+    for backend, name in backends.items():
+        found[f"Keras fit, {name}"] = ([here, "keras_fit.py", work], backend)
+        for update in ("simultaneous", "alternating"):
+            found[f"ours, {name}, {update}"] = ([here, "ours.py", work, update], backend)
+    return found
+
+
+def measure(work: str, torch_python: Path | None, rounds: int, seconds: float, core: int) -> dict[str, Any]:
+    """Every peer's windows, taken in turn."""
+    peers = []
+    try:
+        for name, (command, backend) in commands(work, torch_python).items():
+            peers.append(Peer.start(name, command, backend, core))
+            print(f"{work} {name}: first steps after {peers[-1].seconds_to_first_steps:.1f} s")
+        for _ in range(rounds):
+            for peer in peers:
+                peer.measure(seconds)
+        for peer in peers:
+            peer.end()
+    finally:
+        for peer in peers:
+            peer.process.kill()
+    anchor = next((peer.pace for peer in peers if peer.name == ANCHOR), None)
+    table = {peer.name: _row(peer, anchor) for peer in peers}
+    for name, row in table.items():
+        print(f"{work} {name:32} {row}")
+    return table
+
+
+def _row(peer: Peer, anchor: float | None) -> dict[str, Any]:
+    return {
+        "steps per second": round(peer.pace, 2),
+        "windows": [round(each, 2) for each in peer.windows],
+        **({"times PyTorch": round(peer.pace / anchor, 2)} if anchor else {}),
+        "seconds to first steps": round(peer.seconds_to_first_steps, 1),
+        "peak memory MB": peer.peak_mb,
+    }
+
+
+def large(backend: str) -> dict[str, Any]:
+    """Peak memory on 1e6 rows x 50 columns."""
+    environment = {**os.environ, **THREADS, "KERAS_BACKEND": backend, "PYTHONPATH": str(FOLDER.parent)}
+    done = subprocess.run(
+        [sys.executable, "large.py"], env=environment, cwd=FOLDER / "peers", capture_output=True, text=True, check=True
+    )
+    found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    print(f"1e6 rows x 50 columns, {backend}: {found}")
+    return found
+
+
+def main() -> None:
+    """Measures, prints, writes the result."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--torch-python", type=Path, help="a Python that has PyTorch")
+    parser.add_argument("--works", nargs="*", default=["W1", "W2"], choices=["W1", "W2"])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=4.0, help="per window")
+    parser.add_argument("--core", type=int, default=0)
+    parser.add_argument("--without-large", action="store_true", help="leave out the million rows")
+    parser.add_argument(
+        "--quick", action="store_true", help="one short round, to see that it works; nothing is written"
+    )
+    given = parser.parse_args()
+    rounds, seconds = (1, 0.5) if given.quick else (given.rounds, given.seconds)
+    left_out = {} if given.torch_python else {ANCHOR: "no --torch-python was given"}
+    for name, reason in left_out.items():
+        print(f"{name} is left out: {reason}")
+    tables = {work: measure(work, given.torch_python, rounds, seconds, given.core) for work in given.works}
+    backends = ["tensorflow", *(["jax"] if importlib.util.find_spec("jax") else [])]
+    memory = {} if given.without_large else {backend: large(backend) for backend in backends}
+    if not given.quick:
+        result = {
+            "machine": describe(),
+            "protocol": f"core {given.core}, one thread, median of {rounds} windows of {seconds:g} s, in turn",
+            "left out": left_out,
+            "works": tables,
+            "1e6 rows x 50 columns": memory,
+        }
+        RESULT.parent.mkdir(exist_ok=True)
+        RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
