@@ -15,6 +15,7 @@ from prefect.client.schemas.objects import State, TaskRun
 from flows.logs import logged
 from ssgan.errors import ToolError
 from ssgan.intake import version
+from ssgan.intake.ingest import settle
 from ssgan.judge.gate import gate
 from ssgan.progress import say, step
 from ssgan.project import open_project
@@ -101,6 +102,7 @@ def retrain(root: str, force: str | None = None) -> GateDecision:
         The decision of the gate; the champion stays where it says "keep".
     """
     project = open_project(Path(root))
+    settle(project)  # what a killed intake has left would be trained on
     for name in version.stages(project):
         stage(root, name)
     evaluation = Evaluation.read(project.evaluation)

@@ -82,6 +82,9 @@ _example = click.option("--example", type=click.Choice(["cancer", "diabetes", "d
 @click.option(
     "--task", type=click.Choice(["classification", "regression"]), help="Instead of guessing it from the label."
 )
+@click.option("--delimiter", help="Between the cells of a CSV (default: a comma).")
+@click.option("--decimal", type=click.Choice([".", ","]), help="In the numbers of a CSV (default: a point).")
+@click.option("--encoding", help="Of a CSV (default: utf-8).")
 @_example
 @_knobs
 def init(directory: Path, source: Path | None, knobs: tuple[str, ...], **what: Any) -> None:
@@ -105,12 +108,13 @@ def ingest(root: Path, file: Path) -> None:
     from ssgan.console import shown
     from ssgan.intake.ingest import ingest as take_in
     from ssgan.intake.version import require_repository
+    from ssgan.intake.wait import locked_patiently
     from ssgan.progress import step
-    from ssgan.project import locked, open_project
+    from ssgan.project import open_project
 
     project = open_project(root)
     require_repository(project)
-    with locked(project), shown(), step(f"intake {file.name}") as current:
+    with shown(), locked_patiently(project), step(f"intake {file.name}") as current:
         current.result = take_in(project, file).sentence
 
 
@@ -135,6 +139,7 @@ def _stage(name: str, text: str) -> None:
     def verb(root: Path) -> None:
         import importlib
 
+        from ssgan.config import read_params
         from ssgan.console import told_line_by_line
         from ssgan.progress import say
         from ssgan.project import open_project
@@ -142,10 +147,138 @@ def _stage(name: str, text: str) -> None:
         project = open_project(root)
         with told_line_by_line():
             say(f"{name}: loading")
+            if name == "train":
+                os.environ["KERAS_BACKEND"] = read_params(
+                    project.params
+                ).train.backend  # before keras is first imported
             room = "learn" if name in ("prepare", "train") else "judge"
             getattr(importlib.import_module(f"ssgan.{room}.{name}"), name)(project)
 
     verb.help = f"{text} Run by `dvc repro`, which also remembers what came out."
+
+
+def _verbs(name: str, text: str, example: str) -> click.Group:
+    """A group of verbs about one thing."""
+    return cli.group(name, help=text, epilog=f"\b\nExample:\n  {example}")(lambda: None)
+
+
+_data = _verbs("data", "The versions of the accepted data.", "ssgan data log -C mine")
+_held = _verbs(
+    "quarantine", "Refused rows: look at them, repair them, send them again.", "ssgan quarantine list -C mine"
+)
+_contract = _verbs("contract", "What a batch must be.", "ssgan contract diff -C mine old.yaml")
+
+
+@_data.command("log")
+@_project
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def data_log(root: Path, as_json: bool) -> None:
+    """Every version, newest first: when, by whom, rows, labels, and the batches that came with it."""
+    import json
+    from dataclasses import asdict
+
+    from ssgan.intake.history import log
+    from ssgan.project import open_project
+
+    versions = log(open_project(root))
+    if as_json:
+        click.echo(json.dumps([asdict(each) for each in versions], indent=2))
+        return
+    for each in versions:
+        labels = ", ".join(f"{name} {count}" for name, count in each.labelled.items())
+        click.echo(f"{each.name}  {each.when}  {each.who}  {each.rows} rows; {labels}")
+        for batch in each.batches:
+            click.echo(f"    {batch}")
+
+
+@_data.command("diff")
+@_project
+@click.argument("first")
+@click.argument("second")
+def data_diff(root: Path, first: str, second: str) -> None:
+    """What lies between two versions: rows, labels, and columns that moved."""
+    from ssgan.intake.history import diff
+    from ssgan.project import open_project
+
+    click.echo("\n".join(diff(open_project(root), first, second).lines()))
+
+
+@_data.command("restore")
+@_project
+@click.argument("version")
+def data_restore(root: Path, version: str) -> None:
+    """Makes the data what they were at VERSION, as a new version."""
+    from ssgan.console import shown
+    from ssgan.intake.history import restore
+    from ssgan.intake.ingest import settle
+    from ssgan.intake.wait import locked_patiently
+    from ssgan.project import open_project
+
+    project = open_project(root)
+    with shown(), locked_patiently(project):
+        settle(project)
+        made = restore(project, version)
+    click.echo(f"{made.name}: the data of {version}, {made.rows} rows")
+
+
+@_held.command("list")
+@_project
+def quarantine_list(root: Path) -> None:
+    """Every batch with rows in quarantine, and why they are there."""
+    from ssgan.intake.quarantine import held
+    from ssgan.project import open_project
+
+    found = held(open_project(root))
+    click.echo("\n".join(each.line() for each in found) or "no row is in quarantine")
+
+
+@_held.command("show")
+@_project
+@click.argument("batch")
+@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="CSV file to write and to repair.")
+def quarantine_show(root: Path, batch: str, out: Path) -> None:
+    """Writes the rows of BATCH as they arrived, with their row numbers and reasons."""
+    from ssgan.intake.quarantine import write_held
+    from ssgan.project import open_project
+
+    rows = write_held(open_project(root), batch, out)
+    click.echo(f"{rows} rows in {out}; repair them and `ssgan quarantine release {batch} --from {out}`")
+
+
+@_held.command("release")
+@_project
+@click.argument("batch")
+@click.option("--from", "repaired", type=click.Path(path_type=Path), help="The rows of `show`, repaired.")
+def quarantine_release(root: Path, batch: str, repaired: Path | None) -> None:
+    """Sends the rows of BATCH through again: repaired, or as they are under a contract that has changed."""
+    from ssgan.console import shown
+    from ssgan.intake.quarantine import release
+    from ssgan.intake.wait import locked_patiently
+    from ssgan.project import open_project
+
+    project = open_project(root)
+    with shown(), locked_patiently(project):
+        verdict = release(project, batch, repaired)
+    click.echo(verdict.sentence)
+
+
+@_contract.command("diff")
+@_project
+@click.argument("old", type=click.Path(path_type=Path))
+@click.argument("new", type=click.Path(path_type=Path), required=False)
+def contract_diff(root: Path, old: Path, new: Path | None) -> None:
+    """What changed from OLD to NEW (default: the project's contract), and which accepted batches would not pass NEW."""
+    from ssgan.contract import read_contract
+    from ssgan.intake.rejudge import changes, no_longer_passing
+    from ssgan.project import open_project
+
+    project = open_project(root)
+    made = read_contract(new or project.contract)
+    click.echo("\n".join(changes(read_contract(old), made)) or "nothing changed")
+    refused = no_longer_passing(project, made)
+    click.echo(
+        "\n".join(["accepted batches that would not pass:", *refused]) if refused else "every accepted batch passes"
+    )
 
 
 _stage("prepare", "Divides the accepted rows into training and test rows, and fits the encoder.")

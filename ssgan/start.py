@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ssgan.config import set_knob
-from ssgan.contract import read_contract
+from ssgan.contract import read_contract, text_files
 from ssgan.errors import ProjectError, UserError
 from ssgan.examples import make_example
 from ssgan.intake.draft import draft_contract
@@ -25,6 +25,9 @@ def init(
     id_column: str | None = None,
     group: str | None = None,
     task: str | None = None,
+    delimiter: str | None = None,
+    decimal: str | None = None,
+    encoding: str | None = None,
     example: str | None = None,
     knobs: Sequence[str] = (),
 ) -> Project:
@@ -37,6 +40,9 @@ def init(
         id_column: The column of `source` that names a row.
         group: The column of `source` whose rows must not be divided between training and test.
         task: "classification" or "regression", where the guess from the label is not to be trusted.
+        delimiter: Between the cells of a CSV; a comma by default.
+        decimal: In the numbers of a CSV; a point by default.
+        encoding: Of a CSV; UTF-8 by default.
         example: One of the examples instead, with its incoming batches.
         knobs: Changes to params.yaml, `section.knob=value`.
 
@@ -46,11 +52,14 @@ def init(
         DataError: if the file cannot be read.
     """
     check_new(directory)
-    _check(source, example, label=label, id=id_column, group=group, task=task)
+    written = {"delimiter": delimiter, "decimal": decimal, "encoding": encoding}
+    _check(source, example, label=label, id=id_column, group=group, task=task, **written)
+    files = text_files({name: value for name, value in written.items() if value is not None})
     contract = None
     if source is not None and label is not None:
         with step("draft contract") as current:
-            contract = draft_contract(source, label, _name_of(directory), id=id_column, group=group, task=task)
+            name = _name_of(directory)
+            contract = draft_contract(source, label, name, id=id_column, group=group, task=task, files=files)
             current.result = f"from {source.name}; look it over, above all the ranges"
     fresh = not directory.exists()
     directory.mkdir(parents=True, exist_ok=True)

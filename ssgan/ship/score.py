@@ -43,7 +43,7 @@ def score(project: Project, file: Path, out: Path) -> int:
     champion = require_champion(project)
     artefact = Artefact.load(project.root / champion.model)
     contract = artefact.contract
-    table = read_table(file)
+    table = read_table(file, contract.files)
     _require_columns(table, contract, file)
     cells = {name: feature_cells(table, name, contract) for name in contract.features}
     faults = [fault for each in cells.values() for fault in each.faults]
