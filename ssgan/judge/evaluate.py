@@ -138,8 +138,10 @@ def _gather(
         "test": on_test.fake_probability,
     }
     answers, left_out = stored_answers(project, prepared)
+    alone = {words.ALONE: answers_of(ours.predict_columns_alone(prepared.test_columns()))} if ours.committee else {}
     entrants = {
         words.OURS: answers_of(on_test)[prepared.labelled_test],
+        **alone,
         words.TWIN: answers_of(twin.predict_columns(prepared.test_columns())),
         **answers,
     }

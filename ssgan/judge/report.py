@@ -184,12 +184,13 @@ def _facts(findings: Findings, run: RunRecord) -> str:
         ],
     )
     knobs = _table(["knob", "value"], [[escape(name), escape(str(value))] for name, value in run.knobs.items()])
+    warned = "".join(f"<p><b>The training warns:</b> {escape(each)}.</p>\n" for each in run.warnings)
     limits = (
         "<p>What no number here can tell: how the model does on classes that never had a label, on values outside the "
         "range of the labelled rows, and on data that changes after today.</p>\n"
     )
     folded = f"<details><summary>Knobs of the training</summary>{knobs}</details>\n" if run.knobs else ""
-    return _section("Data and run", f'<div class="facts">{facts}</div>{labels}{folded}{limits}')
+    return _section("Data and run", f'<div class="facts">{facts}</div>{labels}{warned}{folded}{limits}')
 
 
 def _section(heading: str, body: str) -> str:

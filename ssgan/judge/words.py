@@ -7,6 +7,7 @@ from ssgan.records import Difference, Evaluation, ModelScore
 
 OURS = "ssgan"
 TWIN = "twin"
+ALONE = "discriminator_alone"  # where a committee answers
 FLOORS = ("majority", "mean")  # the guess that knows nothing about the row
 FEW_ROWS, FEW_OF_A_CLASS = 50, 10  # fewer labelled test rows than this make a weak verdict
 TOSS_UP = 0.2  # ahead in a share of resamples between this and its complement: no more than luck
@@ -64,7 +65,7 @@ def best_of(evaluation: Evaluation, among: tuple[ModelScore, ...]) -> ModelScore
 
 def best_baseline(evaluation: Evaluation) -> ModelScore | None:
     """The best of the others, without the twin, which is the same network."""
-    others = tuple(each for each in evaluation.scores if each.name not in (OURS, TWIN))
+    others = tuple(each for each in evaluation.scores if each.name not in (OURS, TWIN, ALONE))
     return best_of(evaluation, others) if others else None
 
 

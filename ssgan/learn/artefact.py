@@ -102,15 +102,22 @@ class Artefact:
         found, realness = (np.concatenate(each) for each in zip(*parts, strict=True))
         return found, realness
 
+    @property
+    def committee(self) -> bool:
+        """Whether trees answer together with the discriminator."""
+        return ALONE in [output.name for output in self.session.get_outputs()]
+
     def predict_encoded(self, x: np.ndarray) -> Predictions:
         """Answers for encoded rows, float32 [n, F] or [n, height, width, channels]."""
         return answers(self.contract, self.metadata, *self.outputs(x))
 
     def predict_alone(self, x: np.ndarray) -> Predictions:
         """The discriminator's own answers for encoded rows, also where `task` is a committee's."""
-        if ALONE not in [output.name for output in self.session.get_outputs()]:
-            return self.predict_encoded(x)
-        return answers(self.contract, self.metadata, *self.outputs(x, ALONE))
+        return answers(self.contract, self.metadata, *self.outputs(x, ALONE if self.committee else "task"))
+
+    def predict_columns_alone(self, columns: Mapping[str, np.ndarray]) -> Predictions:
+        """As `predict_columns`, by the discriminator alone."""
+        return self.predict_alone(self.encoder.encode_columns(columns))
 
     def predict_columns(self, columns: Mapping[str, np.ndarray]) -> Predictions:
         """Answers for raw columns, as `Encoder.encode_columns` takes them."""

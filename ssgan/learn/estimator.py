@@ -324,6 +324,7 @@ def _one_dimension(X: Any, y: Any, model: _SSGAN) -> np.ndarray:
         raise InputError(f"{type(model).__name__} requires y to be passed, but the target y is None")
     if len(getattr(y, "shape", ())) > 1:
         y = column_or_1d(y, warn=True)
+    y = y if hasattr(y, "__len__") else np.asarray(y)
     labels = np.empty(len(y), object)
     labels[:] = list(y)
     if len(labels) != len(X):

@@ -29,6 +29,7 @@ class Knobs:
     hidden: tuple[int, ...] = (16, 16)
     members: int = 1
     weight_norm: bool = False
+    noise: float = 0.15
     networks: str | None = None
 
 
