@@ -243,7 +243,7 @@ def frame_of(part: Part, contract: Contract, rows: Mask) -> pd.DataFrame:
 def reasons_of(
     part: Part, faults: Sequence[tuple[str, str, Places]], contract: Contract, at_most: int | None = None
 ) -> list[tuple[int, str, str, str, str]]:
-    """(row from 1, id, rule, column, value as it stands in the file) of every fault in a part, by row."""
+    """(row from 1, id, rule, column, value as it stands in the file) of every fault in a part, by row and column."""
     found: list[tuple[int, str, str, str, str]] = []
     end = part.start + part.table.num_rows
     names = column_of(part.table, contract.id) if contract.id else column_of(part.rows, ROW_ID)
@@ -260,7 +260,8 @@ def reasons_of(
             (row + 1, _cut(name), rule, column, _cut(value))
             for row, name, value in zip(here.tolist(), ids, values, strict=True)
         ]
-    found.sort(key=lambda each: each[0])
+    order = {name: place for place, name in enumerate(part.table.column_names)}
+    found.sort(key=lambda each: (each[0], order.get(each[3], len(order)), each[2]))
     return found
 
 

@@ -119,7 +119,16 @@ def test_the_exported_graph_answers_as_keras_does_for_each_task(tmp_path: Path) 
         (folder / "encoder.json").write_text(case.encoder.to_json())
         (folder / "schema.json").write_text(case.contract.model_dump_json())
         record = RunRecord(
-            task="", backend="", precision="", seed=0, data_hash="", rows=0, labelled=0, fakes="", knobs={}, parity=0
+            task="",
+            backend="",
+            precision="float32",
+            seed=0,
+            data_hash="",
+            rows=0,
+            labelled=0,
+            fakes="",
+            knobs={},
+            parity=0,
         )
         digest = export(folder, fitted.discriminator, fitted.head, case.x, record)
         session = open_session(folder / "model.onnx")
