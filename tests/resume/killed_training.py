@@ -88,7 +88,7 @@ def main(folder: Path, kills: int) -> None:
     assert not attempt(folder / "unbroken", -1)
     chance, found = random.Random(0), 0
     while found < kills:
-        if not attempt(folder / "killed", chance.randint(1, 30)):
+        if not attempt(folder / "killed", chance.randint(1, 20)):
             break
         found += 1
     else:
