@@ -19,6 +19,7 @@ import numpy as np
 from ssgan.progress import say
 
 KEPT = 2
+SUFFIX = ".checkpoint"
 
 
 @dataclass(frozen=True)
@@ -32,10 +33,10 @@ class Saved:
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """The checkpoints of one run, in a folder of their own."""
+    """The checkpoints of one run; those that another has left in the folder neither serve it nor push its own out."""
 
     folder: Path
-    run: str  # digest of knobs, data and backend: others' checkpoints are not this run's
+    run: str  # digest of knobs, data and backend
 
     def save(self, saved: Saved) -> None:
         """Adds a checkpoint, and drops all but the last two."""
@@ -44,7 +45,7 @@ class Checkpoints:
         arrays: dict[str, Any] = {f"value_{place}": value for place, value in enumerate(saved.values)}
         np.savez(buffer, run=np.array(self.run), step=np.array(saved.step), history=saved.history, **arrays)
         content = buffer.getvalue()
-        path = self.folder / f"step-{saved.step:010d}.checkpoint"
+        path = self.folder / f"{self._prefix}{saved.step:010d}{SUFFIX}"
         fresh = path.with_suffix(f".{os.getpid()}")
         with fresh.open("wb") as handle:
             handle.write(hashlib.sha256(content).hexdigest().encode() + b"\n" + content)
@@ -71,14 +72,18 @@ class Checkpoints:
         return None
 
     def clear(self) -> None:
-        """Removes them: the run is over."""
-        for path in self.folder.glob("step-*"):
+        """Removes them, and those of runs that were given up: the run is over."""
+        for path in self.folder.glob(f"*{SUFFIX}"):
             path.unlink(missing_ok=True)
         if self.folder.is_dir() and not any(self.folder.iterdir()):
             self.folder.rmdir()
 
     def _files(self) -> list[Path]:
-        return sorted(self.folder.glob("step-*.checkpoint"))
+        return sorted(self.folder.glob(f"{self._prefix}*{SUFFIX}"))
+
+    @property
+    def _prefix(self) -> str:
+        return f"{hashlib.sha256(self.run.encode()).hexdigest()[:12]}-"
 
 
 def _read(content: bytes, run: str) -> Saved | None:

@@ -156,7 +156,20 @@ def test_only_the_last_two_checkpoints_are_kept_and_a_damaged_one_falls_back_to_
     assert cut is not None
     assert (damaged.step, cut.step, damaged.values[0].tolist()) == (20, 20, [20, 20, 20])
     assert told == [f"train: the checkpoint {new.name} is damaged (its sha256 differs): it is passed over"] * 2
-    assert Checkpoints(tmp_path, "another run").latest() is None
+
+
+def test_checkpoints_of_another_run_neither_serve_this_one_nor_push_its_own_out(tmp_path: Path) -> None:
+    given_up, this = Checkpoints(tmp_path, "given up"), Checkpoints(tmp_path, "this run")
+    for step in (500, 600):
+        given_up.save(Saved(step, [np.zeros(3)], np.zeros((1, 2))))
+    assert this.latest() is None
+    for step in (10, 20):
+        this.save(Saved(step, [np.ones(3)], np.zeros((1, 2))))
+    found = this.latest()
+    assert found is not None
+    assert found.step == 20
+    this.clear()
+    assert not tmp_path.exists()
 
 
 def test_a_loss_that_is_no_number_stops_with_what_to_do_and_the_last_good_state(tmp_path: Path) -> None:
