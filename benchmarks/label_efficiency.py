@@ -68,7 +68,7 @@ def one_draw(png: np.ndarray, digits: np.ndarray, per_class: int, draw: int) -> 
     truth, scores = digits[test], {}
     knobs = replace(resolve(TrainParams(), CONTRACT, 0), seed=draw)
     head = head_for(CONTRACT, y)
-    for name, used in (("ssgan", knobs), ("twin", replace(knobs, gan_weight=0.0))):
+    for name, used in (("ssgan", knobs), ("twin", knobs.twin())):
         task, _ = fit_discriminator(x, y, encoder, head, used, name).outputs(z)
         scores[name] = float(accuracy_score(truth, task.argmax(axis=1)))
     rows = Task(x.reshape(len(x), -1), y, y >= 0, z.reshape(len(z), -1), 10, BaselinesParams(seed=draw))

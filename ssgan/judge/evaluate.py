@@ -2,7 +2,7 @@
 
 The SSGAN and its twin answer through the exported artefact, which is what is served; the baselines' answers were
 stored by their own stage. All are judged on the same labelled test rows, which no training has seen. The supervised
-twin is the ablation too: the same network without the real/fake term.
+twin is the same network without any term on unlabelled rows.
 """
 
 from __future__ import annotations

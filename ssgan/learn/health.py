@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.stats import rankdata
 
 from ssgan.learn import backend
 from ssgan.learn.fakes import Fakes
@@ -26,12 +25,15 @@ def warnings(average: Any, head: Head, x: np.ndarray, fakes: Fakes, seed: int) -
         fakes: that it was trained with.
         seed: of the fakes looked at.
     """
+    from sklearn.metrics import roc_auc_score
+
     real = np.asarray(x[np.linspace(0, len(x) - 1, min(ROWS, len(x))).astype(np.int64)])
     made = fakes.sample(x, len(real), seed)
     predict = backend.predictor(average)
     (real_features, real_outputs), (fake_features, fake_outputs) = predict(real), predict(made)
     found = []
-    area = _area(_realness(head, real_outputs), _realness(head, fake_outputs))
+    realness = np.concatenate([_realness(head, real_outputs), _realness(head, fake_outputs)])
+    area = float(roc_auc_score(np.arange(len(realness)) < len(real), realness))
     if area > TRIVIAL:
         found.append(
             f"the discriminator tells fakes from real rows without error (area under the curve {area:.4f}): towards "
@@ -48,9 +50,3 @@ def warnings(average: Any, head: Head, x: np.ndarray, fakes: Fakes, seed: int) -
 
 def _realness(head: Head, outputs: np.ndarray) -> np.ndarray:
     return np.asarray(backend.keras.ops.convert_to_numpy(head.realness(head.pooled(outputs))))[:, 0]
-
-
-def _area(real: np.ndarray, fake: np.ndarray) -> float:
-    """Chance that a real row is found more real than a fake one."""
-    ranks = rankdata(np.concatenate([real, fake]))[: len(real)]
-    return float((ranks.sum() - len(real) * (len(real) + 1) / 2) / (len(real) * len(fake)))

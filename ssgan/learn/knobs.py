@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from ssgan.config import FakesKind, TrainParams
@@ -55,17 +55,10 @@ class Knobs:
         """Changes with every knob; for telling whether a checkpoint belongs to a run."""
         return hashlib.sha256(json.dumps(self.as_record(), sort_keys=True).encode()).hexdigest()
 
-    def supervised(self) -> dict[str, Any]:
-        """What must be 0 for the supervised twin: every term that looks at a row without a label."""
-        consistency: Any = "none"
-        return {
-            "gan_weight": 0.0,
-            "manifold_weight": 0.0,
-            "entropy_weight": 0.0,
-            "teacher_weight": 0.0,
-            "consistency": consistency,
-            "answer": "discriminator",
-        }
+    def twin(self) -> Knobs:
+        """The supervised twin's: every term that looks at a row without a label is off."""
+        off = replace(self, gan_weight=0.0, manifold_weight=0.0, entropy_weight=0.0, teacher_weight=0.0)
+        return replace(off, consistency="none", answer="discriminator")
 
 
 def resolve(params: TrainParams, contract: Contract, labelled: int) -> Knobs:

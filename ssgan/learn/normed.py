@@ -58,14 +58,13 @@ class Normed(Layer):
 
     def kernel(self) -> np.ndarray:
         """g v/|v|, as a plain layer has it."""
-        direction, scale = (np.asarray(ops.convert_to_numpy(each.value), np.float64) for each in self._parts())
+        direction, scale = (
+            np.asarray(ops.convert_to_numpy(each.value), np.float64) for each in (self.direction, self.scale)
+        )
         shape = [1 if axis in self.over else -1 for axis in range(direction.ndim)]
         length = np.sqrt(np.square(direction).sum(axis=self.over, keepdims=True) + 1e-12)
         kernel: np.ndarray = (direction / length * scale.reshape(shape)).astype(np.float32)
         return kernel
-
-    def _parts(self) -> tuple[Any, Any]:
-        return self.direction, self.scale
 
     def _kernel_shape(self, inputs: int) -> tuple[int, ...]:
         raise NotImplementedError

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import concurrent.futures
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol
 
-import keras
 import numpy as np
 
 from ssgan.learn import backend
-from ssgan.learn.backend import Draws, State, Tensor, constant, spread
+from ssgan.learn.backend import Draws, State, Tensor, constant, keras, spread
 from ssgan.learn.encode import Encoder
 from ssgan.learn.heads import Head
 from ssgan.learn.prepare import is_labelled
@@ -72,7 +72,7 @@ class Places:
         self._rows, self.batch, self._groups = rows, batch, groups
         self._draws = dict(zip(("rows", "more", "cells"), draws, strict=True))
 
-    def of_rows(self, step: Tensor, use: str) -> Tensor:
+    def of_rows(self, use: str, step: Tensor) -> Tensor:
         """int32 [batch]."""
         self._draws[use].start(step)
         return self._draws[use].integers((self.batch,), self._rows)
@@ -96,11 +96,11 @@ class HeldPool:
         self._step = step
 
     def rows(self) -> tuple[Tensor, Tensor]:
-        chosen = self._places.of_rows(self._step, "rows")
+        chosen = self._places.of_rows("rows", self._step)
         return spread(ops.take(self._x, chosen, axis=0)), spread(ops.take(self._taught, chosen, axis=0))
 
     def more_rows(self) -> Tensor:
-        return spread(ops.take(self._x, self._places.of_rows(self._step, "more"), axis=0))
+        return spread(ops.take(self._x, self._places.of_rows("more", self._step), axis=0))
 
     def shuffled(self) -> Tensor:
         source = self._places.of_cells(self._step)
@@ -114,21 +114,17 @@ class StreamedPool:
     def __init__(self, x: np.ndarray, taught: np.ndarray, places: Places, window: int, state: State) -> None:
         """`window`: steps whose rows are on the device at once, the most that one call of the loop may run."""
         self._x, self._taught, self._window, self._batch = x, taught, window, places.batch
-        self._places, batch = places, places.batch
-        table = x.ndim == 2
-        shapes = {"rows": x.shape[1:], "taught": taught.shape[1:], "more": x.shape[1:]}
-        if table:
-            shapes["cells"] = x.shape[1:]
+        self._find: dict[str, Callable[..., np.ndarray]] = {
+            use: backend.compiled(partial(places.of_rows, use)) for use in ("rows", "more")
+        }
+        if x.ndim == 2:
+            self._find["cells"] = backend.compiled(places.of_cells)
+        shapes = {use: x.shape[1:] for use in self._find} | {"taught": taught.shape[1:]}
         self._held = {
-            use: keras.Variable(np.zeros((window * batch, *shape), np.float32), trainable=False, name=use)
+            use: keras.Variable(np.zeros((window * places.batch, *shape), np.float32), trainable=False, name=use)
             for use, shape in shapes.items()
         }
         state.adopt(self._held.values(), stored=False)
-        self._find: dict[str, Callable[..., np.ndarray]] = {
-            use: backend.compiled(lambda step, use=use: self._places.of_rows(step, use)) for use in ("rows", "more")
-        }
-        if table:
-            self._find["cells"] = backend.compiled(self._places.of_cells)
         self._reader = concurrent.futures.ThreadPoolExecutor(1, "rows")
         self._next: tuple[int, concurrent.futures.Future[dict[str, np.ndarray]]] | None = None
         self._first = keras.Variable(np.int32(0), trainable=False, dtype="int32", name="first")

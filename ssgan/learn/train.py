@@ -6,7 +6,6 @@ import hashlib
 import shutil
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -54,9 +53,8 @@ def train(project: Project) -> None:
     nothing = "; every row has a label, so nothing is learned from unlabelled ones" if known == len(y) else ""
     say(f"train: {len(x)} rows, {known} labelled, on {backend.device()}{nothing}")
     head = head_for(contract, y, knobs.head)
-    twin = replace(knobs, **knobs.supervised())
     checkpoints = {}
-    for name, folder, used in (("ssgan", project.model, knobs), ("twin", project.twin, twin)):
+    for name, folder, used in (("ssgan", project.model, knobs), ("twin", project.twin, knobs.twin())):
         start = time.perf_counter()
         run = hashlib.sha256(f"{data_hash} {used.digest()} {backend.name}".encode()).hexdigest()
         checkpoints[name] = Checkpoints(project.runtime / "checkpoints" / name, run)

@@ -12,7 +12,7 @@ import jax as _jax
 import jax.numpy as jnp
 import numpy as np
 
-from ssgan.learn.backend.state import State, Tensor, Variable, zeros_like
+from ssgan.learn.backend.state import Moments, State, Tensor, Variable
 from ssgan.learn.backend.switch import keras
 
 jax: Any = _jax  # half of its functions have types, which is worse than none
@@ -121,17 +121,8 @@ def slope(function: Callable[[Tensor], Tensor], at: Tensor) -> Tensor:
     return jax.grad(function)(at)
 
 
-class Adam:
+class Adam(Moments):
     """Adam (Kingma & Ba 2015, algorithm 1)."""
-
-    def __init__(self, weights: Sequence[Variable], beta1: float, beta2: float = 0.999, epsilon: float = 1e-7) -> None:
-        self._slots = [(weight, zeros_like(weight), zeros_like(weight)) for weight in weights]
-        self._beta1, self._beta2, self._epsilon = beta1, beta2, epsilon
-
-    @property
-    def variables(self) -> list[Variable]:
-        """Both moments of every weight."""
-        return [moment for _, *moments in self._slots for moment in moments]
 
     def apply(self, gradients: Sequence[Tensor], rate: Tensor, step: Tensor) -> None:
         """Moves the weights; `step` counts from 0."""

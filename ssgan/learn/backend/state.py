@@ -19,6 +19,19 @@ def zeros_like(weight: Variable) -> Variable:
     return keras.Variable(np.zeros(weight.shape, np.float32), trainable=False)
 
 
+class Moments:
+    """What Adam keeps of every weight: the averages of its slope and of the slope's square."""
+
+    def __init__(self, weights: Sequence[Variable], beta1: float, beta2: float = 0.999, epsilon: float = 1e-7) -> None:
+        self._slots = [(weight, zeros_like(weight), zeros_like(weight)) for weight in weights]
+        self._beta1, self._beta2, self._epsilon = beta1, beta2, epsilon
+
+    @property
+    def variables(self) -> list[Variable]:
+        """Both moments of every weight."""
+        return [moment for _, *moments in self._slots for moment in moments]
+
+
 class State:
     """Every variable that a training step may read or change, in a fixed order."""
 
