@@ -131,6 +131,24 @@ class RunRecord(Record):
     parity: float  # largest difference between Keras and the exported ONNX on the probe rows
 
 
+class Calibration(Record):
+    """How a model's raw outputs become the answers that are served.
+
+    Fitted on labelled training rows that were answered by models which had not seen them, fold after fold. Written by
+    `calibrate`, applied by `learn/artefact.py`.
+    """
+
+    rows: int  # labelled rows that it rests on
+    coverage: float  # asked of the sets and intervals
+    temperature: float = 1.0  # classes: logits are divided by it (Guo et al. 2017)
+    prior: Literal["balanced", "labelled", "unlabelled"] = "balanced"  # the shares of classes that P is for
+    offsets: tuple[float, ...] = ()  # classes: added to the logits after the temperature, so that the prior is that one
+    thresholds: tuple[float, ...] = ()  # classes: class k is in the set where 1 - P(k) <= thresholds[k]; 1: always
+    half_width: float | None = None  # values: of the interval, in the label's unit; None where too few rows say it
+    fake_limit: float = 1.0  # a row with a larger P(fake) is unlike the training data
+    shares: dict[str, dict[str, float]] = {}  # of each class: "labelled", and by method "unlabelled"
+
+
 class RunTimes(Record):
     """What a training run cost on which device: kept beside the run, outside what DVC compares."""
 

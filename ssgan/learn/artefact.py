@@ -4,6 +4,7 @@
     encoder.json    raw rows -> x
     schema.json     the contract
     probe.npz       rows and the answers they got when the model was exported
+    calibration.json  outputs -> answers; absent before `calibrate`, the answers are then as the graph gives them
     run.json        how it was trained
     history.csv     its losses
     checksums.json  sha256 of each of the others
@@ -27,9 +28,10 @@ from pydantic import ValidationError
 from ssgan.contract import ClassLabel, Contract
 from ssgan.errors import ArtefactError
 from ssgan.learn.encode import Encoder
-from ssgan.records import write_atomically
+from ssgan.records import Calibration, write_atomically
 
 CHECKSUMS = "checksums.json"
+CALIBRATION = "calibration.json"
 PARTS = ("model.onnx", "encoder.json", "schema.json", "probe.npz", "run.json")
 TOLERANCE = 1e-4  # between the answers at export and now; another processor rounds differently by about 1e-6
 ROWS_AT_ONCE = 4096
@@ -38,14 +40,27 @@ ALONE = "discriminator_task"  # the graph's output with the discriminator's own 
 
 @dataclass(frozen=True)
 class Predictions:
-    """Answers to n rows."""
+    """Answers to n rows; what speaks of coverage is None without calibration, or where it rests on too few rows."""
 
     answer: np.ndarray  # class names [n], or float64 values [n]
     probabilities: np.ndarray | None  # float64 [n, K] in the contract's order of classes; None for values
     fake_probability: np.ndarray  # float64 [n]: how unlike the training rows
+    unlike: np.ndarray  # bool [n]: P(fake) is above the limit that 99 in 100 training rows stay below
+    sets: np.ndarray | None = None  # bool [n, K]: the classes that together hold the true one at the coverage
+    low: np.ndarray | None = None  # float64 [n]: the interval that holds the true value at the coverage
+    high: np.ndarray | None = None  # float64 [n]
 
 
-def answers(contract: Contract, metadata: Mapping[str, str], task: np.ndarray, realness: np.ndarray) -> Predictions:
+PLAIN = Calibration(rows=0, coverage=0.0)  # changes nothing
+
+
+def answers(
+    contract: Contract,
+    metadata: Mapping[str, str],
+    task: np.ndarray,
+    realness: np.ndarray,
+    calibration: Calibration = PLAIN,
+) -> Predictions:
     """Outputs of the graph as answers.
 
     Args:
@@ -53,14 +68,29 @@ def answers(contract: Contract, metadata: Mapping[str, str], task: np.ndarray, r
         metadata: of the graph; for values the mean and scale they were standardised with.
         task: logits [n, K], or standardised values [n, 1].
         realness: [n, 1].
+        calibration: of these outputs.
     """
     fake = np.exp(-np.logaddexp(0.0, realness[:, 0].astype(np.float64)))
+    unlike = fake > calibration.fake_limit
     if not isinstance(contract.label, ClassLabel):
         mean, scale = float(metadata["value_mean"]), float(metadata["value_scale"])
-        return Predictions(mean + scale * task[:, 0].astype(np.float64), None, fake)
-    weights = np.exp(task.astype(np.float64) - task.max(axis=1, keepdims=True))
-    probabilities = weights / weights.sum(axis=1, keepdims=True)
-    return Predictions(np.asarray(contract.classes)[task.argmax(axis=1)], probabilities, fake)
+        value, half = mean + scale * task[:, 0].astype(np.float64), calibration.half_width
+        low, high = (None, None) if half is None else (value - half, value + half)
+        return Predictions(value, None, fake, unlike, low=low, high=high)
+    probabilities = class_probabilities(task, calibration)
+    sets = 1.0 - probabilities <= np.asarray(calibration.thresholds) if calibration.thresholds else None
+    answer = np.asarray(contract.classes)[probabilities.argmax(axis=1)]
+    return Predictions(answer, probabilities, fake, unlike, sets)
+
+
+def class_probabilities(task: np.ndarray, calibration: Calibration = PLAIN) -> np.ndarray:
+    """Logits [n, K] -> calibrated probabilities, float64 [n, K]."""
+    logits = task.astype(np.float64) / calibration.temperature
+    if calibration.offsets:
+        logits = logits + np.asarray(calibration.offsets)
+    weights = np.exp(logits - logits.max(axis=1, keepdims=True))
+    shares: np.ndarray = weights / weights.sum(axis=1, keepdims=True)
+    return shares
 
 
 @dataclass(frozen=True)
@@ -73,6 +103,7 @@ class Artefact:
     encoder: Encoder
     session: Any  # onnxruntime.InferenceSession
     metadata: Mapping[str, str]
+    calibration: Calibration = PLAIN
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -85,11 +116,12 @@ class Artefact:
         try:
             contract = Contract.model_validate_json((folder / "schema.json").read_text(encoding="utf-8"))
             encoder = Encoder.from_json((folder / "encoder.json").read_text(encoding="utf-8"))
+            calibration = Calibration.read(folder / CALIBRATION) if (folder / CALIBRATION).is_file() else PLAIN
         except ValidationError as error:
             raise ArtefactError(f"{folder} was written by another version of ssgan: train again ({error})") from None
         session = open_session(folder / "model.onnx")
         metadata = dict(session.get_modelmeta().custom_metadata_map)
-        artefact = cls(folder, digest, contract, encoder, session, metadata)
+        artefact = cls(folder, digest, contract, encoder, session, metadata, calibration)
         artefact._probe()
         return artefact
 
@@ -109,11 +141,13 @@ class Artefact:
 
     def predict_encoded(self, x: np.ndarray) -> Predictions:
         """Answers for encoded rows, float32 [n, F] or [n, height, width, channels]."""
-        return answers(self.contract, self.metadata, *self.outputs(x))
+        return answers(self.contract, self.metadata, *self.outputs(x), self.calibration)
 
     def predict_alone(self, x: np.ndarray) -> Predictions:
-        """The discriminator's own answers for encoded rows, also where `task` is a committee's."""
-        return answers(self.contract, self.metadata, *self.outputs(x, ALONE if self.committee else "task"))
+        """The discriminator's own answers for encoded rows, as they are where `task` is a committee's."""
+        if not self.committee:
+            return self.predict_encoded(x)
+        return answers(self.contract, self.metadata, *self.outputs(x, ALONE))
 
     def predict_columns_alone(self, columns: Mapping[str, np.ndarray]) -> Predictions:
         """As `predict_columns`, by the discriminator alone."""
