@@ -182,22 +182,80 @@ class Difference(Record):
     win_probability: float
 
 
+class SliceScore(Record):
+    """The SSGAN on the judged rows of one slice."""
+
+    column: str
+    name: str  # the category, "missing", or a range such as "37 to 52"
+    rows: int
+    metrics: dict[str, Score]  # empty where the slice has too few rows
+
+
+class Reliability(Record):
+    """One bin of the reliability diagram: rows that were as sure as this, and the share that was right."""
+
+    sure: float  # mean probability of the answered class
+    right: float  # share of rows whose answered class is the true one
+    rows: int
+
+
+class CalibrationCheck(Record):
+    """What calibration did on judged rows that it was not fitted on."""
+
+    before: dict[str, float]  # classes: log_loss, brier, ece of the raw outputs
+    after: dict[str, float]  # the same, calibrated
+    bins: tuple[Reliability, ...] = ()
+    asked: float  # coverage
+    covered: Score | None  # share of rows whose set or interval holds the truth; None: too few rows to make any
+    covered_per_class: dict[str, Score] = {}
+    size: Score | None = None  # mean classes in a set, or mean width of an interval in the label's unit
+    unlike: float = 0.0  # share of judged rows flagged as unlike the training data
+
+
+class CurvePoint(Record):
+    """A model that learned from so many labelled rows."""
+
+    model: str
+    labels: int
+    score: Score  # of the deciding metric
+
+
+class Importance(Record):
+    """How much the deciding metric loses when a column is shuffled among the judged rows."""
+
+    column: str
+    loss: Score
+
+
 class Evaluation(Record):
-    """What `evaluate` measured. The first score is the SSGAN's, the rest are the baselines'."""
+    """What `evaluate` measured. The first score is the SSGAN's, the rest are the others'.
+
+    The judged rows are the labelled ones among the hash holdout, or with crossfit every labelled row, each answered by
+    models that had not seen it.
+    """
 
     task: str
+    method: Literal["holdout", "crossfit"] = "holdout"
+    folds: int = 0  # of crossfit
     metric: str  # the one that decides
     higher_is_better: bool
     test_rows: int
     test_rows_per_class: dict[str, int]
     scores: tuple[ModelScore, ...]
     differences: tuple[Difference, ...]
-    fake_probability: dict[str, float]  # mean over "labelled", "unlabelled" and "test" rows
+    fake_probability: dict[str, float]  # mean per part, such as "labelled", "unlabelled", "test", "quarantined", "generated"
     sentence: str
     model: str = ""  # digest of the artefact that was judged
     confidence: float = 0.95  # of every interval
     resamples: int = 1000
     left_out: dict[str, str] = {}  # baseline -> why it could not learn from these rows
+    per_class: dict[str, dict[str, Score]] = {}  # class -> recall, auroc, auprc of the SSGAN
+    slices: tuple[SliceScore, ...] = ()
+    detection: dict[str, Score] = {}  # AUROC of P(fake) against "quarantined", "shifted", "generated" rows
+    calibration: CalibrationCheck | None = None
+    curve: tuple[CurvePoint, ...] = ()  # score over number of labels, nested subsets
+    importance: tuple[Importance, ...] = ()
+    prior_effect: dict[str, dict[str, float]] = {}  # calibrate.prior -> metrics of the SSGAN with it
     headline: dict[str, float] = {}  # the numbers `dvc metrics diff` shows, which does not look into lists
 
     def score(self, name: str) -> ModelScore:
