@@ -243,7 +243,7 @@ class Evaluation(Record):
     test_rows_per_class: dict[str, int]
     scores: tuple[ModelScore, ...]
     differences: tuple[Difference, ...]
-    fake_probability: dict[str, float]  # mean per part, such as "labelled", "unlabelled", "test", "quarantined", "generated"
+    fake_probability: dict[str, float]  # mean per part, such as "labelled", "unlabelled", "generated"
     sentence: str
     model: str = ""  # digest of the artefact that was judged
     confidence: float = 0.95  # of every interval
