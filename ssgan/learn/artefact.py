@@ -9,16 +9,17 @@
     history.csv     its losses
     checksums.json  sha256 of each of the others
 
+A row gets the same bits whatever rows it is answered with: one record of the service, or one of a million in a file.
+
 Evaluation, scoring and the service load the same folder through this module. It needs numpy and ONNX Runtime alone.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -27,8 +28,9 @@ from pydantic import ValidationError
 
 from ssgan.contract import ClassLabel, Contract
 from ssgan.errors import ArtefactError
+from ssgan.learn import checksums
 from ssgan.learn.encode import Encoder
-from ssgan.records import Calibration, write_atomically
+from ssgan.records import Calibration
 
 CHECKSUMS = "checksums.json"
 CALIBRATION = "calibration.json"
@@ -36,6 +38,7 @@ PARTS = ("model.onnx", "encoder.json", "schema.json", "probe.npz", "run.json")
 TOLERANCE = 1e-4  # between the answers at export and now; another processor rounds differently by about 1e-6
 ROWS_AT_ONCE = 4096
 ALONE = "discriminator_task"  # the graph's output with the discriminator's own answer, where `task` is a committee's
+LOG_SUM = {"realness": "logsumexp"}  # metadata of a graph whose realness is that of the discriminator's logits
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,17 @@ def answers(
     return Predictions(answer, probabilities, fake, unlike, sets)
 
 
+def log_sum(logits: np.ndarray) -> np.ndarray:
+    """log of the sum of exp, [n, K] -> float64 [n, 1].
+
+    Here and not by ONNX Runtime, whose sum takes the order of its terms from where a row lies in memory.
+    """
+    logits = logits.astype(np.float64)
+    top = logits.max(axis=1, keepdims=True)
+    found: np.ndarray = top + np.log(np.exp(logits - top).sum(axis=1, keepdims=True))
+    return found
+
+
 def class_probabilities(task: np.ndarray, calibration: Calibration = PLAIN) -> np.ndarray:
     """Logits [n, K] -> calibrated probabilities, float64 [n, K]."""
     logits = task.astype(np.float64) / calibration.temperature
@@ -104,6 +118,7 @@ class Artefact:
     session: Any  # onnxruntime.InferenceSession
     metadata: Mapping[str, str]
     calibration: Calibration = PLAIN
+    rows_at_once: int = ROWS_AT_ONCE  # 1 where the graph gives a row other bits when other rows are with it
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -122,19 +137,21 @@ class Artefact:
         session = open_session(folder / "model.onnx")
         metadata = dict(session.get_modelmeta().custom_metadata_map)
         artefact = cls(folder, digest, contract, encoder, session, metadata, calibration)
-        artefact._probe()
-        return artefact
+        return artefact._probed()
 
     def outputs(self, x: np.ndarray, task: str = "task") -> tuple[np.ndarray, np.ndarray]:
-        """Encoded rows -> float32 task [n, K] or [n, 1], realness [n, 1]."""
+        """Encoded rows -> task [n, K] or [n, 1], realness [n, 1]."""
+        summed = LOG_SUM.items() <= self.metadata.items()
+        second = "realness" if not summed else ALONE if self.committee else "task"
+        names = list(dict.fromkeys((task, second)))
         parts = [
-            self.session.run((task, "realness"), {"x": x[at : at + ROWS_AT_ONCE]})
-            for at in range(0, max(len(x), 1), ROWS_AT_ONCE)
+            self.session.run(names, {"x": x[at : at + self.rows_at_once]})
+            for at in range(0, max(len(x), 1), self.rows_at_once)
         ]
-        found, realness = (np.concatenate(each) for each in zip(*parts, strict=True))
-        return found, realness
+        found = {name: np.concatenate(each) for name, *each in zip(names, *parts, strict=True)}
+        return found[task], log_sum(found[second]) if summed else found[second]
 
-    @property
+    @cached_property
     def committee(self) -> bool:
         """Whether trees answer together with the discriminator."""
         return ALONE in [output.name for output in self.session.get_outputs()]
@@ -161,18 +178,26 @@ class Artefact:
         """Answers for single records; an absent key and None are missing."""
         return self.predict_encoded(self.encoder.encode_records(records))
 
-    def _probe(self) -> None:
+    def _probed(self) -> Self:
+        """The artefact itself, or one that asks the graph row by row if that is what it takes for the same bits."""
         try:
             with np.load(self.folder / "probe.npz", allow_pickle=False) as stored:
                 x, expected = stored["x"], (stored["task"], stored["realness"])
         except (OSError, KeyError, ValueError, zipfile.BadZipFile):
             raise ArtefactError(f"{self.folder / 'probe.npz'} cannot be read: train again") from None
-        found = max(float(np.abs(a - b).max()) for a, b in zip(self.outputs(x), expected, strict=True))
+        told = self.outputs(x)
+        found = max(float(np.abs(a - b).max()) for a, b in zip(told, expected, strict=True))
         if not found <= TOLERANCE:
             raise ArtefactError(
                 f"{self.folder} must answer its probe rows as at export, to within {TOLERANCE}; "
                 f"it is off by {found:.2g}: do not use it, train again"
             )
+        for size in (1, 3, 7):  # rows alone, and where their place in memory is another one
+            parts = [self.outputs(x[at : at + size]) for at in range(0, len(x), size)]
+            apart = (np.concatenate(each) for each in zip(*parts, strict=True))
+            if not all(np.array_equal(a, b) for a, b in zip(told, apart, strict=True)):
+                return replace(self, rows_at_once=1)
+        return self
 
 
 def open_session(path: Path) -> Any:
@@ -194,33 +219,12 @@ def open_session(path: Path) -> Any:
 
 def write_checksums(folder: Path) -> str:
     """Writes `checksums.json` over all other files of the folder, and returns the artefact's digest."""
-    files = sorted(path.name for path in folder.iterdir() if path.is_file() and path.name != CHECKSUMS)
-    checksums = {name: _sha256(folder / name) for name in files}
-    write_atomically(folder / CHECKSUMS, json.dumps(checksums, indent=2) + "\n")
-    return _digest(checksums)
+    files = [path.name for path in folder.iterdir() if path.is_file() and path.name != CHECKSUMS]
+    return checksums.digest(checksums.write_list(folder, CHECKSUMS, files))
 
 
 def _verify(folder: Path) -> str:
-    try:
-        checksums = json.loads((folder / CHECKSUMS).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        raise ArtefactError(
-            f"{folder / CHECKSUMS} is missing or damaged: train again, or pull the model again"
-        ) from None
-    for name in sorted({*PARTS, *checksums}):
-        path = folder / name
-        if not path.is_file():
-            raise ArtefactError(f"{path} is missing: train again, or pull the model again")
-        if checksums.get(name) != _sha256(path):
-            raise ArtefactError(f"{path} is not the file that was exported (its sha256 differs): pull the model again")
-    return _digest(checksums)
-
-
-def _digest(checksums: Mapping[str, str]) -> str:
-    lines = "".join(f"{checksums[name]}  {name}\n" for name in sorted(checksums))
-    return hashlib.sha256(lines.encode()).hexdigest()
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
+    listed = checksums.verified(folder, CHECKSUMS, PARTS)
+    if CALIBRATION not in listed and (folder / CALIBRATION).exists():
+        raise ArtefactError(f"{folder / CALIBRATION} is not among the files of {CHECKSUMS}: pull the model again")
+    return checksums.digest(listed)

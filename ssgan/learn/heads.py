@@ -14,6 +14,7 @@ import numpy as np
 from ssgan.contract import ClassLabel, Contract
 from ssgan.errors import ParamsError
 from ssgan.learn import losses
+from ssgan.learn.artefact import LOG_SUM
 from ssgan.learn.backend import Tensor, keras
 from ssgan.learn.prepare import is_labelled
 
@@ -126,7 +127,7 @@ class ClassHead(_Logits):
 
     @property
     def metadata(self) -> dict[str, str]:
-        return {}
+        return dict(LOG_SUM)
 
     def targets(self, labels: np.ndarray) -> np.ndarray:
         return labels.astype(np.int32)
