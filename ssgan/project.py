@@ -79,6 +79,11 @@ class Project:
         return self.reports / "report.html"
 
     @property
+    def card(self) -> Path:
+        """What the model is good for, in Markdown; it goes with the model."""
+        return self.reports / "card.md"
+
+    @property
     def gate(self) -> Path:
         return self.reports / "gate.json"
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from ssgan.errors import ProjectError, UserError
 from ssgan.project import Project
 from ssgan.records import Champion, Lineage
+from ssgan.ship.packaged import folder_of, split_tag
 
 
 def read_champion(project: Project) -> Champion | None:
@@ -25,7 +26,7 @@ def require_champion(project: Project) -> Champion:
     champion = read_champion(project)
     if champion is None:
         raise ProjectError(f"{project.root} has no champion yet; `ssgan run -C {project.root} FILE` makes one")
-    if not (project.root / champion.model).is_dir():
+    if not folder_of(project.root, champion).is_dir():
         raise ProjectError(
             f"the champion {champion.tag} was packaged elsewhere, and its Bento is not here; package the model in "
             "models/ssgan with `ssgan gate --force REASON`, `ssgan package` and `ssgan promote TAG`"
@@ -66,8 +67,12 @@ def rollback(project: Project) -> Champion:
 
 
 def model_folder(project: Project, tag: str) -> Path:
-    """Where BentoML's store keeps a model."""
-    name, _, version = tag.partition(":")
+    """Where BentoML's store keeps a model.
+
+    Raises:
+        UserError: if it is no tag.
+    """
+    name, version = split_tag(tag)
     return project.bentos / "models" / name / version
 
 

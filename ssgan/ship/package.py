@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import os
 import shutil
@@ -16,20 +15,22 @@ import yaml
 import serving
 import ssgan
 from ssgan import settings
-from ssgan.errors import NotPromotedError, ProjectError, ToolError
+from ssgan.errors import ArtefactError, NotPromotedError, ProjectError, ToolError
 from ssgan.intake.version import head, trained_version
 from ssgan.learn.artefact import Artefact
 from ssgan.progress import say
 from ssgan.project import Project
 from ssgan.records import GateDecision, Lineage, RunRecord
 from ssgan.ship.champion import model_folder
+from ssgan.ship.needs import pinned
+from ssgan.ship.packaged import load_packaged, seal
 
 # What the service imports; TensorFlow, Prefect, DVC and Great Expectations are not among them.
-SERVICE_NEEDS = ("bentoml", "numpy", "onnxruntime", "pillow", "pydantic", "pyyaml")
+SERVICE_NEEDS = ("bentoml", "numpy", "onnxruntime", "pillow", "pyarrow", "pydantic", "pyyaml")
 
 
 def package(project: Project) -> str:
-    """Builds the Bento of the challenger that the gate let through; one that is there already is kept.
+    """Builds the Bento of the challenger that the gate let through; one that is there already, and whole, is kept.
 
     Returns:
         The tag of the model and of the Bento, `ssgan-<name>:<first 12 digits of the digest>`.
@@ -45,8 +46,8 @@ def package(project: Project) -> str:
     lineage = _lineage(project, artefact, decision, tag)
     os.environ["BENTOML_HOME"] = str(project.bentos)
     project.bentos.mkdir(exist_ok=True)
-    if not (model_folder(project, tag) / "lineage.json").is_file():
-        _store_model(artefact.folder, lineage, artefact.contract.task)
+    if not _is_whole(model_folder(project, tag)):
+        _store_model(project, artefact, lineage)
     if not bento_folder(project, tag).is_dir():
         _build_bento(project, lineage)
     return tag
@@ -81,15 +82,28 @@ def _lineage(project: Project, artefact: Artefact, decision: GateDecision, tag: 
     )
 
 
-def _store_model(folder: Path, lineage: Lineage, task: str) -> None:
+def _is_whole(folder: Path) -> bool:
+    try:
+        load_packaged(folder)
+    except ArtefactError:
+        return False
+    return True
+
+
+def _store_model(project: Project, artefact: Artefact, lineage: Lineage) -> None:
     import bentoml
 
-    labels = {"data_version": lineage.data_version, "git_commit": lineage.git_commit, "gate": lineage.gate}
-    about = {"digest": lineage.digest, "task": task}
-    with bentoml.models.create(lineage.model, labels=labels, metadata=about) as model:
-        for file in sorted(folder.iterdir()):
+    shutil.rmtree(model_folder(project, lineage.model), ignore_errors=True)
+    about = {"digest": lineage.digest, "task": artefact.contract.task}
+    with bentoml.models.create(lineage.model, labels=_labels(lineage), metadata=about) as model:
+        for file in sorted(artefact.folder.iterdir()):
             shutil.copyfile(file, Path(model.path) / file.name)
-        lineage.write(Path(model.path) / "lineage.json")
+        seal(Path(model.path), lineage, project.card)
+
+
+def _labels(lineage: Lineage) -> dict[str, str]:
+    """What BentoML shows of a model and of its Bento."""
+    return {"data_version": lineage.data_version, "git_commit": lineage.git_commit, "gate": lineage.gate}
 
 
 def _build_bento(project: Project, lineage: Lineage) -> None:
@@ -112,17 +126,12 @@ def _write_context(context: Path, lineage: Lineage) -> None:
     shutil.copytree(Path(ssgan.__file__).parent, context / "ssgan", ignore=skip)
     shutil.copytree(Path(serving.__file__).parent, context / "serving", ignore=skip)
     (context / "serving" / "model.tag").write_text(lineage.model, encoding="utf-8")
-    requirements = [f"{name}=={importlib.metadata.version(name)}" for name in SERVICE_NEEDS]
     bentofile = {
         "service": "serving.service:Discriminator",
         "name": lineage.model.partition(":")[0],
-        "labels": {
-            "data_version": lineage.data_version,
-            "git_commit": lineage.git_commit,
-            "gate": lineage.gate,
-        },
+        "labels": _labels(lineage),
         "include": ["ssgan/**", "serving/**"],
-        "python": {"packages": requirements, "lock_packages": False},
+        "python": {"packages": pinned(SERVICE_NEEDS), "lock_packages": False},
     }
     (context / "bentofile.yaml").write_text(yaml.safe_dump(bentofile, sort_keys=False), encoding="utf-8")
     (context / "README.md").write_text(
