@@ -25,7 +25,8 @@ from ssgan.errors import ContractError, describe
 
 ROW_ID = "_id"  # the row's name in accepted data: the id column as text, or a hash of the content
 GROUP = "_group"  # what must not straddle train and test: the group column, or the row's id
-RESERVED = (ROW_ID, GROUP, "_row", "_reasons")  # the last two head the quarantine file
+REQUEST = ("_uncertainty", "_diversity", "_real", "_reason")  # why a label is asked for; passed over when it comes back
+RESERVED = (ROW_ID, GROUP, "_row", "_reasons", *REQUEST)  # `_row` and `_reasons` head the quarantine file
 MISSING = ("", "NA", "NaN", "nan", "null", "None")  # what CSV writers put where there is no value
 
 Severity = Literal["info", "warning", "critical"]
@@ -232,6 +233,7 @@ class Contract(_Part):
     conflicts: Literal["quarantine", "newest", "oldest"] = "quarantine"
     rules: Rules = Rules()
     severity: dict[str, Severity] = {}
+    log_without: tuple[str, ...] = ()  # columns that the service's prediction log leaves out
 
     @field_validator("severity")
     @classmethod
@@ -261,6 +263,9 @@ class Contract(_Part):
         for name in (*named, *self.columns):
             if name in RESERVED:
                 raise ValueError(f"the column name {name!r} is reserved; rename it in the file")
+        for name in self.log_without:
+            if name not in self.columns:
+                raise ValueError(f"log_without names {name!r}, which is no column; there are {', '.join(self.columns)}")
         kinds = {column.type for column in self.features.values()}
         if not kinds:
             raise ValueError("every column is ignored: there is nothing to learn from")

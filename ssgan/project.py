@@ -57,6 +57,21 @@ class Project:
         return self.root / "models" / "ssgan"
 
     @property
+    def trained(self) -> Path:
+        """What `train` leaves besides the artefacts."""
+        return self.root / "models" / "trained"
+
+    @property
+    def folds(self) -> Path:
+        """What models of folds answer to rows that they have not seen."""
+        return self.trained / "folds.npz"
+
+    @property
+    def fakes(self) -> Path:
+        """A sample of the fakes that the discriminator learned from; absent without the real/fake term."""
+        return self.trained / "fakes.npz"
+
+    @property
     def twin(self) -> Path:
         """The supervised twin: the same network, trained on labels alone."""
         return self.root / "models" / "twin"
@@ -84,8 +99,23 @@ class Project:
         return self.reports / "card.md"
 
     @property
+    def figures(self) -> Path:
+        """Every figure of the report, as SVG and CSV."""
+        return self.reports / "figures"
+
+    @property
     def gate(self) -> Path:
         return self.reports / "gate.json"
+
+    @property
+    def gate_page(self) -> Path:
+        """The report with the gate's decision in it."""
+        return self.reports / "gate.html"
+
+    @property
+    def gate_card(self) -> Path:
+        """The card with the gate's decision in it."""
+        return self.reports / "gate.md"
 
     @property
     def bentos(self) -> Path:

@@ -18,7 +18,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ssgan.contract import GROUP, ROW_ID, Contract
+from ssgan.contract import GROUP, REQUEST, ROW_ID, Contract
 from ssgan.intake import identity
 from ssgan.intake.batch import Batch, Part, added, wanted_columns
 from ssgan.intake.cells import Mask, as_text, column_of
@@ -187,8 +187,8 @@ class _Clock:
 
 
 def _present_columns(batch: Batch, contract: Contract) -> list[str]:
-    """The batch's columns, less those that the contract ignores."""
-    ignored = {*contract.columns} - {*contract.features}
+    """The batch's columns, less those that the contract ignores, and those of a request for labels."""
+    ignored = {*contract.columns, *REQUEST} - {*contract.features}
     return [name for name in batch.source.columns if name not in ignored]
 
 

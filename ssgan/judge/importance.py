@@ -1,0 +1,80 @@
+"""Which columns matter: how much worse the model gets when one of them is shuffled among the judged rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ssgan.judge.metrics import Array, ClassScorer, ValueScorer, gain
+from ssgan.learn.artefact import Artefact
+from ssgan.learn.prepare import frame_columns
+from ssgan.records import Importance, Score
+
+REPEATS = 10  # shuffles of each column
+MOST_COLUMNS = 300  # with more, none is measured
+MOST_ANSWERS = 2_000_000  # rows x columns x repeats
+FEWEST_ROWS = 100
+
+
+def importance(artefact: Artefact, rows: pd.DataFrame, truth: Array, metric: str, seed: int) -> tuple[Importance, ...]:
+    """The columns in order of what the metric loses without them, the most important first.
+
+    The interval goes from the least to the greatest loss among the shuffles: it says how steady the number is for these
+    rows, not for others. Columns that say the same thing share what they are worth: shuffling one alone loses little.
+
+    Args:
+        artefact: the model.
+        rows: judged rows, as accepted.
+        truth: their class numbers or values.
+        metric: the one that decides.
+        seed: of the shuffles.
+
+    Returns:
+        Nothing for images, for one column alone, and for more than `MOST_COLUMNS`.
+    """
+    from sklearn.inspection import permutation_importance
+
+    names = list(artefact.contract.features)
+    if artefact.contract.image is not None or not 2 <= len(names) <= MOST_COLUMNS:
+        return ()
+    affordable = max(FEWEST_ROWS, MOST_ANSWERS // (REPEATS * len(names)))
+    if len(rows) > affordable:
+        kept = np.sort(np.random.default_rng(seed).permutation(len(rows))[:affordable])
+        rows, truth = rows.iloc[kept], truth[kept]
+    table = rows[names].reset_index(drop=True)
+    found = permutation_importance(
+        _Answers(artefact), table, truth, scoring=_scoring(metric), n_repeats=REPEATS, random_state=seed, n_jobs=1
+    )
+    losses = [
+        Importance(column=name, loss=Score(value=float(each.mean()), low=float(each.min()), high=float(each.max())))
+        for name, each in zip(names, found.importances, strict=True)
+    ]
+    return tuple(sorted(losses, key=lambda each: -each.loss.value))
+
+
+class _Answers:
+    """An artefact as scikit-learn asks a model."""
+
+    def __init__(self, artefact: Artefact) -> None:
+        self._artefact = artefact
+
+    def fit(self, X: Any, y: Any) -> None:
+        """The model is fitted; scikit-learn wants the method all the same."""
+
+    def answer(self, rows: pd.DataFrame) -> Array:
+        """Probabilities [n, K] or values [n]."""
+        found = self._artefact.predict_columns(frame_columns(rows, self._artefact.contract))
+        return found.answer if found.probabilities is None else found.probabilities
+
+
+def _scoring(metric: str) -> Any:
+    """The deciding metric as a number that is better when it is larger."""
+
+    def score(model: _Answers, rows: pd.DataFrame, truth: Array) -> float:
+        answers = model.answer(rows)
+        scorer = ClassScorer(truth, answers.shape[1]) if answers.ndim == 2 else ValueScorer(truth)
+        return float(gain(metric, scorer.score(scorer.clean(answers))[metric], 0.0))
+
+    return score

@@ -1,0 +1,168 @@
+"""The verb `labels`: which rows a person should label next, written so that the answers come back through intake."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ssgan.errors import DataError, ProjectError
+from ssgan.judge.asking import Choice, Pool, choose, disagreement
+from ssgan.judge.feature_map import has_features
+from ssgan.judge.metrics import Array, Floats
+from ssgan.judge.prepared import Prepared, read_prepared
+from ssgan.judge.requests import Format, Request, write_requests
+from ssgan.judge.words import number
+from ssgan.learn.artefact import Artefact, Predictions, class_probabilities
+from ssgan.progress import say
+from ssgan.project import Project
+
+MOST_ROWS = 20_000  # of the pool that are looked at
+OFTEN = 0.9  # share of the pool from which on a rank is worth a word
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Chosen rows: their places among the training rows, and what the model says of them."""
+
+    places: Array
+    choice: Choice
+    answers: Predictions
+
+
+def labels(project: Project, count: int, out: Path, form: Format = "csv") -> int:
+    """Writes the rows that should be labelled next.
+
+    Args:
+        project: with a trained model.
+        count: how many rows.
+        out: the file; the folder, where rows are images and the format is "csv".
+        form: "csv", or "label-studio" for its JSON tasks.
+
+    Returns:
+        The number of rows written.
+
+    Raises:
+        ProjectError: if there is no model, or it is of other data than `data/prepared`.
+        DataError: if every training row has a label.
+        UserError: if the file cannot be written, or its name does not fit.
+    """
+    prepared = read_prepared(project)
+    if not project.model.is_dir():
+        raise ProjectError("what to label next is told by the model, and there is none; run `ssgan run FILE` first")
+    artefact = Artefact.load(project.model)
+    if artefact.contract != prepared.contract:
+        raise ProjectError("the model in models/ssgan learned under another contract; run `dvc repro` first")
+    asked = ask(prepared, artefact, count, project.folds)
+    if len(asked.places) < count:
+        say(f"labels: only {len(asked.places)} rows may be asked, not {count}")
+    with np.load(prepared.folder / "train.npz", allow_pickle=False) as stored:
+        ids = stored["id"][asked.places].tolist()
+    write_requests(project, artefact, requests(asked, ids, prepared, artefact), out, form)
+    return len(ids)
+
+
+def ask(prepared: Prepared, artefact: Artefact, count: int, folds: Path | None = None) -> Asked:
+    """Chooses among the unlabelled training rows.
+
+    Args:
+        prepared: the training rows.
+        artefact: the model.
+        count: how many to choose.
+        folds: what `train` wrote about models of folds, whose disagreement counts too.
+
+    Raises:
+        DataError: if every training row has a label.
+    """
+    rows, members = _pool_rows(prepared, folds)
+    if not len(rows):
+        raise DataError("every training row has a label, so there is none to ask for; take in unlabelled rows first")
+    known, answers = prepared.labelled, artefact.predict_encoded(prepared.x[rows])
+    pool = Pool(
+        answers.probabilities,
+        None if members is None else disagreement(members),
+        features(artefact, prepared.x[rows]),
+        features(artefact, prepared.x[known]),
+        1 - answers.fake_probability,
+        answers.unlike,
+    )
+    contract = prepared.contract
+    counts = list(prepared.labels.values()) if contract.classes else []
+    choice = choose(pool, count, counts, contract.rules.labelled_per_class_at_least)
+    return Asked(rows[choice.rows], choice, artefact.predict_encoded(prepared.x[rows[choice.rows]]))
+
+
+def features(artefact: Artefact, x: Array) -> Array:
+    """[n, H]: what the discriminator sees; of an older artefact, which does not tell, the encoded rows."""
+    return artefact.features(x) if has_features(artefact) else x.reshape(len(x), -1)
+
+
+def _pool_rows(prepared: Prepared, folds: Path | None) -> tuple[Array, Floats | None]:
+    """Places of the rows to look at, and what the models of the folds answer there [k, p, K] or [k, p]."""
+    free = np.flatnonzero(~prepared.labelled)
+    if folds is not None and folds.is_file():
+        with np.load(folds, allow_pickle=False) as stored:
+            if {"pool_rows", "ssgan_pool"} <= set(stored.files):
+                rows, raw = stored["pool_rows"], stored["ssgan_pool"].astype(np.float64)
+                if len(rows) and np.isin(rows, free).all():
+                    return rows, raw[..., 0] if raw.shape[-1] == 1 else np.stack([class_probabilities(r) for r in raw])
+    if len(free) > MOST_ROWS:
+        free = np.sort(np.random.default_rng(0).permutation(free)[:MOST_ROWS])
+    return free, None
+
+
+def requests(asked: Asked, ids: list[str], prepared: Prepared, artefact: Artefact) -> list[Request]:
+    """The chosen rows with their scores and reasons."""
+    found = []
+    for place, name in enumerate(ids):
+        choice, answers = asked.choice, asked.answers
+        found.append(
+            Request(
+                id=name,
+                uncertainty=float(choice.uncertainty[place]),
+                diversity=float(choice.diversity[place]),
+                real=float(1 - answers.fake_probability[place]),
+                reason=_reason(asked, place, prepared),
+                answer=answers.answer[place].item(),
+                sure=_sure(asked, place),
+                model=artefact.digest,
+            )
+        )
+    return found
+
+
+def _sure(asked: Asked, place: int) -> float:
+    probabilities = asked.answers.probabilities
+    return float(1 - asked.choice.uncertainty[place] if probabilities is None else probabilities[place].max())
+
+
+def _reason(asked: Asked, place: int, prepared: Prepared) -> str:
+    """Why this row, in words."""
+    choice, contract = asked.choice, prepared.contract
+    parts = [_doubt(asked, place, prepared)]
+    if choice.disagreement[place] >= OFTEN:
+        parts.append("models that learned from different labels disagree")
+    far = choice.diversity[place]
+    if far >= 1.2:
+        parts.append(f"{far:.1f} times as far as usual from every labelled or asked row")
+    kind = choice.starved[place]
+    if kind >= 0:
+        name = contract.classes[kind]
+        parts.insert(0, f"{name} has only {prepared.labels[name]} labels, and this row may be one more")
+    return "; ".join(part for part in parts if part) or "one of the rows that the model is least sure about"
+
+
+def _doubt(asked: Asked, place: int, prepared: Prepared) -> str:
+    probabilities, contract = asked.answers.probabilities, prepared.contract
+    if probabilities is None:
+        unit = getattr(contract.label, "unit", None) or ""
+        return f"the model says {number(float(asked.answers.answer[place]))} {unit}".rstrip()
+    first, second = np.argsort(-probabilities[place], kind="stable")[:2]
+    shares = probabilities[place]
+    if shares[first] - shares[second] < 0.5:
+        names = contract.classes
+        return f"unsure between {names[first]} ({shares[first]:.2f}) and {names[second]} ({shares[second]:.2f})"
+    return f"the model says {contract.classes[first]} ({shares[first]:.2f})"
+
+

@@ -1,0 +1,147 @@
+"""Figures about the judged rows: what is mixed up, how far off, how sure, how strange."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+
+from ssgan.judge.metrics import Array
+from ssgan.judge.plots import CYCLE, FAINT, INK, MARKERS, WIDTH, colour, direction, draw, short
+from ssgan.judge.words import title
+from ssgan.records import CurvePoint, Reliability
+
+DRAWN = 2000  # rows in a cloud of points
+FAKE_EDGES = np.linspace(0, 1, 21)
+
+
+def confusion(truth: Array, guess: Array, classes: Sequence[str]) -> str:
+    """Counts of true class against guessed class, shaded by the share of the true class."""
+    size = len(classes)
+    counts = np.bincount(truth * size + guess, minlength=size * size).reshape(size, size)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    names = [short(name, 14) for name in classes]
+
+    def paint(figure: Figure) -> None:
+        axes = figure.subplots()
+        shades = LinearSegmentedColormap.from_list("shades", [f"{colour('ssgan')}{alpha}" for alpha in ("00", "ff")])
+        axes.pcolormesh(shares, cmap=shades, vmin=0, vmax=1, edgecolors=FAINT, linewidth=0.5)
+        if size <= 12:
+            for row, column in np.ndindex(size, size):
+                tint = "#ffffff" if shares[row, column] > 0.55 else INK
+                axes.text(column + 0.5, row + 0.5, str(counts[row, column]), color=tint, ha="center", va="center")
+        slanted = sum(map(len, names)) > 40
+        axes.set_xticks(np.arange(size) + 0.5, names, rotation=90 if slanted else 0)
+        axes.set_yticks(np.arange(size) + 0.5, names)
+        axes.tick_params(length=0)
+        axes.invert_yaxis()
+        axes.set_xlabel("guessed class")
+        axes.set_ylabel("true class")
+        for spine in axes.spines.values():
+            spine.set_visible(False)
+
+    return draw("confusion", paint, min(WIDTH, 1.4 + 0.45 * size))
+
+
+def spread(rows: int) -> Array:
+    """Places of at most `DRAWN` rows, evenly taken."""
+    return np.linspace(0, rows - 1, min(rows, DRAWN)).round().astype(np.int64)
+
+
+def residuals(truth: Array, answers: Array, label: str, half_width: float | None) -> str:
+    """Answered value against true value, and below how far off; the band is the interval that is served."""
+
+    def paint(figure: Figure) -> None:
+        above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
+        shown = spread(len(truth))
+        x, y = truth[shown], answers[shown]
+        ends = np.array([min(truth.min(), answers.min()), max(truth.max(), answers.max())])
+        for axes, line, points in ((above, ends, y), (below, np.zeros(2), y - x)):
+            axes.plot(ends, line, color=INK, linewidth=1)
+            if half_width is not None:
+                axes.fill_between(ends, line - half_width, line + half_width, color=colour("ssgan"), alpha=0.12, lw=0)
+            axes.plot(x, points, "o", color=colour("ssgan"), markersize=5, alpha=0.6, markeredgewidth=0)
+            axes.grid()
+        above.set_ylabel(f"answered {label}")
+        below.set_ylabel("answered - true")
+        below.set_xlabel(f"true {label}")
+
+    return draw("residuals", paint, 5.6)
+
+
+def reliability(bins: Sequence[Reliability]) -> str:
+    """How sure against how often right, after calibration; below, how many rows were that sure."""
+
+    def paint(figure: Figure) -> None:
+        above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+        sure, right = [each.sure for each in bins], [each.right for each in bins]
+        start = min(0.5, *sure, *right)
+        above.plot([start, 1], [start, 1], color=INK, linewidth=1)
+        above.annotate("as sure as right", (start, start), xytext=(8, 0), textcoords="offset points", rotation=0)
+        above.plot(sure, right, "o-", color=colour("ssgan"), linewidth=2, markersize=8)
+        above.set_ylabel("share that was right")
+        below.bar(sure, [each.rows for each in bins], width=0.02, color=colour("ssgan"), alpha=0.75)
+        below.set_ylabel("rows")
+        below.set_xlabel("mean probability of the answer")
+        for axes in (above, below):
+            axes.grid()
+
+    return draw("calibration", paint, 4.6)
+
+
+def fake_histogram(fake: Mapping[str, Array]) -> str:
+    """How P(fake) is spread over each part, as shares of its own rows."""
+    kept = {part: values for part, values in fake.items() if len(values)}
+
+    def paint(figure: Figure) -> None:
+        panels = figure.subplots(len(kept), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
+        for axes, (part, values) in zip(panels, kept.items(), strict=True):
+            axes.stairs(fake_shares(values), FAKE_EDGES, fill=True, color=colour("ssgan"), alpha=0.75)
+            axes.axvline(values.mean(), color=INK, linewidth=1, linestyle="--")
+            axes.set_title(f"{part}: {len(values)} rows, mean {values.mean():.3f}", loc="left", fontsize=12)
+            axes.grid(axis="y")
+        panels[-1].set_xlabel("P(fake)")
+        panels[len(panels) // 2].set_ylabel("share of rows")
+
+    return draw("fake", paint, 0.8 + 1.25 * len(kept))
+
+
+def fake_shares(values: Array) -> Array:
+    """Shares of the rows between `FAKE_EDGES`."""
+    return np.histogram(np.clip(values, 0, 1), FAKE_EDGES)[0] / max(len(values), 1)
+
+
+def efficiency(metric: str, points: Sequence[CurvePoint]) -> str:
+    """Score over number of labels, a line a model; the band is the SSGAN's interval."""
+    models = list(dict.fromkeys(each.model for each in points))
+
+    def paint(figure: Figure) -> None:
+        axes = figure.subplots()
+        for place, model in enumerate(models):
+            line = sorted((each for each in points if each.model == model), key=lambda each: each.labels)
+            labels, ours = [each.labels for each in line], model == "ssgan"
+            style = {"linewidth": 3 if ours else 1.5, "markersize": 8 if ours else 5, "zorder": 3 if ours else 2}
+            marker = MARKERS[place % len(MARKERS)]
+            values = [each.score.value for each in line]
+            axes.plot(labels, values, f"{marker}-", color=colour(model), label=title(model), **style)
+            if ours:
+                low, high = [each.score.low for each in line], [each.score.high for each in line]
+                axes.fill_between(labels, low, high, color=colour(model), alpha=0.15, lw=0)
+        counts = sorted({each.labels for each in points})
+        if counts[-1] > 3 * counts[0]:
+            axes.set_xscale("log")
+        axes.set_xticks(counts, [str(count) for count in counts])
+        axes.minorticks_off()
+        axes.grid(axis="y")
+        axes.set_xlabel("labelled training rows")
+        axes.set_ylabel(direction(metric))
+        figure.legend(loc="outside lower center", ncols=2, fontsize=11)
+
+    return draw("curve", paint, 3.6 + 0.13 * len(models))
+
+
+def cycle(place: int) -> str:
+    """A colour for the nth of things that are no models."""
+    return CYCLE[place % len(CYCLE)]

@@ -1,0 +1,160 @@
+"""Figures about the training: its losses, its fakes, and what the discriminator sees."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LinearSegmentedColormap, Normalize, to_hex
+from matplotlib.figure import Figure
+
+from ssgan.judge.feature_map import FeatureMap
+from ssgan.judge.generated import Compared
+from ssgan.judge.metrics import Array
+from ssgan.judge.plots import CYCLE, FAINT, INK, MARKERS, SOFT, WIDTH, colour, draw, quiet, short
+
+NOBODY = "#9aa0a6"  # grey: without a label, as readable on white as on black
+
+
+def history(columns: Mapping[str, Sequence[float]]) -> str:
+    """Every column of the training history over its first one, a panel each; a term that was never used has none."""
+    (clock, steps), *curves = columns.items()
+    curves = [(name, values) for name, values in curves if any(values)]
+    rows = math.ceil(len(curves) / 2)
+
+    def paint(figure: Figure) -> None:
+        panels = figure.subplots(rows, 2, sharex=True, squeeze=False).ravel()
+        for place, axes in enumerate(panels):
+            if place >= len(curves):
+                axes.set_axis_off()
+                continue
+            name, values = curves[place]
+            axes.plot(steps, values, color=CYCLE[place % len(CYCLE)], linewidth=1.5)
+            axes.set_title(name.replace("_", " "), loc="left", fontsize=12)
+            axes.grid()
+            axes.locator_params(nbins=4)
+            axes.tick_params(labelbottom=place >= len(curves) - 2)
+        for axes in panels[max(0, len(curves) - 2) : len(curves)]:
+            axes.set_xlabel(clock)
+
+    return draw("history", paint, 0.6 + 1.6 * rows)
+
+
+def columns_made(compared: Sequence[Compared]) -> str:
+    """Real and fake values of each column side by side."""
+    rows = math.ceil(len(compared) / 2)
+
+    def paint(figure: Figure) -> None:
+        panels = figure.subplots(rows, 2, squeeze=False).ravel()
+        for place, axes in enumerate(panels):
+            if place >= len(compared):
+                axes.set_axis_off()
+                continue
+            each = compared[place]
+            _beside(axes, each)
+            axes.set_title(f"{short(each.column, 20)} ({each.distance:.2f})", loc="left", fontsize=12)
+            axes.set_yticks([])
+            axes.spines["left"].set_visible(False)
+        handles = panels[0].get_legend_handles_labels()
+        figure.legend(*handles, loc="outside lower center", ncols=2)
+
+    return draw("columns", paint, 0.6 + 1.5 * rows)
+
+
+def _beside(axes: Axes, each: Compared) -> None:
+    real, fake = np.asarray(each.real), np.asarray(each.fake)
+    if each.edges:
+        axes.stairs(real, each.edges, fill=True, color=NOBODY, alpha=0.6, label="real")
+        axes.stairs(fake, each.edges, color=colour("ssgan"), linewidth=2, label="fake")
+        axes.locator_params(axis="x", nbins=4)
+        return
+    places = np.arange(len(real))
+    axes.bar(places - 0.2, real, 0.4, color=NOBODY, alpha=0.6, label="real")
+    axes.bar(places + 0.2, fake, 0.4, color=colour("ssgan"), label="fake")
+    axes.set_xticks(places, [short(word, 9) for word in each.words], fontsize=10)
+
+
+def correlations(names: Sequence[str], change: Array) -> str:
+    """By how much the correlation of each two encoded features is larger among the fakes [f, f], -2..2."""
+
+    def paint(figure: Figure) -> None:
+        axes = figure.subplots()
+        ends = [f"{CYCLE[0]}ff", f"{CYCLE[0]}00", f"{CYCLE[1]}00", f"{CYCLE[1]}ff"]
+        places = (0.0, 0.5, 0.5, 1.0)
+        shades = LinearSegmentedColormap.from_list("change", list(zip(places, ends, strict=True)))
+        grid = axes.pcolormesh(change, cmap=shades, vmin=-1, vmax=1)
+        ticks = np.arange(len(names)) + 0.5
+        size = 12 if len(names) <= 10 else 10 if len(names) <= 16 else 8
+        axes.set_yticks(ticks, [short(name, 18) for name in names], fontsize=size)
+        axes.set_xticks(ticks, [short(name, 18) for name in names], fontsize=size, rotation=90)
+        axes.tick_params(length=0)
+        axes.invert_yaxis()
+        for spine in axes.spines.values():
+            spine.set_color(FAINT)
+        bar = figure.colorbar(grid, ax=axes, orientation="horizontal", shrink=0.6, aspect=30)
+        bar.set_label("correlation among fakes - among real rows")
+        bar.outline.set_edgecolor(FAINT)
+
+    return draw("correlations", paint, min(7.0, 2.2 + 0.3 * len(names)))
+
+
+def pictures(real: Array, fake: Array) -> str:
+    """Real images above, fake ones below, as they are [n, height, width, channels] uint8."""
+
+    def paint(figure: Figure) -> None:
+        for axes, images, name in zip(figure.subplots(2, 1), (real, fake), ("real", "fake"), strict=True):
+            sheet = _sheet(images)
+            axes.imshow(sheet, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+            axes.set_title(name, loc="left", fontsize=12)
+            quiet(axes)
+
+    return draw("pictures", paint, WIDTH)
+
+
+def _sheet(images: Array, across: int = 12) -> Array:
+    """Images beside and below one another, a pixel apart."""
+    count, height, width, channels = images.shape
+    down = math.ceil(count / across)
+    sheet = np.full((down * (height + 1), across * (width + 1), channels), 128, np.uint8)
+    for place, image in enumerate(images):
+        top, left = place // across * (height + 1), place % across * (width + 1)
+        sheet[top : top + height, left : left + width] = image
+    return sheet[..., 0] if channels == 1 else sheet
+
+
+def feature_map(found: FeatureMap, classes: Sequence[str], label: str) -> str:
+    """Rows as the discriminator sees them: labelled ones in colour, the others grey, requested ones ringed."""
+
+    def paint(figure: Figure) -> None:
+        axes = figure.subplots()
+        known = found.labelled
+        axes.plot(*found.places[~known].T, "o", color=NOBODY, markersize=3, alpha=0.5, markeredgewidth=0)
+        if classes:
+            for place, name in enumerate(classes):
+                rows = found.places[known & (found.label == place)]
+                marker = MARKERS[(place // len(CYCLE) + place) % len(MARKERS)]
+                tint = CYCLE[place % len(CYCLE)]
+                axes.plot(*rows.T, marker, color=tint, markersize=6, markeredgewidth=0, label=short(name, 14))
+        else:
+            _values(figure, axes, found, label)
+        axes.plot(*found.places[found.wanted].T, "o", color="none", markeredgecolor=INK, markersize=11, label="ask")
+        axes.set_aspect("equal", "datalim")
+        quiet(axes)
+        figure.legend(loc="outside lower center", ncols=4 if len(classes) < 8 else 5, fontsize=11, handletextpad=0.2)
+
+    return draw("map", paint, 5.2)
+
+
+def _values(figure: Figure, axes: Axes, found: FeatureMap, label: str) -> None:
+    values = found.label[found.labelled]
+    scale = Normalize(float(values.min()), float(values.max()))
+    shades = LinearSegmentedColormap.from_list("values", [to_hex(colormaps["cividis"](at)) for at in (0.25, 0.6, 1.0)])
+    for place, value in zip(found.places[found.labelled], values, strict=True):
+        axes.plot(*place, "o", color=to_hex(shades(scale(value))), markersize=6, markeredgewidth=0)
+    bar = figure.colorbar(ScalarMappable(scale, shades), ax=axes, orientation="horizontal", shrink=0.6, aspect=30)
+    bar.set_label(label)
+    bar.outline.set_edgecolor(SOFT)
