@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
 
 from ssgan.errors import ParamsError, describe
 from ssgan.records import write_atomically
@@ -90,8 +90,27 @@ class GateParams(_Section):
 class ServeParams(_Section):
     """The service."""
 
+    host: str = "127.0.0.1"
     port: int = Field(3000, ge=1, le=65535)
+    certificate: str | None = None
+    certificate_key: str | None = None
+    keys: str | None = None
+    requests_per_second: float | None = Field(None, gt=0)
+    at_once_at_most: int = Field(64, ge=1)
+    connections_at_most: int = Field(512, ge=8)
     body_at_most_mb: float = Field(10.0, gt=0)
+    body_seconds_at_most: float = Field(8.0, gt=0, le=10)
+    file_rows_at_most: int = Field(100_000, ge=1)
+    log: bool = False
+    log_file_mb: float = Field(16.0, gt=0)
+    log_file_minutes: float = Field(10.0, gt=0)
+    log_days: float = Field(30.0, gt=0)
+
+    @model_validator(mode="after")
+    def _certificate_has_a_key(self) -> Self:
+        if (self.certificate is None) != (self.certificate_key is None):
+            raise ValueError("a certificate needs its key: give both serve.certificate and serve.certificate_key")
+        return self
 
 
 class Params(_Section):
