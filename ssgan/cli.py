@@ -368,17 +368,28 @@ def serve(root: Path, port: int | None) -> None:
 
 @_verb("score", "ssgan score -C mine april.csv -o answers.parquet")
 @_project
-@_file
+@click.argument("source", type=click.Path(path_type=Path))
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="Parquet file to write.")
-def score(root: Path, file: Path, out: Path) -> None:
-    """The champion answers every record of a file."""
+@click.option(
+    "--bad",
+    type=click.Choice(["mark", "quarantine", "fail"]),
+    default="mark",
+    help="What becomes of a row that the contract forbids: it stays in the file, with the reason and no answer (the "
+    "default); it goes to OUT.quarantine.parquet; or nothing is written.",
+)
+@click.option("--workers", type=click.IntRange(1, 256), help="Threads (default: one per core).")
+def score(root: Path, source: Path, out: Path, bad: Any, workers: int | None) -> None:
+    """The champion answers every record of SOURCE: a file, or a folder of CSV and Parquet files.
+
+    A run that was killed goes on where it was, and ends with the same bytes.
+    """
     from ssgan.console import shown
+    from ssgan.progress import step
     from ssgan.project import open_project
     from ssgan.ship.score import score as answer
 
-    with shown():
-        rows = answer(open_project(root), file, out)
-    click.echo(f"{rows} rows answered in {out}")
+    with shown(), step(f"score {source.name}") as current:
+        current.result = answer(open_project(root), source, out, bad, workers).sentence(out)
 
 
 @_verb("schedule", "ssgan schedule -C mine --cron '0 3 * * *'")

@@ -21,7 +21,7 @@ from ssgan.learn.artefact import Artefact
 from ssgan.progress import say
 from ssgan.project import Project
 from ssgan.records import GateDecision, Lineage, RunRecord
-from ssgan.ship.champion import model_folder
+from ssgan.ship.champion import model_folder, read_champion
 from ssgan.ship.needs import pinned
 from ssgan.ship.packaged import load_packaged, seal
 
@@ -71,6 +71,9 @@ def _decision(project: Project, digest: str) -> GateDecision:
 
 
 def _lineage(project: Project, artefact: Artefact, decision: GateDecision, tag: str) -> Lineage:
+    champion = read_champion(project)
+    if champion is not None and champion.digest == artefact.digest:
+        return champion.lineage  # where a model comes from does not change when it is packaged again
     version = trained_version(project)
     return Lineage(
         model=tag,

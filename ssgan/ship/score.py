@@ -1,106 +1,161 @@
-"""The champion answers every record of a file."""
+"""The champion answers every record of a file or of a folder of files, on all cores, however many there are.
+
+The files are read in pieces of at most `PIECE_ROWS` rows. Threads judge and answer the pieces (Arrow, numpy and ONNX
+Runtime let go of the interpreter while they compute), and the pieces are written in their order. What is finished lies
+in a journal beside the result, so that a run that was killed goes on, and ends with the same bytes.
+"""
 
 from __future__ import annotations
 
 import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, TypeVar
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from ssgan.contract import Contract
+from ssgan import __version__
 from ssgan.errors import DataError
-from ssgan.intake.batch import feature_cells
-from ssgan.intake.cells import Fault, Mask, column_of
-from ssgan.intake.read import nearest, read_table
-from ssgan.learn.artefact import Artefact, Predictions
-from ssgan.learn.prepare import frame_columns
 from ssgan.progress import say
 from ssgan.project import Project
-from ssgan.records import Lineage
 from ssgan.ship.champion import require_champion
+from ssgan.ship.journal import Journal, journal
+from ssgan.ship.packaged import Packaged, folder_of, load_packaged
+from ssgan.ship.rows import Judged, Piece, answers, judge, refused
+from ssgan.ship.sink import Sink
+from ssgan.ship.sources import Pace, find_files, pieces, rows_in
+
+Bad = Literal["mark", "quarantine", "fail"]
+_In = TypeVar("_In")
+_Out = TypeVar("_Out")
 
 
-def score(project: Project, file: Path, out: Path) -> int:
-    """Writes one answer per row of `file` to the Parquet file `out`, in the same order.
+@dataclass(frozen=True)
+class Scored:
+    """What came out."""
 
-    A row that the contract forbids gets no answer but the reason, in the column `refused`. Columns that the model does
-    not need, such as the label, are ignored.
+    answered: int
+    refused: int
+    quarantine: Path | None  # where the refused rows are, if there are any and they were asked for
 
-    Returns:
-        The number of rows that were answered.
+    def sentence(self, out: Path) -> str:
+        """For a person."""
+        held = f", {self.refused} refused" if self.refused else ""
+        where = f" ({self.quarantine})" if self.quarantine else ""
+        return f"{self.answered} rows answered in {out}{held}{where}"
+
+
+@dataclass(frozen=True)
+class _Answered:
+    """A piece that is done."""
+
+    answers: pa.Table
+    refused: pa.Table | None
+
+
+def score(project: Project, source: Path, out: Path, bad: Bad = "mark", workers: int | None = None) -> Scored:
+    """Writes one answer per row of `source` to the Parquet file `out`, in the same order.
+
+    Columns that the model does not need, such as the label, are ignored.
+
+    Args:
+        project: whose champion answers.
+        source: a file that `ingest` takes, or a folder of CSV and Parquet files, read in order of their names.
+        out: the file to write.
+        bad: what becomes of a row that the contract forbids: `mark` leaves it among the answers, without one, with the
+            reason in `refused`; `quarantine` puts it into `<out>.quarantine.parquet`; `fail` writes nothing.
+        workers: threads; None means one per core.
 
     Raises:
-        DataError: if the file cannot be read, lacks a column, or `out` is no place for a file.
+        DataError: if a file cannot be read, lacks a column, `out` is no place for a file, or a bad row fails it.
         ProjectError: if there is no champion.
         ArtefactError: if the champion is damaged.
+        BusyError: if another process is writing `out`.
     """
+    champion = require_champion(project)
+    packaged = load_packaged(folder_of(project.root, champion), champion)
+    contract = packaged.artefact.contract
+    files = find_files(source, contract)
+    _check_place(source, out)
+    threads = workers or len(os.sched_getaffinity(0))
+    with journal(out, _about(files, packaged, bad)) as done:
+        if done.found:
+            say(f"score: {done.found} parts are there already; going on")
+        pace = Pace(rows_in(files))
+        work = _worker(packaged, bad, done)
+        with Sink(out) as sink:
+            for each in in_order(work, pieces(files, contract), threads):
+                sink.write(each.answers, each.refused)
+                pace.add(each.answers.num_rows)
+            return Scored(sink.answered, sink.refused, sink.close())
+
+
+def in_order(work: Callable[[_In], _Out], items: Iterable[_In], threads: int) -> Iterator[_Out]:
+    """Results of `work` in the order of the items, which are taken only so fast as the work is done."""
+    waiting: deque[Future[_Out]] = deque()
+    pool = ThreadPoolExecutor(threads)
+    try:
+        for item in items:
+            waiting.append(pool.submit(work, item))
+            if len(waiting) > threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _worker(packaged: Packaged, bad: Bad, done: Journal) -> Callable[[Piece], _Answered]:
+    def work(piece: Piece) -> _Answered:
+        found = done.read(piece.number, "answers")
+        if found is not None:
+            return _Answered(found, done.read(piece.number, "refused"))
+        judged = judge(piece, packaged.artefact.contract)
+        held = None
+        if bad == "fail" and judged.bad.any():
+            raise _first_fault(judged)
+        if bad == "quarantine" and judged.bad.any():
+            held = refused(judged)
+            done.write(piece.number, "refused", held)
+        said = answers(judged, packaged)
+        if held is not None:
+            said = said.filter(pa.array(~judged.bad))
+        done.write(piece.number, "answers", said)
+        return _Answered(said, held)
+
+    return work
+
+
+def _first_fault(judged: Judged) -> DataError:
+    row = int(np.flatnonzero(judged.bad)[0])
+    fault = next(each for each in judged.faults if each.rows[row])
+    value = judged.piece.table.column(fault.column)[row].as_py()
+    found = "an image" if isinstance(value, bytes) else repr(value)[:40]
+    return DataError(
+        f"{judged.piece.file}: data row {judged.piece.start + row + 1} has {found} in `{fault.column}` "
+        f"({fault.rule}), and --bad fail lets no such row pass; mend it, or use --bad mark or --bad quarantine"
+    )
+
+
+def _about(files: list[Path], packaged: Packaged, bad: Bad) -> dict[str, object]:
+    """All that the bytes of the result depend on."""
+    stats = [(str(path.resolve()), path.stat()) for path in files]
+    return {
+        "files": [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats],
+        "lineage": packaged.lineage.model_dump(),
+        "bad": bad,
+        "version": __version__,
+    }
+
+
+def _check_place(source: Path, out: Path) -> None:
     if not out.parent.is_dir() or out.is_dir():
         raise DataError(f"{out} is no place for a file; name a file in a directory that exists")
-    if out.resolve() == file.resolve():
+    if out.resolve() == source.resolve():
         raise DataError(f"{out} is the file to be answered; name another one for the answers")
-    champion = require_champion(project)
-    artefact = Artefact.load(project.root / champion.model)
-    contract = artefact.contract
-    table = read_table(file, contract.files)
-    _require_columns(table, contract, file)
-    cells = {name: feature_cells(table, name, contract) for name in contract.features}
-    faults = [fault for each in cells.values() for fault in each.faults]
-    refused = np.zeros(table.num_rows, bool)
-    for fault in faults:
-        refused |= fault.rows
-    good = pa.table({name: each.values for name, each in cells.items()}).filter(pa.array(~refused)).to_pandas()
-    said = artefact.predict_columns(frame_columns(good, contract))
-    answers = _answers(table, contract, said, refused, faults, champion.lineage)
-    _write(answers, out)
-    say(f"{len(good)} rows answered, {int(refused.sum())} refused")
-    return len(good)
-
-
-def _require_columns(table: pa.Table, contract: Contract, file: Path) -> None:
-    for name in contract.features:
-        if name not in table.column_names:
-            near = nearest(name, table.column_names)
-            hint = f"did you mean `{near}`?" if near else f"it has {', '.join(table.column_names[:8])}"
-            raise DataError(f"{file.name} has no column `{name}`, which the model needs; {hint}")
-
-
-def _answers(
-    table: pa.Table, contract: Contract, said: Predictions, refused: Mask, faults: list[Fault], lineage: Lineage
-) -> pa.Table:
-    columns: dict[str, pa.Array] = {"_row": pa.array(np.arange(1, table.num_rows + 1))}
-    if contract.id in table.column_names:
-        columns[str(contract.id)] = column_of(table, str(contract.id))
-    columns["value" if said.probabilities is None else "label"] = _spread(said.answer, refused)
-    if said.probabilities is not None:
-        for number, name in enumerate(contract.classes):
-            columns[f"probability_{name}"] = _spread(said.probabilities[:, number], refused)
-    columns["fake_probability"] = _spread(said.fake_probability, refused)
-    columns["refused"] = _reasons(faults, table.num_rows)
-    for name in ("model", "data_version", "git_commit"):
-        columns[name] = pa.array([getattr(lineage, name)] * table.num_rows).dictionary_encode()
-    return pa.table(columns)
-
-
-def _spread(values: np.ndarray, refused: Mask) -> pa.Array:
-    """Answers of the good rows at their places among all rows, null elsewhere."""
-    places = np.cumsum(~refused) - 1
-    return pa.array(values).take(pa.array(np.where(refused, 0, places), mask=refused))
-
-
-def _reasons(faults: list[Fault], rows: int) -> pa.Array:
-    reasons: list[str | None] = [None] * rows
-    for fault in faults:
-        for row in np.flatnonzero(fault.rows).tolist():
-            reasons[row] = "; ".join(filter(None, (reasons[row], f"{fault.column}: {fault.rule}")))
-    return pa.array(reasons, pa.string())
-
-
-def _write(answers: pa.Table, out: Path) -> None:
-    fresh = out.with_name(f".{out.name}.{os.getpid()}")
-    try:
-        pq.write_table(answers, fresh)
-        fresh.replace(out)
-    finally:
-        fresh.unlink(missing_ok=True)
+    if source.is_dir() and out.resolve().is_relative_to(source.resolve()):
+        raise DataError(f"{out} lies among the files to be answered; name a file outside of {source}")
