@@ -123,7 +123,7 @@ def disagreement(members: Floats) -> Floats:
     """Between models: mutual information for probabilities [k, p, K], standard deviation for values [k, p] -> [p]."""
     if members.ndim == 2:
         return np.asarray(members.std(axis=0))
-    return np.maximum(entropy(members.mean(axis=0)) - entropy(members).mean(axis=0), 0.0)
+    return np.asarray(np.maximum(entropy(members.mean(axis=0)) - entropy(members).mean(axis=0), 0.0))
 
 
 def ranks(values: Floats) -> Floats:

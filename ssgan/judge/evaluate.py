@@ -49,7 +49,8 @@ def evaluate(project: Project) -> Evaluation:
     evaluation.write(project.evaluation)
     write_atomically(project.reports / "scores.csv", scores_csv(evaluation.scores))
     answers = scorer.clean(entrants[words.OURS])
-    write_report(project, Findings(evaluation, prepared, answers, fake))
+    rows = prepared.test[prepared.labelled_test]
+    write_report(project, Findings(evaluation, prepared, prepared.truth, answers, fake, rows, ours))
     values = [f"{words.title(each.name)} {words.value_of(evaluation, each)}" for each in evaluation.scores[:2]]
     say(f"evaluate: {words.metric_title(evaluation.metric)} {', '.join(values)}; {project.report.name} has the rest")
     return evaluation

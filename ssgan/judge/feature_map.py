@@ -7,13 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from ssgan.judge.metrics import Array, Floats
-from ssgan.learn.artefact import Artefact
+from ssgan.learn.artefact import FEATURES, Artefact
 from ssgan.learn.prepare import is_labelled
 
 ROWS = 1500  # on the map
 LABELLED_ROWS = 600  # of these, at most
 COMPONENTS = 30  # of the features' variance, which the map is drawn from
-FEATURES = "features"  # the output of the graph
 
 
 @dataclass(frozen=True)

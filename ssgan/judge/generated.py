@@ -64,7 +64,8 @@ def _numbers(name: str, real: Array, fake: Array) -> Compared | None:
     real, fake = real[np.isfinite(real)], fake[np.isfinite(fake)]
     if not len(real) or not len(fake) or real.min() == real.max():
         return None
-    edges = np.linspace(*np.quantile(real, [0.005, 0.995]), BINS + 1)
+    low, high = np.quantile(real, [0.005, 0.995]).tolist()
+    edges = np.linspace(low, high, BINS + 1)
     if edges[0] == edges[-1]:
         edges = np.linspace(real.min(), real.max(), BINS + 1)
     real_shares, fake_shares = (

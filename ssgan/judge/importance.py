@@ -44,8 +44,9 @@ def importance(artefact: Artefact, rows: pd.DataFrame, truth: Array, metric: str
         kept = np.sort(np.random.default_rng(seed).permutation(len(rows))[:affordable])
         rows, truth = rows.iloc[kept], truth[kept]
     table = rows[names].reset_index(drop=True)
+    scoring = _scoring(metric, truth, len(artefact.contract.classes))
     found = permutation_importance(
-        _Answers(artefact), table, truth, scoring=_scoring(metric), n_repeats=REPEATS, random_state=seed, n_jobs=1
+        _Answers(artefact), table, truth, scoring=scoring, n_repeats=REPEATS, random_state=seed, n_jobs=1
     )
     losses = [
         Importance(column=name, loss=Score(value=float(each.mean()), low=float(each.min()), high=float(each.max())))
@@ -69,12 +70,12 @@ class _Answers:
         return found.answer if found.probabilities is None else found.probabilities
 
 
-def _scoring(metric: str) -> Any:
-    """The deciding metric as a number that is better when it is larger."""
+def _scoring(metric: str, truth: Array, classes: int) -> Any:
+    """The deciding metric as a number that is better when it is larger; by the form for resamples, which is quicker."""
+    scorer = ClassScorer(truth, classes) if classes else ValueScorer(truth)
+    once = np.ones((1, len(truth)))
 
-    def score(model: _Answers, rows: pd.DataFrame, truth: Array) -> float:
-        answers = model.answer(rows)
-        scorer = ClassScorer(truth, answers.shape[1]) if answers.ndim == 2 else ValueScorer(truth)
-        return float(gain(metric, scorer.score(scorer.clean(answers))[metric], 0.0))
+    def score(model: _Answers, rows: pd.DataFrame, _: Array) -> float:
+        return float(gain(metric, scorer.resampled(scorer.clean(model.answer(rows)), once)[metric][0], 0.0))
 
     return score

@@ -57,10 +57,8 @@ def labels(project: Project, count: int, out: Path, form: Format = "csv") -> int
     asked = ask(prepared, artefact, count, project.folds)
     if len(asked.places) < count:
         say(f"labels: only {len(asked.places)} rows may be asked, not {count}")
-    with np.load(prepared.folder / "train.npz", allow_pickle=False) as stored:
-        ids = stored["id"][asked.places].tolist()
-    write_requests(project, artefact, requests(asked, ids, prepared, artefact), out, form)
-    return len(ids)
+    write_requests(project, artefact, requests(asked, prepared, artefact), out, form)
+    return len(asked.places)
 
 
 def ask(prepared: Prepared, artefact: Artefact, count: int, folds: Path | None = None) -> Asked:
@@ -112,8 +110,10 @@ def _pool_rows(prepared: Prepared, folds: Path | None) -> tuple[Array, Floats | 
     return free, None
 
 
-def requests(asked: Asked, ids: list[str], prepared: Prepared, artefact: Artefact) -> list[Request]:
-    """The chosen rows with their scores and reasons."""
+def requests(asked: Asked, prepared: Prepared, artefact: Artefact) -> list[Request]:
+    """The chosen rows with their names, scores and reasons."""
+    with np.load(prepared.folder / "train.npz", allow_pickle=False) as stored:
+        ids = stored["id"][asked.places].tolist()
     found = []
     for place, name in enumerate(ids):
         choice, answers = asked.choice, asked.answers
@@ -164,5 +164,3 @@ def _doubt(asked: Asked, place: int, prepared: Prepared) -> str:
         names = contract.classes
         return f"unsure between {names[first]} ({shares[first]:.2f}) and {names[second]} ({shares[second]:.2f})"
     return f"the model says {contract.classes[first]} ({shares[first]:.2f})"
-
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
@@ -122,7 +123,11 @@ def efficiency(metric: str, points: Sequence[CurvePoint]) -> str:
         for place, model in enumerate(models):
             line = sorted((each for each in points if each.model == model), key=lambda each: each.labels)
             labels, ours = [each.labels for each in line], model == "ssgan"
-            style = {"linewidth": 3 if ours else 1.5, "markersize": 8 if ours else 5, "zorder": 3 if ours else 2}
+            style: dict[str, Any] = {
+                "linewidth": 3 if ours else 1.5,
+                "markersize": 8 if ours else 5,
+                "zorder": 3 if ours else 2,
+            }
             marker = MARKERS[place % len(MARKERS)]
             values = [each.score.value for each in line]
             axes.plot(labels, values, f"{marker}-", color=colour(model), label=title(model), **style)

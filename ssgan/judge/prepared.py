@@ -11,6 +11,7 @@ import pandas as pd
 from ssgan.contract import Contract
 from ssgan.errors import DataError
 from ssgan.judge.metrics import Array, Floats
+from ssgan.learn.artefact import Artefact
 from ssgan.learn.prepare import frame_columns, is_labelled, labels
 from ssgan.project import Project
 from ssgan.records import Evaluation
@@ -80,14 +81,25 @@ def read_prepared(project: Project) -> Prepared:
 
 @dataclass(frozen=True)
 class Findings:
-    """An evaluation and the rows behind it, for the report.
+    """An evaluation and the judged rows behind it, for the report.
 
     Attributes:
-        answers: the SSGAN's probabilities `[m, K]` or values `[m]` on the labelled test rows.
-        fake: P(fake) of the "labelled" and "unlabelled" training rows and of the "test" rows.
+        truth: [m] class numbers or values of the judged rows.
+        answers: the SSGAN's calibrated probabilities `[m, K]` or values `[m]` on them.
+        fake: P(fake) of each part, such as the "labelled" and "unlabelled" training rows and the "test" rows.
+        rows: the judged rows as accepted.
+        artefact: of the SSGAN.
+        sets: bool `[m, K]`: the classes in each row's set, or None.
+        low, high: `[m]` ends of each row's interval, or None.
     """
 
     evaluation: Evaluation
     prepared: Prepared
+    truth: Array
     answers: Floats
     fake: dict[str, Array]
+    rows: pd.DataFrame
+    artefact: Artefact
+    sets: Array | None = None
+    low: Array | None = None
+    high: Array | None = None

@@ -1,7 +1,7 @@
 """Requests for labels as files that people can fill in, and the way back.
 
-A CSV has the row as it was accepted, an empty label, and why it is asked; filled in, it is a batch. For images it is a
-folder with the pictures and `index.csv`. Label Studio gets tasks and the matching form; what it exports becomes a batch.
+A CSV has the row as it was accepted, an empty label, and why it is asked; filled in, it is a batch. For images it is
+a folder with the pictures and `index.csv`. Label Studio gets tasks and their form; what it exports becomes a batch.
 """
 
 from __future__ import annotations
@@ -135,7 +135,9 @@ def _rows(project: Project, contract: Contract, ids: Sequence[str]) -> pd.DataFr
 
 def _records(rows: pd.DataFrame) -> list[dict[str, Any]]:
     """As JSON has them: None for what is missing."""
-    return [dict(zip(rows, each, strict=True)) for each in rows.astype(object).where(rows.notna(), None).to_numpy()]
+    return [
+        dict(zip(rows.columns, each, strict=True)) for each in rows.astype(object).where(rows.notna(), None).to_numpy()
+    ]
 
 
 def _check_name(out: Path, contract: Contract, form: Format) -> None:
@@ -161,5 +163,10 @@ def _write(rows: pd.DataFrame, contract: Contract, out: Path) -> None:
         rows.insert(0, "file", names)
     text, nothing = contract.files, "" if "" in contract.missing or not contract.missing else contract.missing[0]
     rows.to_csv(
-        out, index=False, sep=text.delimiter, decimal=text.decimal, encoding=text.encoding, na_rep=nothing,
+        out,
+        index=False,
+        sep=text.delimiter,
+        decimal=text.decimal,
+        encoding=text.encoding,
+        na_rep=nothing,
     )

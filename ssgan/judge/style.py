@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-CSS = """
-:root { color-scheme: light dark;
-  --paper: #fbfbf9; --card: #ffffff; --ink: #1d232a; --soft: #5a6470; --faint: #d5d9de; }
-@media (prefers-color-scheme: dark) {
-  :root { --paper: #12161b; --card: #1a2027; --ink: #e7ebef; --soft: #9aa6b2; --faint: #3a434d; }
-}
+LIGHT = "--paper: #fbfbf9; --card: #ffffff; --ink: #1d232a; --soft: #5a6470; --faint: #d5d9de;"
+DARK = "--paper: #12161b; --card: #1a2027; --ink: #e7ebef; --soft: #9aa6b2; --faint: #3a434d;"
+FIGURE_CSS = (
+    f"svg {{ {LIGHT} font-family: system-ui, sans-serif; }} @media (prefers-color-scheme: dark) {{ svg {{ {DARK} }} }}"
+)
+
+CSS = (
+    f"\n:root {{ color-scheme: light dark; {LIGHT} }}\n@media (prefers-color-scheme: dark) {{ :root {{ {DARK} }} }}"
+    + """
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--paper); color: var(--ink); font: 16px/1.5 system-ui, -apple-system, "Segoe UI",
   Roboto, "Helvetica Neue", Arial, sans-serif; }
@@ -33,13 +36,15 @@ table { width: 100%; border-collapse: separate; border-spacing: 0; font-size: .9
   font-variant-numeric: tabular-nums; }
 th, td { padding: .4rem .7rem .4rem 0; border-bottom: 1px solid var(--faint); text-align: left; vertical-align: top; }
 td, th { white-space: nowrap; }
-.facts td { white-space: normal; }
+.prose td { white-space: normal; }
 thead th { color: var(--soft); font-weight: 500; }
 tbody th { position: sticky; left: 0; background: var(--card); font-weight: 500; }
 td small { display: block; font-size: .75rem; }
 th i { display: inline-block; width: .7em; height: .7em; margin-right: .5em; border-radius: 50%; }
 summary { cursor: pointer; margin: .5rem 0; }
-p { margin: .5rem 0; }
+p, ul { margin: .5rem 0; }
+header .tiles { margin: 0; }
+.pass { color: #00785a; }
 @media (max-width: 34rem) {
   section { padding: 1rem .75rem; }
   table { font-size: .8rem; }
@@ -56,3 +61,4 @@ p { margin: .5rem 0; }
   th i { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 }
 """
+)

@@ -1,0 +1,100 @@
+"""Sections of the report about where the numbers come from, and what they cannot say."""
+
+from __future__ import annotations
+
+from ssgan import __version__
+from ssgan.contract import NumberColumn
+from ssgan.judge import words
+from ssgan.judge.document import Block, Fold, Items, Place, Section, Table, Text
+from ssgan.judge.prepared import Prepared
+from ssgan.learn.prepare import frame_columns
+from ssgan.records import DatasetVersion, Evaluation, RunRecord
+
+
+def lineage(evaluation: Evaluation, prepared: Prepared, run: RunRecord) -> Section:
+    """The data and the code behind the model."""
+    known = int(prepared.labelled.sum())
+    facts = (
+        ("training rows", f"{len(prepared.y)} ({known} labelled, {len(prepared.y) - known} unlabelled)"),
+        ("test rows", f"{len(prepared.test)}"),
+        ("judged rows", f"{evaluation.test_rows} labelled ({evaluation.method})"),
+        ("fakes", run.fakes),
+        ("seed of the training", str(run.seed)),
+        ("backend, precision", f"{run.backend}, {run.precision}"),
+        ("Keras against ONNX", f"{run.parity:.1e} at most"),
+        ("prepared data, sha256", run.data_hash[:12]),
+        ("model, sha256", evaluation.model[:12]),
+        ("software", f"ssgan {__version__}"),
+    )
+    labels = tuple(
+        (name, str(count), str(evaluation.test_rows_per_class.get(name, evaluation.test_rows)))
+        for name, count in prepared.labels.items()
+    )
+    knobs = tuple((name, str(value)) for name, value in run.knobs.items())
+    blocks: list[Block] = [
+        Table(("fact", "value"), facts, prose=True),
+        Place("lineage", ()),
+        Table(("label", "training rows", "judged rows"), labels),
+        *(Text(f"{each}.", strong="The training warns:") for each in run.warnings),
+    ]
+    blocks += [Fold("Knobs of the training", (Table(("knob", "value"), knobs),))] if knobs else []
+    return Section("Data and code", tuple(blocks))
+
+
+def versions(data: DatasetVersion | None, commit: str | None) -> tuple[Block, ...]:
+    """What only git knows: the version of the data, and the commit that the gate looked at."""
+    rows = [("git commit", commit[:12])] if commit else []
+    if data is not None:
+        rows.insert(0, ("data version", f"{data.name}: {data.rows} rows of {len(data.batches)} batches"))
+        rows.insert(1, ("content of the data", data.dvc_hash[:12]))
+    return (Table(("fact", "value"), tuple(rows), prose=True),) if rows else ()
+
+
+def limits(evaluation: Evaluation, prepared: Prepared) -> Section:
+    """What no number in the report can tell."""
+    contract = prepared.contract
+    items = []
+    if contract.classes:
+        unseen = [name for name, count in prepared.labels.items() if not count]
+        named = f" ({', '.join(unseen)} never had one)" if unseen else ""
+        items.append(
+            f"It answers {', '.join(contract.classes)} and nothing else: no class that never had a label{named}."
+        )
+        scarce = [
+            f"{name}: {count}" for name, count in evaluation.test_rows_per_class.items() if count < words.FEW_OF_A_CLASS
+        ]
+        if scarce:
+            items.append(f"Classes with few judged rows are hardly judged at all ({', '.join(scarce)}).")
+    else:
+        known = prepared.y[prepared.labelled]
+        unit = getattr(contract.label, "unit", None) or ""
+        low, high = words.number(float(known.min())), words.number(float(known.max()))
+        items.append(
+            f"It learned values of {contract.label.column} from {low} to {high} {unit}".rstrip()
+            + "; beyond them its answers are guesses."
+        )
+    items += [
+        _ranges(prepared),
+        "The judged rows come from the same sources and the same time as the training rows. On data that changes after "
+        "today, or comes from elsewhere, the numbers do not hold; P(fake) and drift give a warning, no promise.",
+        "Intervals cover the luck of the draw of the judged rows, not that of another training or of wrong labels.",
+        "That a column matters to the model does not say that it causes anything.",
+    ]
+    return Section("What it cannot know", (Items(tuple(items)),))
+
+
+def _ranges(prepared: Prepared) -> str:
+    """How many judged rows leave the range of the training rows, where that can be told from knots of the encoder."""
+    from ssgan.learn.encode import Encoder
+
+    encoder = Encoder.from_json((prepared.folder / "encoder.json").read_text(encoding="utf-8"))
+    columns = frame_columns(prepared.test, prepared.contract)
+    numbers = [part for part in encoder.numbers if part.knots]
+    if not any(isinstance(each, NumberColumn) for each in prepared.contract.features.values()) or not numbers:
+        return "Rows unlike the training rows get an answer all the same; it is flagged, not withheld."
+    outside = sum((columns[part.name] < part.knots[0]) | (columns[part.name] > part.knots[-1]) for part in numbers)
+    rows = int((outside > 0).sum())  # type: ignore[operator]
+    return (
+        "Values outside the range of the training rows are taken as the nearest known value; "
+        f"{rows} of {len(prepared.test)} test rows have such a value."
+    )

@@ -1,0 +1,208 @@
+"""Sections of the report about the judged rows: may one believe it, what is mixed up, where is it weak."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from ssgan.contract import Contract
+from ssgan.judge import plots, plots_rows, words
+from ssgan.judge.document import Block, Cell, Figure, Section, Table, Text
+from ssgan.judge.metrics import Array
+from ssgan.judge.report_scores import score_cell, score_columns, values
+from ssgan.records import CalibrationCheck, Evaluation, Score
+
+COLUMNS_SHOWN = 25
+
+
+def calibration(evaluation: Evaluation) -> Section:
+    """How sure against how often right, and whether sets and intervals hold what they promise."""
+    title, check = "May one believe its certainty?", evaluation.calibration
+    if check is None:
+        return Section(title, (Text("Not measured: the model has no calibration."),))
+    return Section(title, (*_reliability(check), *_before_after(check), *_coverage(check), *_prior(evaluation)))
+
+
+def _reliability(check: CalibrationCheck) -> tuple[Block, ...]:
+    if not check.bins:
+        return ()
+    parts = ", ".join(f"{each.right:.2f} right where {each.sure:.2f} sure" for each in check.bins)
+    figure = Figure(
+        "calibration",
+        plots_rows.reliability(check.bins),
+        f"Reliability after calibration: {parts}",
+        "Rows in bins of how sure the model is of its answer. On the line it is right as often as it says; below the "
+        "line it is too sure of itself.",
+        ("sure", "right", "rows"),
+        tuple((each.sure, each.right, each.rows) for each in check.bins),
+    )
+    return (figure,)
+
+
+def _before_after(check: CalibrationCheck) -> tuple[Block, ...]:
+    if not check.before:
+        return ()
+    rows = tuple(
+        (words.metric_title(name), words.number(value), words.number(check.after[name]))
+        for name, value in check.before.items()
+        if name in check.after
+    )
+    return (Table(("↓ lower is better", "as trained", "calibrated"), rows),)
+
+
+def _coverage(check: CalibrationCheck) -> tuple[Block, ...]:
+    unlike = Text(f"{100 * check.unlike:.1f} % of the judged rows are flagged as unlike the training data.")
+    if check.covered is None:
+        return (Text("There are too few labelled rows for sets or intervals of known coverage."), unlike)
+    promise = Text(
+        f"Asked: {100 * check.asked:g} % of the sets or intervals should hold the truth. "
+        f"Found: {100 * check.covered.value:.1f} % ({100 * check.covered.low:.1f} to {100 * check.covered.high:.1f} %)."
+        + (f" Their mean size is {words.number(check.size.value)}." if check.size else "")
+    )
+    rows = tuple((name, score_cell(score)) for name, score in check.covered_per_class.items())
+    return (promise, *((Table(("class", "share of sets that hold it"), rows),) if rows else ()), unlike)
+
+
+def _prior(evaluation: Evaluation) -> tuple[Block, ...]:
+    effect = evaluation.prior_effect
+    if not effect:
+        return ()
+    named = tuple(dict.fromkeys(name for each in effect.values() for name in each))
+    rows = tuple(
+        (prior, *(words.number(each[n]) if n in each else "" for n in named)) for prior, each in effect.items()
+    )
+    head = ("calibrate.prior", *(words.metric_title(name) for name in named))
+    return (Text("What the same model scores under each assumption about the shares of classes:"), Table(head, rows))
+
+
+def answers(
+    evaluation: Evaluation, contract: Contract, truth: Array, answered: Array, half_width: float | None
+) -> Section:
+    """The confusion of classes, or true against answered values."""
+    rows = len(truth)
+    if contract.classes:
+        return Section("What is mixed up", (_confusion(contract, truth, answered), *_per_class(evaluation)))
+    unit = getattr(contract.label, "unit", None)
+    label = contract.label.column + (f" ({unit})" if unit else "")
+    shown = plots_rows.spread(rows)
+    band = " The band is the interval that is served." if half_width is not None else ""
+    figure = Figure(
+        "residuals",
+        plots_rows.residuals(truth, answered, label, half_width),
+        f"Answered against true {label} for {rows} rows, and the differences below",
+        f"A point per judged row; on the line the SSGAN is exactly right.{band}",
+        ("true", "answered", "difference"),
+        tuple(
+            (t, a, a - t)
+            for t, a in zip(truth[shown].tolist(), np.asarray(answered, float)[shown].tolist(), strict=True)
+        ),
+    )
+    return Section("Answered and true", (figure,))
+
+
+def _confusion(contract: Contract, truth: Array, answered: Array) -> Figure:
+    guess = answered.argmax(axis=1)
+    wrong, rows = int((guess != truth).sum()), len(truth)
+    names = contract.classes
+    return Figure(
+        "confusion",
+        plots_rows.confusion(truth, guess, names),
+        f"Confusion matrix of the SSGAN: {rows - wrong} of {rows} judged rows on the diagonal",
+        "Judged rows by true and guessed class; the shade is the share of the true class.",
+        ("true", "guessed"),
+        tuple((names[t], names[g]) for t, g in zip(truth.tolist(), guess.tolist(), strict=True)),
+    )
+
+
+def _per_class(evaluation: Evaluation) -> tuple[Block, ...]:
+    found = evaluation.per_class
+    if not found:
+        return ()
+    named = score_columns(list(found.values()))
+    rows = tuple((name, *(score_cell(each.get(metric)) for metric in named)) for name, each in found.items())
+    return (Table(("class", *(words.metric_title(metric) for metric in named)), rows),)
+
+
+def fakes(evaluation: Evaluation, fake: Mapping[str, Array]) -> Section:
+    """How strange each part of the data looks to the discriminator."""
+    parts = {part: found for part, found in fake.items() if len(found)}
+    means = ", ".join(f"{part} {found.mean():.3f}" for part, found in parts.items())
+    edges = plots_rows.FAKE_EDGES.tolist()
+    figure = Figure(
+        "fake",
+        plots_rows.fake_histogram(parts),
+        f"Histograms of P(fake), mean: {means}",
+        "What the discriminator thinks of the rows. Near 0: like the training data. Judged rows far to the right of "
+        "the training rows would be strangers to the model. Dashed: the mean.",
+        ("part", "from", "to", "share"),
+        tuple(
+            (part, low, high, share)
+            for part, found in parts.items()
+            for low, high, share in zip(edges[:-1], edges[1:], plots_rows.fake_shares(found).tolist(), strict=True)
+        ),
+    )
+    return Section("Probability of being fake", (figure, *_detection(evaluation.detection)))
+
+
+def _detection(detection: Mapping[str, Score]) -> tuple[Block, ...]:
+    if not detection:
+        return ()
+    rows = tuple((part, score_cell(score)) for part, score in detection.items())
+    note = "How well P(fake) tells such rows from judged ones: 1 always, 0.5 not at all."
+    return (Text(note), Table(("rows", "AUROC"), rows))
+
+
+def importance(evaluation: Evaluation) -> Section:
+    """What the model loses without each column."""
+    title, found = "Which columns matter", evaluation.importance
+    if not found:
+        return Section(title, (Text("Not measured: there is one column only, or there are too many to shuffle each."),))
+    shown = found[:COLUMNS_SHOWN]
+    metric = words.metric_title(evaluation.metric)
+    rows = [(each.column, plots.colour("ssgan"), *values(each.loss), words.signed(each.loss.value)) for each in shown]
+    more = f" The first {COLUMNS_SHOWN} of {len(found)}." if len(found) > COLUMNS_SHOWN else ""
+    figure = Figure(
+        "importance",
+        plots.intervals("importance", rows, f"loss in {metric} when shuffled", zero=True),
+        "Loss when a column is shuffled: " + ", ".join(f"{row[0]} {row[-1]}" for row in rows[:8]),
+        "A column is shuffled among the judged rows and the model asked again; the bar goes from the least to the "
+        f"greatest loss of the shuffles.{more} Columns that say the same thing share what they are worth.",
+        ("column", "loss", "low", "high"),
+        tuple((each.column, *values(each.loss)) for each in found),
+    )
+    return Section(title, (figure,))
+
+
+def slices(evaluation: Evaluation) -> Section:
+    """The scores by slice."""
+    title, found, metric = "By slice", evaluation.slices, evaluation.metric
+    if not found:
+        return Section(title, (Text("None asked for: name columns of the contract in evaluate.slices."),))
+    scored = [each for each in found if metric in each.metrics]
+    named = score_columns([each.metrics for each in found])
+    rows = tuple(
+        (Cell(f"{each.column}: {each.name}", f"{each.rows} rows"), *(score_cell(each.metrics.get(n)) for n in named))
+        for each in found
+    )
+    table = Table(("slice", *(words.metric_title(name) for name in named)), rows)
+    if not scored:
+        return Section(title, (Text("Every slice has too few judged rows for a score."), table))
+    drawn = [
+        (
+            f"{s.column}: {s.name}",
+            plots.colour("ssgan"),
+            *values(s.metrics[metric]),
+            words.number(s.metrics[metric].value),
+        )
+        for s in scored
+    ]
+    figure = Figure(
+        "slices",
+        plots.intervals("slices", drawn, plots.direction(metric)),
+        "Score by slice: " + ", ".join(f"{row[0]} {row[-1]}" for row in drawn[:8]),
+        "The SSGAN on the judged rows of each slice. Small slices have wide intervals.",
+        ("column", "slice", "rows", "metric", "value", "low", "high"),
+        tuple((s.column, s.name, s.rows, metric, *values(s.metrics[metric])) for s in scored),
+    )
+    return Section(title, (figure, table))

@@ -1,0 +1,171 @@
+"""Sections of the report about who is how good: the model, the baselines, the gate, and how many labels it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ssgan.judge import plots, plots_rows, words
+from ssgan.judge.document import Block, Cell, Figure, Items, Place, Section, Table, Text, Tile
+from ssgan.records import Difference, Evaluation, GateDecision, GateRule, Score
+
+
+def tiles(evaluation: Evaluation) -> tuple[Tile, ...]:
+    """The four numbers below the sentence."""
+    metric = evaluation.metric
+    ours, best = evaluation.score(words.OURS), words.best_baseline(evaluation)
+    twin = next(each for each in evaluation.differences if each.baseline == words.TWIN)
+    found = [
+        Tile(words.metric_title(metric), words.value_of(evaluation, ours), "SSGAN"),
+        Tile("gain", words.signed(twin.value), "over the supervised twin"),
+        Tile("ahead of the twin in", f"{100 * twin.win_probability:.0f} %", "of resamples"),
+    ]
+    if best is not None:
+        found.append(Tile("best baseline", words.value_of(evaluation, best), words.title(best.name)))
+    return tuple(found)
+
+
+def gate() -> Section:
+    """The gate's decision, once there is one."""
+    waiting = Text("The gate has not decided yet. When it does, the same report with its decision is in gate.html.")
+    return Section("May it go into service?", (Place("gate", (waiting,)),))
+
+
+def gate_card(decision: GateDecision) -> tuple[Block, ...]:
+    """What the gate decided, and every rule with its value and limit."""
+    if not decision.rules:
+        return (Text(decision.sentence, strong="Nothing new."),)
+    rows = tuple(_rule(each) for each in decision.rules)
+    card = Table(("rule", "verdict", "value", "limit", "why"), rows, prose=True)
+    forced = (Text(decision.forced, strong="Forced, for this reason:"),) if decision.forced else ()
+    return (Text(decision.sentence, strong=f"{decision.decision.capitalize()}."), card, *forced)
+
+
+def _rule(rule: GateRule) -> tuple[Cell | str, ...]:
+    value, limit = ("" if each is None else f"{each:.4g}" for each in (rule.value, rule.limit))
+    return (rule.rule, "✓ holds" if rule.passed else "✗ fails", value, limit, rule.reason)
+
+
+def models(evaluation: Evaluation) -> Section:
+    """Every model with its interval, and the SSGAN's gain over each on the same rows."""
+    return Section(
+        "The model against the baselines",
+        (*_scores(evaluation), *_left_out(evaluation), *_differences(evaluation)),
+    )
+
+
+def _scores(evaluation: Evaluation) -> tuple[Block, ...]:
+    metric, sign = evaluation.metric, 1 if evaluation.higher_is_better else -1
+    ordered = sorted(evaluation.scores, key=lambda each: -sign * each.metrics[metric].value)
+    found = [(each.name, each.metrics[metric]) for each in ordered]
+    rows = [(words.title(name), plots.colour(name), *values(score), words.number(score.value)) for name, score in found]
+    figure = Figure(
+        "scores",
+        plots.intervals("scores", rows, plots.direction(metric)),
+        "Scores with intervals: " + ", ".join(f"{row[0]} {row[-1]}" for row in rows),
+        f"{judged(evaluation)} Bars and small numbers are {level(evaluation)} bootstrap intervals over "
+        f"{evaluation.resamples} resamples, the same ones for every model.",
+        ("model", "metric", "value", "low", "high"),
+        tuple((name, metric, *values(score)) for name, score in found),
+    )
+    named = sorted(evaluation.scores[0].metrics, key=lambda each: each != metric)  # the one that decides comes first
+    head = ("model", *(f"{words.metric_title(each)} {'↑' if up(each) else '↓'}" for each in named))
+    table = tuple(
+        (named_cell(model.name), *(score_cell(model.metrics.get(each)) for each in named))
+        for model in evaluation.scores
+    )
+    return (figure, Text("↑ higher is better, ↓ lower is better."), Table(head, table))
+
+
+def _left_out(evaluation: Evaluation) -> tuple[Block, ...]:
+    if not evaluation.left_out:
+        return ()
+    reasons = tuple(f"{words.title(name)}: {why}" for name, why in evaluation.left_out.items())
+    return (Text("Left out, because they could not learn from these rows:"), Items(reasons))
+
+
+def _differences(evaluation: Evaluation) -> tuple[Block, ...]:
+    found, label = evaluation.differences, f"gain in {words.metric_title(evaluation.metric)} (above 0: SSGAN better)"
+    rows = [
+        (words.title(each.baseline), plots.colour(each.baseline), *values(each), words.signed(each.value))
+        for each in found
+    ]
+    figure = Figure(
+        "differences",
+        plots.intervals("differences", rows, label, zero=True),
+        "Gain of the SSGAN over: " + ", ".join(f"{row[0]} {row[-1]}" for row in rows),
+        "Model by model on the same resampled rows, which says more than two intervals side by side. "
+        "The supervised twin is the same network with the labelled rows alone.",
+        ("baseline", "gain", "low", "high", "win_probability"),
+        tuple((each.baseline, *values(each), each.win_probability) for each in found),
+    )
+    table = tuple(
+        (
+            named_cell(each.baseline),
+            words.signed(each.value),
+            f"{words.signed(each.low)} to {words.signed(each.high)}",
+            f"{100 * each.win_probability:.0f} %",
+        )
+        for each in found
+    )
+    return (figure, Table(("against", "gain", f"{level(evaluation)} interval", "SSGAN ahead"), table))
+
+
+def curve(evaluation: Evaluation) -> Section:
+    """Score over number of labels."""
+    title, points = "How many labels does it take?", evaluation.curve
+    if not points:
+        return Section(title, (Text("Not measured: training on subsets of the labels is off in params.yaml."),))
+    ours = [each for each in points if each.model == words.OURS]
+    alt = "Score of the SSGAN over labels: " + ", ".join(
+        f"{words.number(each.score.value)} with {each.labels}" for each in ours
+    )
+    figure = Figure(
+        "curve",
+        plots_rows.efficiency(evaluation.metric, points),
+        alt,
+        "Each smaller set of labels is part of the next one. The band is the SSGAN's interval. A line that still "
+        "rises at its right end says that more labels are worth their price.",
+        ("model", "labels", "metric", "value", "low", "high"),
+        tuple((each.model, each.labels, evaluation.metric, *values(each.score)) for each in points),
+    )
+    return Section(title, (figure,))
+
+
+def judged(evaluation: Evaluation) -> str:
+    """Which rows judge, in a sentence."""
+    rows = evaluation.test_rows
+    if evaluation.method == "crossfit":
+        return f"{rows} labelled rows, each answered by models of {evaluation.folds} folds that had not seen it."
+    return f"{rows} labelled test rows that no training saw."
+
+
+def level(evaluation: Evaluation) -> str:
+    """Of the intervals, as a percentage."""
+    return f"{100 * evaluation.confidence:g} %"
+
+
+def up(metric: str) -> bool:
+    """Whether more is better."""
+    return words.runs(metric).startswith("higher")
+
+
+def named_cell(model: str) -> Cell:
+    """A model's name with its colour."""
+    return Cell(words.title(model), colour=plots.colour(model))
+
+
+def score_cell(score: Score | None) -> Cell | str:
+    """A score with its interval below it."""
+    if score is None:
+        return ""
+    return Cell(words.number(score.value), f"{words.number(score.low)} to {words.number(score.high)}")
+
+
+def values(found: Score | Difference) -> tuple[float, float, float]:
+    """Value and interval."""
+    return found.value, found.low, found.high
+
+
+def score_columns(scores: Sequence[dict[str, Score]]) -> tuple[str, ...]:
+    """The metrics that any of them has, in order."""
+    return tuple(dict.fromkeys(name for each in scores for name in each))
