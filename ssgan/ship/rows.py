@@ -77,10 +77,16 @@ def judge(piece: Piece, contract: Contract) -> Judged:
     return Judged(piece, contract, {name: each.values for name, each in cells.items()}, faults)
 
 
-def answers(judged: Judged, packaged: Packaged) -> pa.Table:
-    """One row of answers for every row of the piece; a bad row has none, but the reasons in `refused`."""
+def answers(judged: Judged, packaged: Packaged, said: Predictions | None = None) -> pa.Table:
+    """One row of answers for every row of the piece; a bad row has none, but the reasons in `refused`.
+
+    Args:
+        judged: the rows.
+        packaged: the model that answers.
+        said: its answers to the good rows, where they are known already.
+    """
     artefact, bad, rows = packaged.artefact, judged.bad, len(judged.bad)
-    said = artefact.predict_columns(judged.columns)
+    said = said or artefact.predict_columns(judged.columns)
     columns = {name: _spread(each, bad) for name, each in _said(said, judged.contract).items()}
     if said.sets is not None or said.low is not None:
         columns["coverage"] = pa.array(np.full(rows, artefact.calibration.coverage))
