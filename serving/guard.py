@@ -1,75 +1,147 @@
-"""What BentoML leaves open: no cap on the body of a request, and an index page that loads trackers from a network."""
+"""Who may ask, how often, how much, and for how long: everything that is looked at before a body is read."""
 
 from __future__ import annotations
 
-from starlette.requests import ClientDisconnect
-from starlette.responses import JSONResponse, RedirectResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+import asyncio
+import logging
+import os
+import time
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from starlette.types import Receive, Scope
+
+from serving.refusal import Refusal
+from ssgan.config import ServeParams
+from ssgan.errors import UserError
+from ssgan.ship.keys import Keys, owner_of, parse_keys
+
+KEYS_VARIABLE = "SSGAN_KEYS"  # `name:sha256,name:sha256`, where there is no file
+CALLERS_AT_MOST = 10_000  # whose rates are remembered
+
+_log = logging.getLogger("ssgan.service")
+
+
+class ClientGone(Exception):
+    """The client has left; there is nobody to answer."""
 
 
 class Guard:
-    """Refuses a body over `body_at_most` bytes with 413, chunked or not, and sends `/` to the API's description."""
+    """Keys, rates, the number of requests under way, and the size and time of a body."""
 
-    def __init__(self, app: ASGIApp, body_at_most: int) -> None:
-        self.app = app
-        self.body_at_most = body_at_most
+    def __init__(self, params: ServeParams, keys_file: Path | None) -> None:
+        self._params = params
+        self._keys_file = keys_file
+        self._keys = self._read_keys()
+        self._rates: OrderedDict[str, tuple[float, float]] = OrderedDict()  # caller -> tokens left, when
+        self.under_way = 0
+        self.body_at_most = int(params.body_at_most_mb * 2**20)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handles one connection."""
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-        elif scope["path"] == "/":
-            await RedirectResponse("docs.json")(scope, receive, send)
-        else:
-            await self._capped(scope, receive, send)
-
-    async def _capped(self, scope: Scope, receive: Receive, send: Send) -> None:
-        declared = dict(scope["headers"]).get(b"content-length", b"0")
-        if not declared.isdigit():
-            await _refuse(400, "content-length is not a number; send the length in bytes")(scope, receive, send)
-            return
+    def follow_keys(self) -> None:
+        """Reads the file of keys again; one that cannot be read changes nothing."""
         try:
-            body = None if int(declared) > self.body_at_most else await _read(receive, self.body_at_most)
-        except ClientDisconnect:
+            self._keys = self._read_keys()
+        except (UserError, OSError) as error:
+            _log.warning("the keys stay as they were: %s", error)
+
+    def caller(self, scope: Scope) -> str:
+        """The name of the key, or the address where nobody needs one.
+
+        Raises:
+            Refusal: 401.
+        """
+        if self._keys is None:
+            return str((scope.get("client") or ("unknown",))[0])
+        owner = owner_of(_given_key(scope), self._keys)
+        if owner is None:
+            text = "the key is missing or not known; send it as `x-api-key: KEY` or `authorization: Bearer KEY`"
+            raise Refusal(401, text, headers={"www-authenticate": "Bearer"})
+        return owner
+
+    def count(self, caller: str) -> None:
+        """Takes one token of the caller's, who gets `requests_per_second` of them back, and holds one second's worth.
+
+        Raises:
+            Refusal: 429 with the time to wait.
+        """
+        rate = self._params.requests_per_second
+        if rate is None:
             return
-        if body is None:
-            text = f"the body is larger than {self.body_at_most} bytes; send fewer records"
-            await _refuse(413, text)(scope, receive, send)
-            return
-        await self.app(scope, _replay(body, receive), send)
+        now, most = time.monotonic(), max(1.0, rate)
+        left, then = self._rates.pop(caller, (most, now))
+        left = min(most, left + (now - then) * rate)
+        self._rates[caller] = (max(0.0, left - 1), now)
+        if len(self._rates) > CALLERS_AT_MOST:
+            self._rates.popitem(last=False)
+        if left < 1:
+            self._rates[caller] = (left, now)
+            wait = max(1, round((1 - left) / rate + 0.5))
+            raise Refusal(429, f"more than {rate:g} requests per second; wait", headers={"retry-after": str(wait)})
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """Counts a request as under way.
+
+        Raises:
+            Refusal: 503 if there are too many.
+        """
+        if self.under_way >= self._params.at_once_at_most:
+            text = f"{self.under_way} requests are under way; come again"
+            raise Refusal(503, text, headers={"retry-after": "1"})
+        self.under_way += 1
+        try:
+            yield
+        finally:
+            self.under_way -= 1
+
+    async def body(self, scope: Scope, receive: Receive) -> bytes:
+        """The whole body, chunked or not.
+
+        Raises:
+            Refusal: 400, 408 or 413.
+            ClientGone: if the client leaves before it has sent everything.
+        """
+        declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+        if not declared.isdigit():
+            raise Refusal(400, "content-length is not a number; send the length in bytes")
+        if int(declared[:20]) > self.body_at_most:
+            raise self._too_large()
+        seconds = self._params.body_seconds_at_most
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._read(receive)
+        except TimeoutError:
+            raise Refusal(408, f"the body must arrive within {seconds:g} s; send it again") from None
+
+    async def _read(self, receive: Receive) -> bytes:
+        parts: list[bytes] = []
+        size, more = 0, True
+        while more:
+            message = await receive()
+            if message["type"] != "http.request":
+                raise ClientGone
+            part, more = message.get("body", b""), message.get("more_body", False)
+            size += len(part)
+            if size > self.body_at_most:
+                raise self._too_large()
+            parts.append(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _too_large(self) -> Refusal:
+        return Refusal(413, f"the body is larger than {self.body_at_most} bytes; send fewer records")
+
+    def _read_keys(self) -> Keys | None:
+        if self._keys_file is not None:
+            return parse_keys(self._keys_file.read_text(encoding="utf-8"))
+        text = os.environ.get(KEYS_VARIABLE)
+        return parse_keys(text) if text else None
 
 
-def _refuse(status: int, text: str) -> JSONResponse:
-    return JSONResponse({"error": text}, status)
-
-
-async def _read(receive: Receive, at_most: int) -> bytes | None:
-    """The whole body, or None as soon as it is too large.
-
-    Raises:
-        ClientDisconnect: if the client leaves before it has sent everything.
-    """
-    parts: list[bytes] = []
-    size = 0
-    more = True
-    while more:
-        message = await receive()
-        if message["type"] != "http.request":
-            raise ClientDisconnect
-        part = message.get("body", b"")
-        size += len(part)
-        if size > at_most:
-            return None
-        parts.append(part)
-        more = message.get("more_body", False)
-    return b"".join(parts)
-
-
-def _replay(body: bytes, receive: Receive) -> Receive:
-    """Gives the body as one message, then whatever the client sends, such as a disconnect."""
-    pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def next_message() -> Message:
-        return pending.pop() if pending else await receive()
-
-    return next_message
+def _given_key(scope: Scope) -> bytes:
+    headers = dict(scope["headers"])
+    bearer: bytes = headers.get(b"authorization", b"")
+    if bearer[:7].lower() == b"bearer ":
+        return bearer[7:].strip()
+    return bytes(headers.get(b"x-api-key", b""))

@@ -1,65 +1,143 @@
-"""The types of requests and answers, made from the contract."""
+"""Requests are checked against the contract of the model that answers, and every wrong field is named in our words."""
 
 from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Sequence
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
+from pydantic import AfterValidator, ConfigDict, FailFast, Field, TypeAdapter, ValidationError
+from typing_extensions import NotRequired, TypedDict
 
+from serving.refusal import FAULTS_AT_MOST, Fault, Refusal, shown
 from ssgan.contract import CategoryColumn, Contract, ImageColumn, NumberColumn
 from ssgan.errors import DataError
-from ssgan.learn.artefact import Artefact, Predictions
 from ssgan.learn.encode import decode_image
-from ssgan.records import Lineage
 
+RECORDS_AT_MOST = 10_000
 IMAGE_TEXT_AT_MOST = 100_000  # characters of base64; a 64x64 PNG needs at most about 17,000
+SPARE = 50  # names that a record may have beyond the contract's before nobody looks at them any more
+
+Record = Mapping[str, Any]
+Column = NumberColumn | CategoryColumn | ImageColumn
 
 
-class Answer(BaseModel):
-    """What the discriminator says of one record."""
+@dataclass(frozen=True)
+class Checker:
+    """The types of a request: strict, unknown fields refused, no NaN, missing values where the contract allows them."""
 
-    label: str | None = None
-    value: float | None = None
-    probabilities: dict[str, float] | None = None
-    fake_probability: float
-    lineage: dict[str, str]
+    contract: Contract
+    one: TypeAdapter[Record]
+    many: TypeAdapter[dict[str, list[Record]]]
+    record_bytes: int  # that a record can need, written as wastefully as JSON allows
+
+    @classmethod
+    def of(cls, contract: Contract) -> Checker:
+        """Made from the contract; takes a moment, so once per model."""
+        fields = {name: _field(column) for name, column in contract.features.items()}
+        record: Any = TypedDict("Record", fields)  # type: ignore[operator]  # functional form: any name will do
+        record.__pydantic_config__ = ConfigDict(strict=True, extra="forbid")
+        listed = Annotated[list[record], Field(min_length=1, max_length=RECORDS_AT_MOST), FailFast()]
+        records: Any = TypedDict("Records", {"records": listed})
+        records.__pydantic_config__ = ConfigDict(strict=True, extra="forbid")
+        size = 4096 + sum(6 * len(name) + _longest(column) for name, column in contract.features.items())
+        return cls(contract, TypeAdapter(record), TypeAdapter(records), 2 * size)
+
+    def record(self, body: bytes) -> Record:
+        """One record from its JSON.
+
+        Raises:
+            Refusal: 413 if it is larger than any record can be, 400 with every wrong field otherwise.
+        """
+        if len(body) > self.record_bytes:
+            text = f"one record needs at most {self.record_bytes} bytes, and this is {len(body)}; send fewer fields"
+            raise Refusal(413, text)
+        try:
+            return self.one.validate_json(body)
+        except ValidationError as error:
+            raise self._refusal(error) from None
+
+    def records(self, body: bytes) -> list[Record]:
+        """Up to 10,000 records from `{"records": [...]}`.
+
+        Raises:
+            Refusal: 400 with every wrong field of the first wrong record.
+        """
+        fields = RECORDS_AT_MOST * (len(self.contract.features) + 1) + SPARE
+        if body.count(b":") + body.count(b"[") + body.count(b"{") > 2 * fields:  # so that a bomb is never unpacked
+            raise Refusal(400, f"there are more names than {RECORDS_AT_MOST} records have; send fewer records")
+        try:
+            return self.many.validate_json(body)["records"]
+        except ValidationError as error:
+            raise self._refusal(error) from None
+
+    def _refusal(self, error: ValidationError) -> Refusal:
+        if error.error_count() > 100 * FAULTS_AT_MOST:
+            return Refusal(400, f"{error.error_count()} fields are wrong; the model takes {len(self.contract.features)}")
+        found = error.errors(include_url=False)
+        faults = [self._fault(each) for each in found[:FAULTS_AT_MOST]]
+        first, count = faults[0], len(found)
+        text = f"{count} {'field is' if count == 1 else 'fields are'} wrong: {first['message']}"
+        return Refusal(400, text, faults)
+
+    def _fault(self, error: Mapping[str, Any]) -> Fault:
+        places = [part for part in error["loc"] if part != "records"]
+        rows = [part for part in places if isinstance(part, int)]
+        name = next((str(part) for part in places if isinstance(part, str)), "")
+        rule, text = self._said(error["type"], name, error)
+        found = _input(error)
+        where = f"`{shown(name)}` is {found}: " if name and rule != "missing" else ""
+        fault: Fault = {"field": shown(name), "rule": rule, "value": found, "message": f"{where}{text}"}
+        return {"record": rows[0], **fault} if rows else fault
+
+    def _said(self, kind: str, name: str, error: Mapping[str, Any]) -> tuple[str, str]:
+        """The broken rule, in the words that intake has for it, and what would be right."""
+        column = self.contract.features.get(name)
+        match kind:
+            case "missing":
+                return "missing", f"`{name}` is missing; send it"
+            case "extra_forbidden":
+                near = difflib.get_close_matches(name[:SHOWN_NAME], list(self.contract.features), n=1, cutoff=0.6)
+                return "unknown field", f"no such field; did you mean `{near[0]}`?" if near else "no such field; leave it out"
+            case "literal_error":
+                return "unknown value", f"must be {_words(column)}"
+            case "finite_number":
+                return "infinite", "must be a finite number"
+            case "greater_than_equal" | "less_than_equal":
+                return "outside range", f"must be {_range(column)}"
+            case "multiple_of":
+                return "not an integer", "must be a whole number"
+            case "float_type" | "float_parsing":
+                return "not a number", f"must be a number{'' if column is None or not column.nullable else ' or null'}"
+            case "string_too_long":
+                return "text too long", f"must have at most {IMAGE_TEXT_AT_MOST} characters"
+            case "string_type" | "string_unicode":
+                return "not text", "must be text"
+            case "value_error":
+                return "not a PNG of the declared size", str(error["ctx"]["error"])
+            case "json_invalid":
+                return "not JSON", f"the body must be JSON: {error['ctx']['error']}"
+            case "too_short" | "too_long":
+                return "number of records", f"must hold 1 to {RECORDS_AT_MOST} records"
+            case "list_type":
+                return "not a list", "must be a list of records"
+            case "dict_type":
+                return "not a record", "a record must be a JSON object of fields and values"
+        return "not allowed", "must be as /v1/schema says"
 
 
-def record_type(contract: Contract) -> type[BaseModel]:
-    """A strict type with one field per feature: unknown fields, text for numbers, NaN and values out of range fail.
-
-    Column names may hold blanks or be Python words, so fields are numbered and the names are their aliases.
-    """
-    fields: dict[str, Any] = {}
-    for number, (name, column) in enumerate(contract.features.items()):
-        kind = _field_type(column)
-        default = None if column.nullable else ...
-        fields[f"column_{number}"] = (kind | None if column.nullable else kind, Field(default, alias=name, title=name))
-    config = ConfigDict(extra="forbid", strict=True, title=f"{contract.name} record")
-    made: type[BaseModel] = create_model("Record", __config__=config, **fields)
-    return made
+SHOWN_NAME = 200  # characters of an unknown name that are compared with the known ones
 
 
-def answers(artefact: Artefact, lineage: Lineage, records: Sequence[BaseModel]) -> list[Answer]:
-    """The answers to records that have passed their type."""
-    said = artefact.predict_records([record.model_dump(by_alias=True) for record in records])
-    origin = lineage.model_dump()
-    classes = artefact.contract.classes
-    return [_answer(said, row, classes, origin) for row in range(len(records))]
+def _field(column: Column) -> Any:
+    kind = _kind(column)
+    return NotRequired[kind | None] if column.nullable else kind
 
 
-def _answer(said: Predictions, row: int, classes: Sequence[str], origin: dict[str, str]) -> Answer:
-    fake = float(said.fake_probability[row])
-    if said.probabilities is None:
-        return Answer(value=float(said.answer[row]), fake_probability=fake, lineage=origin)
-    shares = dict(zip(classes, said.probabilities[row].tolist(), strict=True))
-    return Answer(label=str(said.answer[row]), probabilities=shares, fake_probability=fake, lineage=origin)
-
-
-def _field_type(column: NumberColumn | CategoryColumn | ImageColumn) -> Any:
+def _kind(column: Column) -> Any:
     if isinstance(column, NumberColumn):
         whole = 1.0 if column.integer else None  # as a float, so that 63.0 passes for 63
         return Annotated[float, Field(ge=column.min, le=column.max, multiple_of=whole, allow_inf_nan=False)]
@@ -72,8 +150,49 @@ def _png_of(column: ImageColumn) -> Callable[[str], str]:
     def check(text: str) -> str:
         try:
             decode_image(base64.b64decode(text, validate=True), column)
-        except (binascii.Error, DataError) as error:
-            raise ValueError(f"must be a PNG of {column.width}x{column.height} pixels as base64: {error}") from None
+        except binascii.Error:
+            raise ValueError("must be a PNG as base64; the text is not base64") from None
+        except DataError as error:
+            raise ValueError(str(error)) from None
         return text
 
     return check
+
+
+def _longest(column: Column) -> int:
+    """Bytes that a value can need: JSON may write each character as \\uXXXX."""
+    if isinstance(column, CategoryColumn):
+        return 6 * max(map(len, column.values)) + 64
+    return IMAGE_TEXT_AT_MOST if isinstance(column, ImageColumn) else 400
+
+
+def _words(column: Column | None) -> str:
+    if not isinstance(column, CategoryColumn):
+        return "one of the known words"
+    more = f" or {len(column.values) - 8} more" if len(column.values) > 8 else ""
+    return f"one of {', '.join(map(repr, column.values[:8]))}{more}"
+
+
+def _range(column: Column | None) -> str:
+    if not isinstance(column, NumberColumn):
+        return "within the range of the contract"
+    unit = f" {column.unit}" if column.unit else ""
+    if column.max is None:
+        return f"at least {column.min:g}{unit}"
+    return f"at most {column.max:g}{unit}" if column.min is None else f"from {column.min:g} to {column.max:g}{unit}"
+
+
+def _input(error: Mapping[str, Any]) -> str:
+    if error["type"] == "missing":
+        return ""
+    found = error["input"]
+    if isinstance(found, bytes):
+        found = found[:400].decode("utf-8", "replace")
+    if isinstance(found, (dict, list)):
+        return f"{'an object' if isinstance(found, dict) else 'a list'} of {len(found)}"
+    return {None: "null", True: "true", False: "false"}.get(found, shown(found)) if _is_word(found) else shown(found)
+
+
+def _is_word(found: object) -> bool:
+    return found is None or isinstance(found, bool)
+

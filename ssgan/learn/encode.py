@@ -145,7 +145,15 @@ class Encoder(BaseModel):
         Raises:
             DataError: if a number is not one, or an image cannot be read.
         """
-        return self.encode_columns({part.name: part.read([r.get(part.name) for r in records]) for part in self.parts})
+        return self.encode_columns(self.read_records(records))
+
+    def read_records(self, records: Sequence[Mapping[str, object]]) -> dict[str, np.ndarray]:
+        """Single rows -> raw columns as `encode_columns` takes them.
+
+        Raises:
+            DataError: if a number is not one.
+        """
+        return {part.name: part.read([record.get(part.name) for record in records]) for part in self.parts}
 
     def decode_columns(self, x: np.ndarray) -> dict[str, np.ndarray]:
         """The inverse of `encode_columns`: what raw rows look like that encode to x, or nearly.

@@ -1,0 +1,223 @@
+"""Everything the service has at hand while it runs, and what it does with a request that was let in."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+import numpy as np
+import pyarrow as pa
+
+from serving.answers import answers, encoded, lineage
+from serving.background import Background, Exchange
+from serving.current import Current
+from serving.guard import Guard
+from serving.log import PredictionLog
+from serving.metrics import Metrics
+from serving.model import Model
+from serving.records import Record
+from serving.refusal import Refusal
+from serving.shadow import Challenger
+from serving.upload import NDJSON, PNG, as_csv, as_lines, rows_of, uploaded
+from ssgan.config import ServeParams
+from ssgan.errors import DataError, SsganError
+from ssgan.learn.artefact import Predictions
+from ssgan.ship import rows as file_rows
+from ssgan.ship.packaged import split_tag
+from ssgan.ship.shadow import Shadow, shadow_file
+from ssgan.ship.watch import Watch
+
+JSON = "application/json"
+UNPACKED = 10  # times the largest body: what a file's rows may need in memory
+
+_log = logging.getLogger("ssgan.service")
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A request that was let in."""
+
+    id: str
+    body: bytes
+    content_type: str
+    accept: str
+    model: Model  # the one in service when it came
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What is sent back."""
+
+    content_type: str
+    body: bytes | AsyncIterator[bytes]
+    model: Model | None = None  # the one that spoke
+
+
+class Desk:
+    """Opened once per process, by the service."""
+
+    def __init__(self, params: ServeParams, root: Path | None) -> None:
+        self._params, self._root = params, root
+
+    def open(self, own: Path) -> None:
+        """Loads the model, and begins to follow, to log and to compare.
+
+        Args:
+            own: folder of the Bento's own model.
+        """
+        keys = None if self._params.keys is None else (self._root or Path()) / self._params.keys
+        self.metrics = Metrics()
+        self.guard = Guard(self._params, keys)
+        self.metrics.watch_under_way(lambda: self.guard.under_way)
+        self.current = Current(own, self._root, self.metrics.swapped, self.metrics.refused)
+        self._threads = anyio.CapacityLimiter(2)
+        self._log = self._open_log()
+        self._challenger: Challenger | None = None
+        self._shadow: Background | None = None
+        self._follow_shadow()
+        followed: dict[Path, Callable[[], None]] = {}
+        if self._root is not None and self.current.pointer is not None:
+            followed |= {self.current.pointer: self.current.follow, shadow_file(self._root): self._follow_shadow}
+        if keys is not None:
+            followed[keys] = self.guard.follow_keys
+        self._watch = Watch(followed)
+        self._watch.start()
+        self._warm_up()
+        gc.collect()
+        gc.freeze()  # what is loaded now lives for ever; looking through it again and again costs latency
+
+    def close(self) -> None:
+        """Writes what is waiting to be logged."""
+        self._watch.stop()
+        for task in (self._shadow, self._log_task):
+            if task is not None:
+                task.stop()
+        if self._log is not None:
+            self._log.close()
+
+    async def predict(self, ask: Ask) -> Reply:
+        """One record."""
+        record = ask.model.checker.record(ask.body)
+        said = self._said(ask, [record])
+        answer = answers(ask.model, said)[0]
+        return Reply(JSON, encoded({**answer, "lineage": lineage(ask.model, ask.id)}), ask.model)
+
+    async def predict_many(self, ask: Ask) -> Reply:
+        """Up to 10,000 records."""
+        return await anyio.to_thread.run_sync(self._many, ask, limiter=self._threads)
+
+    def _many(self, ask: Ask) -> Reply:
+        records = ask.model.checker.records(ask.body)
+        told = answers(ask.model, self._said(ask, records))
+        return Reply(JSON, encoded({"answers": told, "lineage": lineage(ask.model, ask.id)}), ask.model)
+
+    async def predict_file(self, ask: Ask) -> Reply:
+        """A table, answered as a stream; or one PNG."""
+        upload = await uploaded(ask.content_type, ask.body)
+        if upload.kind == PNG:
+            return self._picture(ask, upload.content)
+        contract = ask.model.artefact.contract.model_dump_json()
+        unpacked = UNPACKED * self.guard.body_at_most
+        opened = rows_of(upload, contract, self._params.file_rows_at_most, unpacked)
+        tables = await opened.__aenter__()
+        form = as_lines if NDJSON in ask.accept else as_csv
+
+        async def stream() -> AsyncIterator[bytes]:
+            try:
+                first, start = True, 0
+                while (table := await anyio.to_thread.run_sync(_next, tables, limiter=self._threads)) is not None:
+                    yield await anyio.to_thread.run_sync(self._piece, ask, table, start, form, first, limiter=self._threads)
+                    first, start = False, start + table.num_rows
+            finally:
+                await opened.__aexit__(None, None, None)
+
+        return Reply(NDJSON if form is as_lines else "text/csv; charset=utf-8", stream(), ask.model)
+
+    def _picture(self, ask: Ask, png: bytes) -> Reply:
+        image = ask.model.artefact.contract.image
+        if image is None:
+            raise Refusal(415, "this model's rows are no images; send a CSV or Parquet file")
+        (name,) = ask.model.artefact.contract.features
+        try:
+            said = self._answered(ask, {name: np.array([png], object)})
+        except DataError as error:
+            fault: dict[str, str | int] = {"field": name, "rule": "not a PNG of the declared size", "value": ""}
+            raise Refusal(400, str(error), [fault | {"message": str(error)}]) from None
+        answer = answers(ask.model, said)[0]
+        return Reply(JSON, encoded({**answer, "lineage": lineage(ask.model, ask.id)}), ask.model)
+
+    def _piece(self, ask: Ask, table: pa.Table, start: int, form: Callable[[pa.Table, bool], bytes], first: bool) -> bytes:
+        """Some rows of a file, read and answered as `ssgan score` does it."""
+        packaged = ask.model.packaged
+        judged = file_rows.judge(file_rows.Piece(0, "", start, table), packaged.artefact.contract)
+        said = self._answered(ask, judged.columns)
+        told = file_rows.answers(judged, packaged, said).drop_columns([file_rows.FILE])
+        request = pa.array([ask.id] * table.num_rows).dictionary_encode()
+        return form(told.append_column("request_id", request), first)
+
+    def _said(self, ask: Ask, records: list[Record]) -> Predictions:
+        encoder = ask.model.artefact.encoder
+        return self._answered(ask, encoder.read_records(records))
+
+    def _answered(self, ask: Ask, columns: dict[str, np.ndarray]) -> Predictions:
+        said = ask.model.artefact.predict_columns(columns)
+        self.metrics.rows(len(said.answer), int(said.unlike.sum()))
+        shadow = self._shadow
+        if self._log_task is not None or shadow is not None:
+            exchange = Exchange(time.time(), ask.id, ask.model, columns, said)
+            for task in (self._log_task, shadow):
+                if task is not None:
+                    task.offer(exchange)
+        return said
+
+    def _open_log(self) -> PredictionLog | None:
+        self._log_task: Background | None = None
+        if not self._params.log:
+            return None
+        log = PredictionLog((self._root or Path()) / ".ssgan" / "predictions", self._params)
+        self._log_task = Background("log", log.write, lambda: self.metrics.dropped("log"), log.rotate)
+        return log
+
+    def _follow_shadow(self) -> None:
+        """Starts, changes or ends the comparison with a challenger."""
+        shadow = None
+        if self._root is not None and shadow_file(self._root).is_file():
+            shadow = Shadow.read(shadow_file(self._root))
+        if shadow is not None and self._challenger is not None and self._challenger.shadow == shadow:
+            return
+        before, self._shadow, self._challenger = self._shadow, None, None
+        if before is not None:
+            before.stop()
+        if shadow is None or self._root is None:
+            return
+        try:
+            name, version = split_tag(shadow.tag)
+            challenger = Challenger(self._root, shadow, Model.load(self._root / "bento" / "models" / name / version))
+        except (SsganError, OSError, ValueError) as error:
+            _log.error("the challenger is refused: %s", error)
+            return
+
+        def dropped() -> None:
+            challenger.dropped += 1
+            self.metrics.dropped("shadow")
+
+        self._challenger = challenger
+        self._shadow = Background("shadow", challenger.compare, dropped)
+        _log.info("%s answers in the shadow", shadow.tag)
+
+    def _warm_up(self) -> None:
+        """The first answer of a session is slower; nobody should be the one who gets it."""
+        with np.load(self.current.model.artefact.folder / "probe.npz", allow_pickle=False) as stored:
+            self.current.model.artefact.predict_encoded(stored["x"][:1])
+
+
+def _next(tables: Iterator[pa.Table]) -> pa.Table | None:
+    found = next(tables, None)
+    return None if found is None else pa.Table.from_batches([found])
+
+
