@@ -392,6 +392,38 @@ def score(root: Path, source: Path, out: Path, bad: Any, workers: int | None) ->
         current.result = answer(open_project(root), source, out, bad, workers).sentence(out)
 
 
+@_verb("labels", "ssgan labels -C mine -n 50 -o requests.csv")
+@_project
+@click.option("-n", "count", type=click.IntRange(1), default=50, show_default=True, help="How many rows.")
+@click.option(
+    "-o", "--out", required=True, type=click.Path(path_type=Path), help="CSV (images: folder) or JSON to write."
+)
+@click.option(
+    "--format", "form", type=click.Choice(["csv", "label-studio"]), default="csv", show_default=True, help="Of --out."
+)
+@click.option(
+    "--from",
+    "export",
+    type=click.Path(path_type=Path),
+    help="A JSON export of Label Studio: its answers become a batch.",
+)
+def labels(root: Path, count: int, out: Path, form: Any, export: Path | None) -> None:
+    """The unlabelled rows that a person should label next, and why; filled in, the file is a batch of late labels."""
+    from ssgan.console import told_line_by_line
+    from ssgan.judge.labels import labels as choose
+    from ssgan.judge.requests import write_answers
+    from ssgan.project import open_project
+
+    project = open_project(root)
+    if export is not None:
+        rows = write_answers(project, export, out)
+        click.echo(f"{rows} answers in {out}; `ssgan ingest` takes them in")
+        return
+    with told_line_by_line():
+        rows = choose(project, count, out, form)
+    click.echo(f"{rows} rows in {out}; fill in the labels and `ssgan ingest` takes them in")
+
+
 @_verb("schedule", "ssgan schedule -C mine --cron '0 3 * * *'")
 @_project
 @click.option("--cron", required=True, metavar="CRON", help="When, as five cron fields.")

@@ -34,7 +34,8 @@ def show_next(console: Console, directory: Path, project: Project) -> None:
     if champion is not None:
         origin = f"data {champion.lineage.data_version}, commit {champion.lineage.git_commit[:10]}"
         console.print(f"{champion.tag} is in service: {origin}.", markup=False, highlight=False, soft_wrap=True)
-    console.print(f"The report: {project.report}\n\nTry next:", markup=False, highlight=False, soft_wrap=True)
+    page = project.gate_page if project.gate_page.is_file() else project.report
+    console.print(f"The report: {page}\n\nTry next:", markup=False, highlight=False, soft_wrap=True)
     waiting = sorted(path.name for path in project.incoming.iterdir()) if project.incoming.is_dir() else []
     file = f"{directory}/data/incoming/{waiting[0]}" if waiting else "FILE.csv"
     for command in ("status", "serve", f"score {file} -o answers.parquet"):

@@ -17,7 +17,6 @@ from ssgan.judge.prepared import Findings
 from ssgan.records import Evaluation
 
 _SPECIAL = str.maketrans({each: f"\\{each}" for each in "\\`*_[]<>|#"})
-_METRICS = {"macro_f1": "f1", "rmse": "mse", "auroc": "roc_auc"}  # names that the Hub knows, where they differ
 
 
 def card(document: Document, findings: Findings) -> str:

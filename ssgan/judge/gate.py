@@ -53,7 +53,10 @@ def gate(project: Project, force: str | None = None) -> GateDecision:
     else:
         rules = _rules(project, evaluation, challenger, champion)
         decision = decide(evaluation, rules, challenger.digest, champion, force)
+    from ssgan.judge.report import add_decision  # draws, and so loads matplotlib
+
     decision.write(project.gate)
+    add_decision(project, decision)
     say(f"gate: {decision.sentence}")
     return decision
 

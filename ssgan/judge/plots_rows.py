@@ -80,7 +80,8 @@ def reliability(bins: Sequence[Reliability]) -> str:
         sure, right = [each.sure for each in bins], [each.right for each in bins]
         start = min(0.5, *sure, *right)
         above.plot([start, 1], [start, 1], color=INK, linewidth=1)
-        above.annotate("as sure as right", (start, start), xytext=(8, 0), textcoords="offset points", rotation=0)
+        where = {"xytext": (-8, 0), "textcoords": "offset points", "ha": "right", "va": "center"}
+        above.annotate("right as often as sure", (0.5 + start / 2, 0.5 + start / 2), **where)
         above.plot(sure, right, "o-", color=colour("ssgan"), linewidth=2, markersize=8)
         above.set_ylabel("share that was right")
         below.bar(sure, [each.rows for each in bins], width=0.02, color=colour("ssgan"), alpha=0.75)

@@ -26,6 +26,14 @@ from ssgan.records import GateDecision, RunRecord, write_atomically
 
 ASKED = 20  # rows that are ringed on the map
 NAMED = 5  # of these, with their reasons in a table
+PLOTTED = {  # figures that dvc.yaml plots -> the columns that it asks for
+    "scores": "model,value",
+    "curve": "labels,value",
+    "calibration": "sure,right",
+    "confusion": "true,guessed",
+    "residuals": "true,answered",
+    "importance": "column,loss",
+}
 
 History = Mapping[str, Sequence[float]]
 
@@ -46,12 +54,19 @@ def write_report(project: Project, findings: Findings) -> None:
     """Writes the page, the card and the figures' data; the same findings give the same bytes."""
     run = RunRecord.read(project.model / "run.json")
     document = compose(findings, run, read_history(project), look(project, findings))
-    shutil.rmtree(project.figures, ignore_errors=True)
-    for figure in document.figures():
-        write_atomically(project.figures / f"{figure.name}.csv", figure.csv())
-        write_atomically(project.figures / f"{figure.name}.svg", plots.alone(figure.svg))
+    _write_figures(project.figures, document)
     write_atomically(project.card, card.card(document, findings))
     write_atomically(project.report, page.page(document))
+
+
+def _write_figures(folder: Path, document: Document) -> None:
+    """Each figure as SVG and its data as CSV; where DVC looks for one that is not there, only the names of columns."""
+    shutil.rmtree(folder, ignore_errors=True)
+    for name, head in PLOTTED.items():
+        write_atomically(folder / f"{name}.csv", head + "\n")
+    for figure in document.figures():
+        write_atomically(folder / f"{figure.name}.csv", figure.csv())
+        write_atomically(folder / f"{figure.name}.svg", plots.alone(figure.svg))
 
 
 def render(findings: Findings, run: RunRecord, history: History, beside: Beside = NOTHING) -> str:
@@ -125,12 +140,6 @@ def add_decision(project: Project, decision: GateDecision) -> None:
         for name, blocks in parts.items():
             text = fill(text, name, blocks)
         write_atomically(target, text)
-
-
-def newest_page(project: Project) -> Path:
-    """The page to open: with the gate's decision, if it is about the same model."""
-    fresh = project.gate_page.is_file() and project.gate_page.stat().st_mtime_ns >= project.report.stat().st_mtime_ns
-    return project.gate_page if fresh else project.report
 
 
 def read_history(project: Project) -> dict[str, list[float]]:

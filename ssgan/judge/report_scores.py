@@ -33,11 +33,16 @@ def gate() -> Section:
 def gate_card(decision: GateDecision) -> tuple[Block, ...]:
     """What the gate decided, and every rule with its value and limit."""
     if not decision.rules:
-        return (Text(decision.sentence, strong="Nothing new."),)
+        return (_verdict(decision),)
     rows = tuple(_rule(each) for each in decision.rules)
     card = Table(("rule", "verdict", "value", "limit", "why"), rows, prose=True)
     forced = (Text(decision.forced, strong="Forced, for this reason:"),) if decision.forced else ()
-    return (Text(decision.sentence, strong=f"{decision.decision.capitalize()}."), card, *forced)
+    return (_verdict(decision), card, *forced)
+
+
+def _verdict(decision: GateDecision) -> Text:
+    verdict, colon, why = decision.sentence.partition(": ")
+    return Text(why, strong=f"{verdict}{colon.rstrip()}")
 
 
 def _rule(rule: GateRule) -> tuple[Cell | str, ...]:
