@@ -1,6 +1,6 @@
 """The artefact: a folder with the exported discriminator and all that is needed to ask it.
 
-    model.onnx      x -> task, realness; with a committee also discriminator_task
+    model.onnx      x -> task, realness, features; with a committee also discriminator_task
     encoder.json    raw rows -> x
     schema.json     the contract
     probe.npz       rows and the answers they got when the model was exported
@@ -36,7 +36,8 @@ CHECKSUMS = "checksums.json"
 CALIBRATION = "calibration.json"
 PARTS = ("model.onnx", "encoder.json", "schema.json", "probe.npz", "run.json")
 TOLERANCE = 1e-4  # between the answers at export and now; another processor rounds differently by about 1e-6
-ROWS_AT_ONCE = 4096
+ROWS_AT_ONCE = 512  # what lies between the layers then stays in the processor's cache: 4096 take twice as long
+FEATURES = "features"  # the graph's output with the discriminator's last layer before its answers
 ALONE = "discriminator_task"  # the graph's output with the discriminator's own answer, where `task` is a committee's
 LOG_SUM = {"realness": "logsumexp"}  # metadata of a graph whose realness is that of the discriminator's logits
 

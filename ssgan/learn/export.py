@@ -24,7 +24,7 @@ import numpy as np
 
 from ssgan.errors import SsganError
 from ssgan.learn import backend, heads
-from ssgan.learn.artefact import ALONE, TOLERANCE, open_session, write_checksums
+from ssgan.learn.artefact import ALONE, FEATURES, TOLERANCE, open_session, write_checksums
 from ssgan.learn.backend import keras, predictor, quiet
 from ssgan.learn.committee import Committee, join
 from ssgan.learn.encode import Encoder
@@ -93,10 +93,10 @@ def export(
 
 
 def answering(discriminator: Any, head: Head) -> Any:
-    """A discriminator, weight norm folded and members pooled, as a Keras model x -> task, realness."""
+    """A discriminator, weight norm folded and members pooled, as a Keras model x -> task, realness, features."""
     plain = fold(discriminator)
     outputs = head.pooled(plain.outputs[1])
-    graph = {"task": head.task(outputs), "realness": head.realness(outputs)}
+    graph = {"task": head.task(outputs), "realness": head.realness(outputs), FEATURES: plain.outputs[0]}
     return keras.Model(plain.inputs, graph, name="exported")
 
 
@@ -134,7 +134,7 @@ def _write(path: Path, model: Any) -> None:
 
 
 def _named(model: Any, x: np.ndarray) -> dict[str, np.ndarray]:
-    answers = dict(zip(sorted(OUTPUTS), predictor(model)(x), strict=True))  # Keras sorts the keys
+    answers = dict(zip(sorted((*OUTPUTS, FEATURES)), predictor(model)(x), strict=True))  # Keras sorts the keys
     return {name: answers[name] for name in OUTPUTS}
 
 

@@ -20,7 +20,7 @@ from ssgan.learn.fakes import Fakes, fakes_for
 from ssgan.learn.heads import Head
 from ssgan.learn.knobs import Knobs
 from ssgan.learn.networks import discriminator, initialise
-from ssgan.learn.pool import Labelled, StreamedPool, make_pool
+from ssgan.learn.pool import HeldPool, Labelled, StreamedPool, make_pool
 from ssgan.learn.prepare import is_labelled
 from ssgan.learn.step import Average, Objective, Schedule, training_step
 from ssgan.learn.teacher import lessons
@@ -32,6 +32,7 @@ WINDOW = 64  # steps in a call of the compiled loop, at most: what streamed rows
 EXPLODED = 1e6  # a loss beyond it will not come back
 BETA1 = 0.5  # of Adam, as in every published GAN: the other player moves
 INITIAL_ROWS = 500
+SMALL = 50_000_000  # numbers in an encoded table
 
 Score = Callable[[np.ndarray, np.ndarray], float]  # task, realness -> a score
 
@@ -91,7 +92,7 @@ def fit_discriminator(
         ParamsError: if a loss stops being a number, or explodes.
     """
     with _precision(knobs.precision):
-        run = Run(x, y, encoder, head, knobs)
+        run = Run(x, y, encoder, head, knobs, taught_by(x, y, head, knobs))
     try:
         history, pace = _follow(run, knobs, name, checkpoints, _callback_list(callbacks, run), validation)
     finally:
@@ -127,9 +128,10 @@ class Run:
         encoder: Encoder,
         head: Head,
         knobs: Knobs,
+        taught: np.ndarray | None = None,
         numbers: Callable[[int], Draws] = Draws,
     ) -> None:
-        """As `fit_discriminator`; `numbers` makes a source of random numbers from a seed."""
+        """As `fit_discriminator`; `taught` is what `taught_by` gives, `numbers` makes random numbers from a seed."""
         seeds = [int(each) for each in np.random.SeedSequence(knobs.seed).generate_state(4) >> 1]
         draws, state = numbers(seeds[0]), State()
         nets = [discriminator(encoder, head, knobs, draws, knobs.seed) for _ in range(2)]
@@ -138,10 +140,10 @@ class Run:
         self.nets, self.state, self.steps = Nets(nets[0], nets[1], head), state, knobs.steps
         self.per_call = max(1, knobs.steps // CALLS)
         self._window = min(WINDOW, self.per_call)
-        taught = taught_by(x, y, head, knobs)
         pool = make_pool(x, taught, encoder, knobs.batch, seeds[1], self._window, state, knobs.rows, numbers)
-        self._pool = pool
-        labelled = Labelled(x, y, head, knobs.batch, numbers(seeds[2]))
+        self._pool, self._size = pool, x.size if x.ndim == 2 else SMALL
+        labelled = Labelled(x, y, head, knobs.batch, numbers(seeds[2]), state)
+        self._labelled = labelled
         wanted = knobs.gan_weight > 0 or knobs.manifold_weight > 0
         self.fakes = fakes_for(knobs.fakes, pool, encoder, knobs, draws, seeds[3]) if wanted else None
         schedule = Schedule(knobs.steps, knobs.learning_rate, knobs.warmup, knobs.ramp)
@@ -153,7 +155,30 @@ class Run:
         for net in (*nets, *(self.fakes.models if self.fakes is not None else ())):
             state.adopt(net.variables)
         state.adopt(moments)
+        self._first = state.values()
+        self._step = step
         self._loop = backend.compiled_loop(step, len(REPORTED), state)
+
+    def begin(self, chosen: np.ndarray, taught: np.ndarray | None) -> None:
+        """Goes back to the start, to learn from some of the labelled rows; nothing is compiled again.
+
+        Args:
+            chosen: bool [m], of the labelled rows in their order.
+            taught: what a teacher says of all rows that has seen no other labels, as the head's `distance` takes it.
+        """
+        self.state.restore(self._first)
+        self._labelled.learn_from(chosen)
+        if taught is not None:
+            self._pool.teach(taught)
+
+    @property
+    def small(self) -> bool:
+        """Whether copies of it fit on the device side by side: a table whose rows are held."""
+        return isinstance(self._pool, HeldPool) and self._size < SMALL
+
+    def copies(self, count: int) -> Any:
+        """`count` copies of the networks that learn side by side (`backend.Copies`), each from the rows it is given."""
+        return backend.Copies(self._step, len(REPORTED), self.state, count)
 
     def advance(self, first: int, count: int) -> np.ndarray:
         """Runs steps, returns their mean losses [len(REPORTED)]."""

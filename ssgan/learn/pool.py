@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 
 from ssgan.learn import backend
-from ssgan.learn.backend import Draws, State, Tensor, constant, keras, spread
+from ssgan.learn.backend import Draws, State, Tensor, Variable, constant, keras, spread
 from ssgan.learn.encode import Encoder
 from ssgan.learn.heads import Head
 from ssgan.learn.prepare import is_labelled
@@ -24,6 +24,9 @@ ops = keras.ops
 
 class Pool(Protocol):
     """Encoded training rows, labelled or not; their labels are not looked at."""
+
+    def teach(self, taught: np.ndarray) -> None:
+        """Changes what a teacher says of the rows, float32 [n, ...]."""
 
     def start(self, step: Tensor) -> None:
         """Goes to the rows of a step."""
@@ -39,16 +42,27 @@ class Pool(Protocol):
 
 
 class Labelled:
-    """The labelled rows on the device."""
+    """The labelled rows on the device, and which of them are learned from: all, or those that a fold may see."""
 
-    def __init__(self, x: np.ndarray, y: np.ndarray, head: Head, batch: int, draws: Draws) -> None:
-        known = np.flatnonzero(is_labelled(y))
-        strata = head.strata(y[known])
-        order = np.concatenate(strata)
+    def __init__(self, x: np.ndarray, y: np.ndarray, head: Head, batch: int, draws: Draws, state: State) -> None:
+        known = is_labelled(y)
+        self._labels, self._head, self._batch, self._draws = y[known], head, batch, draws
+        self._x, self._targets = constant(np.asarray(x[known])), constant(head.targets(self._labels))
+        self._most = len(head.strata(self._labels))
+        self._order = _numbers(len(self._labels))
+        self._counts, self._starts, self._strata = (_numbers(size) for size in (self._most, self._most, 1))
+        state.adopt([self._order, self._counts, self._starts, self._strata], stored=False)
+        self.learn_from(np.ones(len(self._labels), bool))
+
+    def learn_from(self, chosen: np.ndarray) -> None:
+        """Leaves the labelled rows out that `chosen` [m] does not name, a bool for each in their order."""
+        places = np.flatnonzero(chosen)
+        strata = [places[group] for group in self._head.strata(self._labels[places])]
         counts = np.array([len(each) for each in strata], np.int32)
-        self._x, self._targets = constant(np.asarray(x[known][order])), constant(head.targets(y[known][order]))
-        self._counts, self._starts = constant(counts), constant(np.cumsum(counts, dtype=np.int32) - counts)
-        self._strata, self._batch, self._draws = len(strata), batch, draws
+        self._order.assign(_filled(np.concatenate(strata), len(self._labels)))
+        self._counts.assign(_filled(counts, self._most))
+        self._starts.assign(_filled(np.cumsum(counts) - counts, self._most))
+        self._strata.assign(np.array([len(strata)], np.int32))
 
     def start(self, step: Tensor) -> None:
         """Goes to the rows of a step."""
@@ -56,12 +70,22 @@ class Labelled:
 
     def rows(self) -> tuple[Tensor, Tensor]:
         """Rows and targets; every class has an equal share of the batch, to within one row."""
-        first = self._draws.integers((1,), self._strata)
-        stratum = (first + np.arange(self._batch, dtype=np.int32)) % self._strata
-        count = ops.take(self._counts, stratum)
+        first = self._draws.integers((1,), self._most)
+        stratum = (first + np.arange(self._batch, dtype=np.int32)) % self._strata.value
+        count = ops.take(self._counts.value, stratum)
         place = ops.cast(self._draws.uniform((self._batch,)) * ops.cast(count, "float32"), "int32")
-        chosen = ops.take(self._starts, stratum) + ops.minimum(place, count - 1)
+        place = ops.take(self._starts.value, stratum) + ops.minimum(place, count - 1)
+        chosen = ops.take(self._order.value, place)
         return spread(ops.take(self._x, chosen, axis=0)), spread(ops.take(self._targets, chosen, axis=0))
+
+
+def _numbers(size: int) -> Variable:
+    return keras.Variable(np.zeros(size, np.int32), trainable=False, dtype="int32")
+
+
+def _filled(numbers: np.ndarray, size: int) -> np.ndarray:
+    """The numbers, with zeros behind them that nobody reads."""
+    return np.pad(numbers.astype(np.int32), (0, size - len(numbers)))
 
 
 class Places:
@@ -87,17 +111,22 @@ class Places:
 class HeldPool:
     """Rows on the device."""
 
-    def __init__(self, x: np.ndarray, taught: np.ndarray, places: Places) -> None:
-        self._x, self._taught = constant(np.ascontiguousarray(x)), constant(taught)
+    def __init__(self, x: np.ndarray, taught: np.ndarray, places: Places, state: State) -> None:
+        self._x = constant(np.ascontiguousarray(x))
+        self._taught = keras.Variable(taught, trainable=False)
+        state.adopt([self._taught], stored=False)
         self._features = np.arange(x.shape[-1], dtype=np.int32)
         self._places = places
+
+    def teach(self, taught: np.ndarray) -> None:
+        self._taught.assign(taught)
 
     def start(self, step: Tensor) -> None:
         self._step = step
 
     def rows(self) -> tuple[Tensor, Tensor]:
         chosen = self._places.of_rows("rows", self._step)
-        return spread(ops.take(self._x, chosen, axis=0)), spread(ops.take(self._taught, chosen, axis=0))
+        return spread(ops.take(self._x, chosen, axis=0)), spread(ops.take(self._taught.value, chosen, axis=0))
 
     def more_rows(self) -> Tensor:
         return spread(ops.take(self._x, self._places.of_rows("more", self._step), axis=0))
@@ -129,6 +158,9 @@ class StreamedPool:
         self._next: tuple[int, concurrent.futures.Future[dict[str, np.ndarray]]] | None = None
         self._first = keras.Variable(np.int32(0), trainable=False, dtype="int32", name="first")
         state.adopt([self._first], stored=False)
+
+    def teach(self, taught: np.ndarray) -> None:
+        self._taught, self._next = taught, None  # what was read ahead has the old lessons
 
     def prepare(self, first: int, count: int, more: bool) -> None:
         """Puts the rows of steps first .. first + count - 1 on the device, and begins to read those after them."""
@@ -201,4 +233,4 @@ def make_pool(
     taught = np.zeros((len(x), 1), np.float32) if taught is None else np.asarray(taught, np.float32)
     if wanted == "streamed" or (wanted is None and (isinstance(x, np.memmap) or x.size >= 2**31)):
         return StreamedPool(x, taught, places, window, state)
-    return HeldPool(x, taught, places)
+    return HeldPool(x, taught, places, state)

@@ -21,7 +21,7 @@ from ssgan.learn.backend.switch import keras as keras
 from ssgan.learn.backend.switch import name as name
 
 _chosen: Any = importlib.import_module(f"ssgan.learn.backend.{name}")  # jax.py and tensorflow.py have the same names
-Adam, Draws = _chosen.Adam, _chosen.Draws
+Adam, Copies, Draws = _chosen.Adam, _chosen.Copies, _chosen.Draws
 compiled, compiled_loop, constant = _chosen.compiled, _chosen.compiled_loop, _chosen.constant
 deterministic, device, spread = _chosen.deterministic, _chosen.device, _chosen.spread
 gradients, slope = _chosen.gradients, _chosen.slope

@@ -177,6 +177,53 @@ def compiled_loop(step: Callable[[Tensor], Tensor], reported: int, state: State)
     return call
 
 
+class Copies:
+    """Several copies of a run's state that go through the same steps side by side: one compiled loop for all of them.
+
+    They differ in what was put into them, such as the labelled rows they may see, and share every random number.
+    """
+
+    def __init__(self, step: Callable[[Tensor], Tensor], reported: int, state: State, count: int) -> None:
+        """`count`: how many; the rest as for `compiled_loop`."""
+        self._state, self._reported, self._step = state, reported, step
+        self._values: list[list[Tensor]] = []
+        self._count = count
+        self._graph: Callable[..., Any] | None = None
+
+    def put(self) -> None:
+        """The next copy is what the variables hold now."""
+        self._values.append([variable.value for variable in self._state.variables])
+
+    def take(self, place: int) -> None:
+        """Gives the variables what one of the copies holds."""
+        for variable, value in zip(self._state.variables, self._values[place], strict=True):
+            variable.assign(value)
+
+    def advance(self, first: int, count: int) -> np.ndarray:
+        """Runs steps first .. first + count - 1 on all copies, returns their mean reports [copies, reported]."""
+        given = [jnp.stack(each) for each in zip(*self._values, strict=True)]
+        numbers = jnp.asarray(first, jnp.int32), jnp.asarray(count, jnp.int32)
+        self._graph = self._graph or _without_baked_data(self._run, given, *numbers)
+        values, report = self._graph(given, *numbers)
+        self._values = [[each[place] for each in values] for place in range(self._count)]
+        return np.asarray(report)
+
+    def _run(self, values: list[Tensor], first: Tensor, count: Tensor) -> tuple[list[Tensor], Tensor]:
+        def one(number: Tensor, values: list[Tensor]) -> tuple[list[Tensor], Tensor]:
+            with _carrying(self._state.variables, values) as scope:
+                report = self._step(number)
+            return [scope.get_current_value(variable) for variable in self._state.variables], report
+
+        def body(carry: tuple[Tensor, list[Tensor], Tensor]) -> tuple[Tensor, list[Tensor], Tensor]:
+            number, values, total = carry
+            values, report = jax.vmap(one, in_axes=(None, 0))(number, values)
+            return number + 1, values, total + report
+
+        start = (first, values, jnp.zeros((self._count, self._reported), jnp.float32))
+        _, values, total = jax.lax.while_loop(lambda carry: carry[0] < first + count, body, start)
+        return values, total / count
+
+
 def _without_baked_data(function: Callable[..., Any], *example: Any) -> Callable[..., Any]:
     """The compiled function, with the training rows as arguments: baked in, they would be compiled and kept twice."""
     traced, shape = jax.make_jaxpr(function, return_shape=True)(*example)

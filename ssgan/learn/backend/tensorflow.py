@@ -145,3 +145,6 @@ def compiled_loop(
 
     graph = tf.function(run, autograph=False)
     return lambda first, count: np.asarray(graph(tf.constant(first), tf.constant(count)))
+
+
+Copies = None  # a graph changes its own variables: copies of a run take turns

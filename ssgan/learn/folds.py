@@ -1,0 +1,217 @@
+"""Labelled rows answered by models that had not seen them: how little is wasted where labels are few.
+
+The labelled rows are divided into folds; for each, a model learns from the others and from every unlabelled row, and
+answers the fold's rows. The models differ in their labelled rows and in what a teacher made of those, in nothing else:
+they start from the same weights and draw the same random numbers. So one compiled step serves all of them in turn, or,
+where the backend can, all of them at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ssgan.errors import ParamsError
+from ssgan.learn import backend
+from ssgan.learn.encode import Encoder
+from ssgan.learn.fit import EXPLODED, Run, answers, committee_of
+from ssgan.learn.heads import Head
+from ssgan.learn.knobs import Knobs
+from ssgan.learn.prepare import UNLABELLED, is_labelled
+from ssgan.progress import say
+
+
+@dataclass(frozen=True)
+class Subset:
+    """Labelled rows to learn from, and rows to answer."""
+
+    name: str  # for the lines of progress
+    learned: np.ndarray  # bool [m], of the labelled rows in their order
+    asked: np.ndarray  # encoded rows [a, ...]
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What the model of one subset says."""
+
+    task: np.ndarray  # float32 [a, K] or [a, 1]: as the graph's output
+    realness: np.ndarray  # float32 [a, 1]
+    pool: np.ndarray  # float32 [p, K] or [p, 1]: task of the rows that every model answers
+
+
+def fold_numbers(labels: np.ndarray, groups: np.ndarray, folds: int, seed: int, classes: int) -> np.ndarray:
+    """Divides labelled rows into folds of about equal size and equal mixture; a group falls into one fold.
+
+    Args:
+        labels: numbers of classes [m], or values [m].
+        groups: names [m]; rows of one group stay together.
+        folds: how many are wanted; there are no more than groups.
+        seed: of the division.
+        classes: K; 0 for values, whose fifths take the place of classes.
+
+    Returns:
+        int64 [m], 0 <= number < folds; all 0 where there are fewer than two groups.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    found = np.zeros(len(labels), np.int64)
+    folds = min(folds, len(np.unique(groups)))
+    if folds < 2:
+        return found
+    strata = labels if classes else np.digitize(labels, np.quantile(labels, [0.2, 0.4, 0.6, 0.8]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # a class with fewer rows than folds: the judge says so
+        divided = StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(labels, strata, groups)
+        for number, (_, rows) in enumerate(divided):
+            found[rows] = number
+    return found
+
+
+def nested(labels: np.ndarray, learned: np.ndarray, share: float, seed: int, classes: int) -> np.ndarray:
+    """A share of the rows that `learned` [m] names, of each class alike; a smaller share lies within a larger one."""
+    order = np.random.default_rng(seed).permutation(len(labels))
+    chosen = np.zeros(len(labels), bool)
+    for group in np.unique(labels[learned]) if classes else (None,):
+        rows = [row for row in order if learned[row] and (group is None or labels[row] == group)]
+        chosen[rows[: max(1, round(share * len(rows)))]] = True
+    return chosen
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Answers of subsets that are done, in files: a run that was killed need not repeat them."""
+
+    folder: Path
+    run: str  # digest of knobs, data and backend
+
+    def read(self, subset: Subset) -> Answered | None:
+        """What was kept of this subset, or None."""
+        path = self._path(subset)
+        if not path.is_file():
+            return None
+        with np.load(path, allow_pickle=False) as stored:
+            return Answered(stored["task"], stored["realness"], stored["pool"])
+
+    def write(self, subset: Subset, found: Answered) -> None:
+        """Keeps the answers."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        fresh = self._path(subset).with_suffix(".new")
+        with fresh.open("wb") as handle:
+            np.savez(handle, allow_pickle=False, **vars(found))
+        fresh.replace(self._path(subset))
+
+    def clear(self) -> None:
+        """Removes them: the run is over."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _path(self, subset: Subset) -> Path:
+        key = hashlib.sha256(
+            self.run.encode() + subset.learned.tobytes() + np.ascontiguousarray(subset.asked).tobytes()
+        )
+        return self.folder / f"{key.hexdigest()[:32]}.npz"
+
+
+def answer(
+    x: np.ndarray,
+    y: np.ndarray,
+    encoder: Encoder,
+    head: Head,
+    knobs: Knobs,
+    subsets: Sequence[Subset],
+    lessons: Sequence[np.ndarray | None],
+    pool: np.ndarray,
+    name: str,
+    kept: Kept | None = None,
+) -> list[Answered]:
+    """Trains a model on each subset and asks it.
+
+    Args:
+        x: encoded training rows.
+        y: their labels.
+        encoder: that made x.
+        head: of the task; a value's scale is that of all labelled rows, nothing else of theirs is known to a model.
+        knobs: resolved, the same for every subset.
+        subsets: what each model learns from and is asked.
+        lessons: for each subset what a teacher says of all rows that has seen its labels alone; see `fit.taught_by`.
+        pool: encoded rows that every model answers.
+        name: of the model, for the lines of progress.
+        kept: where answers are kept, and taken from.
+
+    Raises:
+        ParamsError: if a loss stops being a number, or explodes.
+    """
+    found = {place: known for place, each in enumerate(subsets) if kept is not None and (known := kept.read(each))}
+    todo = [place for place in range(len(subsets)) if place not in found]
+    if todo:
+        run = Run(x, y, encoder, head, knobs, lessons[todo[0]])
+        try:
+            for place in _trained(run, knobs, todo, subsets, lessons, name):
+                found[place] = _asked(run, x, y, knobs, subsets[place], pool)
+                if kept is not None:
+                    kept.write(subsets[place], found[place])
+        finally:
+            run.close()
+    return [found[place] for place in range(len(subsets))]
+
+
+def _trained(
+    run: Run,
+    knobs: Knobs,
+    todo: Sequence[int],
+    subsets: Sequence[Subset],
+    lessons: Sequence[np.ndarray | None],
+    name: str,
+) -> Iterator[int]:
+    """Yields the place of each subset while the run holds the networks that have learned from it."""
+    if backend.Copies is None or len(todo) == 1 or not run.small:
+        for place in todo:
+            run.begin(subsets[place].learned, lessons[place])
+            _learn(run.advance, run.per_call, knobs, f"{name}, {subsets[place].name}")
+            yield place
+        return
+    copies = run.copies(len(todo))
+    for place in todo:
+        run.begin(subsets[place].learned, lessons[place])
+        copies.put()
+    _learn(copies.advance, run.per_call, knobs, f"{name}, {len(todo)} folds at once")
+    for number, place in enumerate(todo):
+        copies.take(number)
+        yield place
+
+
+def _learn(advance: Callable[[int, int], np.ndarray], per_call: int, knobs: Knobs, name: str) -> None:
+    start = time.perf_counter()
+    for done in range(0, knobs.steps, per_call):
+        losses = advance(done, min(per_call, knobs.steps - done))
+        if not (np.abs(losses) < EXPLODED).all():
+            raise ParamsError(
+                f"the losses of {name} must stay finite and below {EXPLODED:.0e}; about step {done} of {knobs.steps} "
+                "they did not: set a smaller train.learning_rate"
+            )
+    pace = knobs.steps / max(time.perf_counter() - start, 1e-9)
+    say(f"train: {name}: {knobs.steps} steps at {pace:.0f} steps/s")
+
+
+def _asked(run: Run, x: np.ndarray, y: np.ndarray, knobs: Knobs, subset: Subset, pool: np.ndarray) -> Answered:
+    network, head = run.nets.average, run.nets.head
+    task, realness = answers(network, head, subset.asked)
+    of_pool = answers(network, head, pool)[0] if len(pool) else np.empty((0, task.shape[1]), np.float32)
+    committee = committee_of(x, hidden(y, subset.learned), head, knobs)
+    if committee is not None:
+        task = committee.task(task, subset.asked)
+        of_pool = committee.task(of_pool, pool) if len(pool) else of_pool
+    return Answered(task, realness, of_pool)
+
+
+def hidden(y: np.ndarray, learned: np.ndarray) -> np.ndarray:
+    """The labels without those of the labelled rows that `learned` [m] leaves out."""
+    seen = y.copy()
+    seen[np.flatnonzero(is_labelled(y))[~learned]] = UNLABELLED if np.issubdtype(y.dtype, np.integer) else np.nan
+    return seen

@@ -1,0 +1,99 @@
+"""Folds: no label leaks, no group is torn, and one compiled run serves all of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from learner import Case, classes, fit, values
+
+from ssgan.config import TrainParams
+from ssgan.learn import backend
+from ssgan.learn.fit import taught_by
+from ssgan.learn.folds import Answered, Kept, Subset, answer, fold_numbers, hidden, nested
+from ssgan.learn.heads import head_for
+from ssgan.learn.knobs import Knobs, resolve
+from ssgan.learn.prepare import is_labelled
+
+
+def _knobs(case: Case, **more: object) -> Knobs:
+    given = TrainParams.model_validate({"steps": 60, "hidden": (32, 32), **more})
+    return resolve(given, case.contract, int(is_labelled(case.y).sum()))
+
+
+def _subsets(case: Case, folds: int = 3) -> list[Subset]:
+    known = np.flatnonzero(is_labelled(case.y))
+    numbers = fold_numbers(case.y[known], known.astype(str), folds, 0, len(case.contract.classes))
+    return [Subset(f"fold {each}", numbers != each, case.x[known[numbers == each]]) for each in range(folds)]
+
+
+def _answered(case: Case, subsets: list[Subset], kept: Kept | None = None, **more: object) -> list[Answered]:
+    knobs = _knobs(case, **more)
+    head = head_for(case.contract, case.y, knobs.head)
+    lessons = [taught_by(case.x, hidden(case.y, each.learned), head, knobs) for each in subsets]
+    return answer(case.x, case.y, case.encoder, head, knobs, subsets, lessons, case.x[:7], "test", kept)
+
+
+def test_a_fold_answers_as_a_model_trained_from_the_start_without_its_labels() -> None:
+    case = classes(labelled=9)
+    subsets = _subsets(case)
+    rounding = 0.0 if backend.Copies is None else 1e-4  # side by side, sums are taken in another order
+    for subset, found in zip(subsets, _answered(case, subsets), strict=True):
+        alone = fit(case, hidden(case.y, subset.learned))
+        task, realness = alone.outputs(subset.asked)
+        np.testing.assert_allclose(found.task, task, atol=rounding)
+        np.testing.assert_allclose(found.realness, realness, atol=rounding)
+        np.testing.assert_allclose(found.pool, alone.outputs(case.x[:7])[0], atol=rounding)
+
+
+@pytest.mark.parametrize("make", [classes, values])
+def test_a_label_that_a_fold_may_not_see_changes_none_of_its_answers(make: object) -> None:
+    case: Case = make(labelled=8)  # type: ignore[operator]
+    known = np.flatnonzero(is_labelled(case.y))
+    learned = np.arange(len(known)) >= 4
+    other = case.y.copy()
+    other[known[:4]] = other[known[:4]][::-1]  # the scale of values is that of all labels, so that it must stay
+    subset = [Subset("half", learned, case.x[known[:4]])]
+    first, second = (_answered(replace(case, y=y), subset)[0] for y in (case.y, other))
+    np.testing.assert_array_equal(first.task, second.task)
+
+
+def test_a_class_that_a_fold_does_not_have_is_no_obstacle() -> None:
+    case = classes(labelled=3)
+    learned = case.y[is_labelled(case.y)] == 0
+    (found,) = _answered(case, [Subset("one class", learned, case.x[:5])])
+    assert np.isfinite(found.task).all()
+
+
+def test_a_group_falls_into_one_fold_and_every_fold_has_its_share_of_a_class() -> None:
+    labels, groups = np.arange(60) % 3, np.arange(60) // 4
+    numbers = fold_numbers(labels, groups, 5, 1, 3)
+    assert all(len(np.unique(numbers[groups == each])) == 1 for each in range(15))
+    assert np.bincount(numbers).tolist() == [12] * 5
+    assert np.bincount(fold_numbers(np.linspace(0, 1, 50), np.arange(50), 5, 1, 0)).tolist() == [10] * 5
+
+
+def test_there_are_no_more_folds_than_groups() -> None:
+    assert fold_numbers(np.array([0, 1, 0]), np.array(["a", "b", "b"]), 5, 0, 2).max() == 1
+    assert fold_numbers(np.array([0, 1]), np.array(["a", "a"]), 5, 0, 2).tolist() == [0, 0]
+
+
+def test_a_smaller_subset_lies_within_a_larger_one_and_keeps_every_class() -> None:
+    labels, learned = np.array([0] * 40 + [1] * 4), np.arange(44) % 4 != 0
+    small, large = (nested(labels, learned, share, 0, 2) for share in (0.25, 0.5))
+    assert not (small & ~large).any()
+    assert not (large & ~learned).any()
+    assert np.bincount(labels[small], minlength=2).tolist() == [8, 1]
+
+
+def test_answers_that_were_kept_are_not_computed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    case = classes(labelled=4)
+    subsets, kept = _subsets(case, 2), Kept(tmp_path / "folds", "run")
+    first = _answered(case, subsets, kept)
+    monkeypatch.setattr("ssgan.learn.folds.Run", None)  # whoever trains now fails
+    second = _answered(case, subsets, kept)
+    assert [each.task.tolist() for each in first] == [each.task.tolist() for each in second]
+    kept.clear()
+    assert not (tmp_path / "folds").exists()
