@@ -14,7 +14,7 @@ from ssgan.intake.read import CSV_SUFFIXES, INDEX, PARQUET_SUFFIXES, Source, nea
 from ssgan.progress import say
 from ssgan.ship.rows import Piece
 
-PIECE_ROWS = 65_536
+PIECE_ROWS = 32_768
 _BLOCK = 8 << 20  # bytes that are looked through for line ends at once
 _QUIET_SECONDS = 1.0  # between two lines of progress
 

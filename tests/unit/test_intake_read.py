@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -10,7 +12,7 @@ import pytest
 from ssgan.contract import Contract
 from ssgan.errors import DataError
 from ssgan.intake.ingest import read_batch
-from ssgan.intake.read import read_table
+from ssgan.intake.read import open_table, read_table
 
 CONTRACT = Contract.model_validate(
     {
@@ -114,3 +116,13 @@ def test_minus_one_is_a_value_of_a_regression(tmp_path):
     manifest = read_batch(path, contract).manifest
     assert manifest.labelled == {"labelled": 2}
     assert manifest.unlabelled == 2
+
+
+@pytest.mark.parametrize("at", [0, 29_999, 30_000, 59_999])
+def test_a_row_longer_than_a_block_costs_no_row_and_doubles_none(tmp_path: Path, at: int) -> None:
+    path = tmp_path / "long.csv"
+    cells = ["y" * 700] * 60_000  # more than two parts of 16 MiB
+    cells[at] = "x" * 3_000_000
+    path.write_text("number,word\n" + "".join(f"{row},{cell}\n" for row, cell in enumerate(cells)))
+    found = [part.column("number").to_pylist() for part in open_table(path).parts()]
+    assert [int(number) for part in found for number in part] == list(range(60_000))
