@@ -152,6 +152,17 @@ class Artefact:
         found = {name: np.concatenate(each) for name, *each in zip(names, *parts, strict=True)}
         return found[task], log_sum(found[second]) if summed else found[second]
 
+    def features(self, x: np.ndarray) -> np.ndarray:
+        """Encoded rows -> float32 [n, H]: the discriminator's last layer before its answers.
+
+        Raises:
+            ArtefactError: if the artefact was exported before it told them.
+        """
+        if FEATURES not in [output.name for output in self.session.get_outputs()]:
+            raise ArtefactError(f"{self.folder} does not tell its features, for it is older: train again")
+        starts = range(0, max(len(x), 1), ROWS_AT_ONCE)
+        return np.concatenate([self.session.run([FEATURES], {"x": x[at : at + ROWS_AT_ONCE]})[0] for at in starts])
+
     @cached_property
     def committee(self) -> bool:
         """Whether trees answer together with the discriminator."""

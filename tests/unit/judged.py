@@ -119,11 +119,12 @@ def write_model(project: Project, folder: Path, good: float, parity: float = 1e-
 
 
 def graph_of(weights: np.ndarray, path: Path) -> None:
-    """x [n, 2] -> task = x @ weights; realness = log-sum-exp of it."""
+    """x [n, 2] -> task = x @ weights; realness = log-sum-exp of it; features = x."""
     width = weights.shape[1]
     nodes = [
         helper.make_node("MatMul", ["x", "weights"], ["task"]),
         helper.make_node("ReduceLogSumExp", ["task", "axes"], ["realness"], keepdims=1),
+        helper.make_node("Identity", ["x"], ["features"]),
     ]
     stored = [numpy_helper.from_array(weights, "weights"), numpy_helper.from_array(np.array([1], np.int64), "axes")]
     graph = helper.make_graph(
@@ -133,6 +134,7 @@ def graph_of(weights: np.ndarray, path: Path) -> None:
         [
             helper.make_tensor_value_info("task", TensorProto.FLOAT, ["n", width]),
             helper.make_tensor_value_info("realness", TensorProto.FLOAT, ["n", 1]),
+            helper.make_tensor_value_info("features", TensorProto.FLOAT, ["n", 2]),
         ],
         initializer=stored,
     )
