@@ -283,6 +283,7 @@ def contract_diff(root: Path, old: Path, new: Path | None) -> None:
 
 _stage("prepare", "Divides the accepted rows into training and test rows, and fits the encoder.")
 _stage("train", "Trains the SSGAN and its supervised twin, and exports both without the generator.")
+_stage("calibrate", "Makes probabilities, sets and intervals of the raw outputs.")
 _stage("baselines", "Trains who else has a try at the same rows.")
 _stage("evaluate", "Judges the model and the baselines on the test rows, and writes reports/report.html.")
 

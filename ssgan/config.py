@@ -71,8 +71,21 @@ class BaselinesParams(_Section):
     spreading_rows_at_most: int = Field(5000, ge=10)
 
 
+class CalibrateParams(_Section):
+    """How raw outputs become probabilities, sets and intervals."""
+
+    coverage: float = Field(0.9, gt=0.5, lt=1)
+    prior: Literal["balanced", "labelled", "unlabelled"] = "balanced"
+    unlike: float = Field(0.01, gt=0, lt=0.5)
+
+
 class EvaluateParams(_Section):
-    """How the test rows are judged."""
+    """Which rows judge a model, and how."""
+
+    method: Literal["holdout", "crossfit"] | None = None
+    folds: int = Field(5, ge=2, le=20)
+    curve: tuple[float, ...] = ()
+    slices: tuple[str, ...] = ()
 
     metric: Literal["balanced_accuracy", "accuracy", "macro_f1", "rmse", "mae"] | None = None
     resamples: int = Field(1000, ge=10)
@@ -118,6 +131,7 @@ class Params(_Section):
 
     prepare: PrepareParams = PrepareParams()
     train: TrainParams = TrainParams()
+    calibrate: CalibrateParams = CalibrateParams()
     baselines: BaselinesParams = BaselinesParams()
     evaluate: EvaluateParams = EvaluateParams()
     gate: GateParams = GateParams()

@@ -52,8 +52,13 @@ class Project:
         return self.root / "data" / "prepared"
 
     @property
+    def trained(self) -> Path:
+        """What `train` exports: a folder per model, the answers of the folds, a sample of the fakes."""
+        return self.root / "models" / "trained"
+
+    @property
     def model(self) -> Path:
-        """The artefact that `train` exports: the challenger."""
+        """The artefact that `calibrate` makes of what was trained: the challenger."""
         return self.root / "models" / "ssgan"
 
     @property

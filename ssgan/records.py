@@ -115,6 +115,14 @@ class DatasetVersion(Record):
     labelled: dict[str, int]
 
 
+class Split(Record):
+    """Which rows judge a model (written by prepare)."""
+
+    method: Literal["holdout", "crossfit"]
+    folds: int  # of the labelled training rows; 0: too few groups to divide them
+    judged: int  # labelled rows that judge: those of the holdout, or every labelled row
+
+
 class RunRecord(Record):
     """How a model was trained. Holds nothing that differs between two equal runs: no time, no path, no host."""
 

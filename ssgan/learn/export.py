@@ -22,15 +22,18 @@ from typing import Any
 
 import numpy as np
 
+from ssgan.contract import Contract
 from ssgan.errors import SsganError
 from ssgan.learn import backend, heads
 from ssgan.learn.artefact import ALONE, FEATURES, TOLERANCE, open_session, write_checksums
 from ssgan.learn.backend import keras, predictor, quiet
 from ssgan.learn.committee import Committee, join
 from ssgan.learn.encode import Encoder
+from ssgan.learn.fit import Fitted
 from ssgan.learn.heads import Head
 from ssgan.learn.networks import discriminator as build
 from ssgan.learn.networks import fold
+from ssgan.learn.terms import REPORTED
 from ssgan.records import RunRecord
 
 PROBE_ROWS = 32
@@ -46,6 +49,49 @@ class _Nets:
     weight_norm: bool
     noise: float
     networks: str | None
+
+
+def write_artefact(
+    folder: Path,
+    fitted: Fitted,
+    encoder: Encoder,
+    contract: Contract,
+    x: np.ndarray,
+    record: RunRecord,
+    committee: Committee | None = None,
+    more: Mapping[str, str] | None = None,
+) -> str:
+    """Writes a trained discriminator with all that is needed to ask it, and returns the artefact's digest.
+
+    Args:
+        folder: new or empty.
+        fitted: what was trained.
+        encoder: that made x.
+        contract: of the data.
+        x: encoded training rows.
+        record: `run.json`, but for its parity.
+        committee: that joins the discriminator.
+        more: further files, text by name.
+
+    Raises:
+        SsganError: if ONNX Runtime's answers differ from the network's by more than the tolerance.
+    """
+    texts = {
+        "encoder.json": encoder.to_json(),
+        "schema.json": contract.model_dump_json(indent=1) + "\n",
+        "history.csv": _history_csv(fitted.history),
+        **(more or {}),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return export(folder, fitted.discriminator, fitted.head, x, record, committee)
+
+
+def _history_csv(history: np.ndarray) -> str:
+    lines = [",".join(("step", *REPORTED))]
+    lines += [",".join((str(int(line[0])), *(f"{loss:.6g}" for loss in line[1:]))) for line in history]
+    return "\n".join(lines) + "\n"
 
 
 def export(

@@ -91,7 +91,7 @@ def fit_discriminator(
     Raises:
         ParamsError: if a loss stops being a number, or explodes.
     """
-    with _precision(knobs.precision):
+    with precision(knobs.precision):
         run = Run(x, y, encoder, head, knobs, taught_by(x, y, head, knobs))
     try:
         history, pace = _follow(run, knobs, name, checkpoints, _callback_list(callbacks, run), validation)
@@ -289,10 +289,10 @@ def _callback_list(callbacks: Iterable[Any], run: Run) -> Any:
 
 
 @contextmanager
-def _precision(precision: str) -> Iterator[None]:
+def precision(wanted: str) -> Iterator[None]:
     """Layers made within it compute in bfloat16, or not; weights, losses and sums are float32 in any case."""
     before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("mixed_bfloat16" if precision == "bfloat16" else "float32")
+    keras.config.set_dtype_policy("mixed_bfloat16" if wanted == "bfloat16" else "float32")
     try:
         yield
     finally:

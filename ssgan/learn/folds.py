@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import shutil
 import time
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ import numpy as np
 from ssgan.errors import ParamsError
 from ssgan.learn import backend
 from ssgan.learn.encode import Encoder
-from ssgan.learn.fit import EXPLODED, Run, answers, committee_of
+from ssgan.learn.fit import EXPLODED, Run, answers, committee_of, precision
 from ssgan.learn.heads import Head
 from ssgan.learn.knobs import Knobs
 from ssgan.learn.prepare import UNLABELLED, is_labelled
@@ -42,36 +41,9 @@ class Answered:
     """What the model of one subset says."""
 
     task: np.ndarray  # float32 [a, K] or [a, 1]: as the graph's output
+    alone: np.ndarray  # the same, of the discriminator where `task` is a committee's
     realness: np.ndarray  # float32 [a, 1]
     pool: np.ndarray  # float32 [p, K] or [p, 1]: task of the rows that every model answers
-
-
-def fold_numbers(labels: np.ndarray, groups: np.ndarray, folds: int, seed: int, classes: int) -> np.ndarray:
-    """Divides labelled rows into folds of about equal size and equal mixture; a group falls into one fold.
-
-    Args:
-        labels: numbers of classes [m], or values [m].
-        groups: names [m]; rows of one group stay together.
-        folds: how many are wanted; there are no more than groups.
-        seed: of the division.
-        classes: K; 0 for values, whose fifths take the place of classes.
-
-    Returns:
-        int64 [m], 0 <= number < folds; all 0 where there are fewer than two groups.
-    """
-    from sklearn.model_selection import StratifiedGroupKFold
-
-    found = np.zeros(len(labels), np.int64)
-    folds = min(folds, len(np.unique(groups)))
-    if folds < 2:
-        return found
-    strata = labels if classes else np.digitize(labels, np.quantile(labels, [0.2, 0.4, 0.6, 0.8]))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # a class with fewer rows than folds: the judge says so
-        divided = StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(labels, strata, groups)
-        for number, (_, rows) in enumerate(divided):
-            found[rows] = number
-    return found
 
 
 def nested(labels: np.ndarray, learned: np.ndarray, share: float, seed: int, classes: int) -> np.ndarray:
@@ -97,7 +69,7 @@ class Kept:
         if not path.is_file():
             return None
         with np.load(path, allow_pickle=False) as stored:
-            return Answered(stored["task"], stored["realness"], stored["pool"])
+            return Answered(**{name: stored[name] for name in ("task", "alone", "realness", "pool")})
 
     def write(self, subset: Subset, found: Answered) -> None:
         """Keeps the answers."""
@@ -150,7 +122,8 @@ def answer(
     found = {place: known for place, each in enumerate(subsets) if kept is not None and (known := kept.read(each))}
     todo = [place for place in range(len(subsets)) if place not in found]
     if todo:
-        run = Run(x, y, encoder, head, knobs, lessons[todo[0]])
+        with precision(knobs.precision):
+            run = Run(x, y, encoder, head, knobs, lessons[todo[0]])
         try:
             for place in _trained(run, knobs, todo, subsets, lessons, name):
                 found[place] = _asked(run, x, y, knobs, subsets[place], pool)
@@ -201,13 +174,14 @@ def _learn(advance: Callable[[int, int], np.ndarray], per_call: int, knobs: Knob
 
 def _asked(run: Run, x: np.ndarray, y: np.ndarray, knobs: Knobs, subset: Subset, pool: np.ndarray) -> Answered:
     network, head = run.nets.average, run.nets.head
-    task, realness = answers(network, head, subset.asked)
-    of_pool = answers(network, head, pool)[0] if len(pool) else np.empty((0, task.shape[1]), np.float32)
+    alone, realness = answers(network, head, subset.asked)
+    task = alone
+    of_pool = answers(network, head, pool)[0] if len(pool) else np.empty((0, alone.shape[1]), np.float32)
     committee = committee_of(x, hidden(y, subset.learned), head, knobs)
     if committee is not None:
-        task = committee.task(task, subset.asked)
+        task = committee.task(alone, subset.asked)
         of_pool = committee.task(of_pool, pool) if len(pool) else of_pool
-    return Answered(task, realness, of_pool)
+    return Answered(task, alone, realness, of_pool)
 
 
 def hidden(y: np.ndarray, learned: np.ndarray) -> np.ndarray:

@@ -28,6 +28,7 @@ BINS = 8  # per numeric column; 16 were worse with ten labels per class
 RARE_ROWS = 5  # a thinner word has too few rows to learn its slot's weights from
 SLOTS = 64  # of a category column, at most
 RARE, MISSING = "rare", "missing"
+_PLAIN = frozenset((float, int, type(None)))  # what numpy reads as numbers just as `_number` does
 
 
 class _Part(BaseModel):
@@ -83,7 +84,20 @@ class NumberPart(_Part):
 
     def read(self, cells: Iterable[object]) -> np.ndarray:
         """The column as float64 from the cells of records."""
-        return np.array([_number(cell, self.name) for cell in cells], np.float64)
+        cells = list(cells)
+        if _PLAIN.issuperset(map(type, cells)):
+            return np.array(cells, np.float64)  # None becomes NaN
+        return np.array([self.cell(cell) for cell in cells], np.float64)
+
+    def cell(self, cell: object) -> float:
+        """One cell of a record; NaN is missing."""
+        return cell if type(cell) is float else _number(cell, self.name)
+
+    def encode_cell(self, value: float) -> float:
+        """The same bits as `encode`."""
+        if not self.knots or math.isnan(value):
+            return 0.0
+        return float(np.interp(value, *self._map))
 
 
 class CategoryPart(_Part):
@@ -124,7 +138,8 @@ class CategoryPart(_Part):
             None: self.width - 1 if self.nullable else -1,
         }
 
-    def _code(self, value: object) -> int:
+    def code(self, value: object) -> int:
+        """The slot of a word, -1 for none."""
         if _is_missing(value):
             return self._codes[None]
         return self._codes.get(str(value), -1 if self.rare is None else len(self.values))
@@ -137,7 +152,7 @@ class CategoryPart(_Part):
         except TypeError:  # a list, or the like
             codes = np.full(len(cells), -2)
         for row in np.flatnonzero(codes == -2).tolist():
-            codes[row] = self._code(cells[row])
+            codes[row] = self.code(cells[row])
         known = np.flatnonzero(codes >= 0)
         slots[known, codes[known]] = 1.0
 

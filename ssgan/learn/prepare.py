@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -14,35 +15,109 @@ from ssgan.errors import DataError
 from ssgan.learn.encode import Encoder
 from ssgan.progress import say
 from ssgan.project import Project
+from ssgan.records import Split
 
+FEW_LABELS = 500  # below it labelled rows are judged by crossfit, unless evaluate.method says how
 UNLABELLED = -1  # in `y` of a classification; NaN in `y` of a regression
 
 
 def prepare(project: Project) -> None:
     """Divides the accepted rows, fits the encoder on the training rows alone, and writes `data/prepared`.
 
+        train.npz       x, y, id of the training rows; fold: number of each labelled one's, -1 for the others
+        test.parquet    rows that no training sees
+        judged.parquet  labelled rows that judge: those of the test rows, or with crossfit all of the training rows
+        encoder.json, schema.json, split.json
+
+    With crossfit labelled rows are too dear to be held back: each is judged by a model of the folds that had not seen
+    it, and only unlabelled rows are held back.
+
     Raises:
         DataError: if there is nothing to train on, or nothing to judge by.
     """
-    knobs, contract = read_params(project.params).prepare, read_contract(project.contract)
+    params, contract = read_params(project.params), read_contract(project.contract)
     frame = read_accepted(project, contract)
+    known = is_labelled(labels(frame, contract))
+    method = params.evaluate.method or ("crossfit" if known.sum() < FEW_LABELS else "holdout")
+    knobs = params.prepare
     testing = np.array([in_test(group, knobs.salt, knobs.test_share) for group in frame[GROUP]], bool)
+    if method == "crossfit":
+        testing &= ~_of_labelled_groups(frame[GROUP].to_numpy(str), known)
     train, test = frame[~testing].reset_index(drop=True), frame[testing].reset_index(drop=True)
     y = labels(train, contract)
     _check_train(y, contract)
-    _check_test(labels(test, contract), contract)
+    judged = train if method == "crossfit" else test
+    judged = judged[is_labelled(labels(judged, contract))].reset_index(drop=True)
+    _check_judged(len(judged), len(test), contract)
+    fold = _folds(train, y, contract, params.evaluate.folds, knobs.salt)
+    split = Split(method=method, folds=int(fold.max()) + 1 if fold.max() > 0 else 0, judged=len(judged))
+    if method == "crossfit" and not split.folds:
+        raise DataError(
+            f"to be judged by crossfit, labelled rows must belong to at least 2 groups; the {len(judged)} labelled "
+            f"rows belong to one: label rows of another, or set evaluate.method to holdout"
+        )
 
     columns = frame_columns(train, contract)
     encoder = Encoder.fit(columns, contract)
     shutil.rmtree(project.prepared, ignore_errors=True)
     project.prepared.mkdir(parents=True)
     with (project.prepared / "train.npz").open("wb") as handle:
-        np.savez(handle, x=encoder.encode_columns(columns), y=y, id=train[ROW_ID].to_numpy(str))
+        np.savez(handle, x=encoder.encode_columns(columns), y=y, id=train[ROW_ID].to_numpy(str), fold=fold)
     test.to_parquet(project.prepared / "test.parquet", index=False)
+    judged.to_parquet(project.prepared / "judged.parquet", index=False)
     (project.prepared / "encoder.json").write_text(encoder.to_json(), encoding="utf-8")
     (project.prepared / "schema.json").write_text(contract.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    known = int(is_labelled(y).sum())
-    say(f"prepare: {len(train)} training rows ({known} labelled), {len(test)} test rows, {encoder.width} features")
+    split.write(project.prepared / "split.json")
+    how = f"{split.folds} folds of them" if method == "crossfit" else f"{len(judged)} labelled test rows"
+    say(
+        f"prepare: {len(train)} training rows ({int(is_labelled(y).sum())} labelled), {len(test)} test rows, "
+        f"{encoder.width} features; judged by {how}"
+    )
+
+
+def _of_labelled_groups(groups: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Which rows belong to a group with a labelled row: a patient is never on both sides."""
+    return np.isin(groups, np.unique(groups[known]))
+
+
+def _folds(train: pd.DataFrame, y: np.ndarray, contract: Contract, folds: int, salt: str) -> np.ndarray:
+    """The fold of each labelled row, -1 for the others; int64 [n]."""
+    known = is_labelled(y)
+    seed = int.from_bytes(hashlib.sha256(salt.encode()).digest()[:4], "big") >> 1
+    found = np.full(len(y), -1, np.int64)
+    found[known] = fold_numbers(y[known], train[GROUP].to_numpy(str)[known], folds, seed, len(contract.classes))
+    return found
+
+
+def fold_numbers(labels: np.ndarray, groups: np.ndarray, folds: int, seed: int, classes: int) -> np.ndarray:
+    """Divides labelled rows into folds of about equal size and equal mixture; a group falls into one fold.
+
+    Args:
+        labels: numbers of classes [m], or values [m].
+        groups: names [m]; rows of one group stay together.
+        folds: how many are wanted; there are no more than groups.
+        seed: of the division.
+        classes: K; 0 for values, whose fifths take the place of classes.
+
+    Returns:
+        int64 [m], 0 <= number < folds; all 0 where there are fewer than two groups.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    found = np.zeros(len(labels), np.int64)
+    folds = min(folds, len(np.unique(groups)))
+    if folds < 2:
+        return found
+    strata = labels if classes else np.digitize(labels, np.quantile(labels, [0.2, 0.4, 0.6, 0.8]))
+    folds = min(folds, int(np.bincount(strata).max()))  # scikit-learn's condition
+    if folds < 2:
+        return found
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # a class with fewer rows than folds: the judge says so
+        divided = StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(labels, strata, groups)
+        for number, (_, rows) in enumerate(divided):
+            found[rows] = number
+    return found
 
 
 def read_accepted(project: Project, contract: Contract) -> pd.DataFrame:
@@ -112,9 +187,9 @@ def _check_train(y: np.ndarray, contract: Contract) -> None:
             )
 
 
-def _check_test(y: np.ndarray, contract: Contract) -> None:
-    if not is_labelled(y).any():
+def _check_judged(judged: int, test: int, contract: Contract) -> None:
+    if not judged:
         raise DataError(
-            f"at least one test row must have a label in {contract.label.column!r}; of {len(y)} none has: "
-            "label more rows, or choose a larger prepare.test_share or another prepare.salt"
+            f"at least one test row must have a label in {contract.label.column!r}; of {test} none has: label more "
+            "rows, choose a larger prepare.test_share or another prepare.salt, or set evaluate.method to crossfit"
         )

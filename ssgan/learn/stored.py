@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ssgan.errors import ArtefactError, ParamsError
@@ -64,15 +63,13 @@ class About(BaseModel):
 def save(model: _SSGAN, folder: Path) -> str:
     """Writes a fitted estimator into a new or empty folder, and returns the artefact's digest."""
     from ssgan.learn import backend
-    from ssgan.learn.export import export
+    from ssgan.learn.export import write_artefact
     from ssgan.learn.prepare import is_labelled
-    from ssgan.learn.terms import REPORTED
 
     if model.fitted_ is None:
         raise ParamsError("a loaded estimator is saved already: copy the folder it was loaded from")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ParamsError(f"an estimator is saved into a new or empty folder; there is something in {folder}")
-    folder.mkdir(parents=True, exist_ok=True)
     x, y = model._training_rows, model._labels
     record = RunRecord(
         task=model.contract_.task,
@@ -87,16 +84,8 @@ def save(model: _SSGAN, folder: Path) -> str:
         warnings=model.warnings_,
         parity=0.0,  # measured at export
     )
-    history = pd.DataFrame(model.fitted_.history, columns=["step", *REPORTED]).astype({"step": int})
-    texts = {
-        "encoder.json": model.encoder_.to_json(),
-        "schema.json": model.contract_.model_dump_json(indent=1) + "\n",
-        "history.csv": history.to_csv(index=False, float_format="%.6g"),
-        FILE: About.of(model).model_dump_json(indent=1) + "\n",
-    }
-    for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    return export(folder, model.fitted_.discriminator, model.fitted_.head, x, record, model.committee_)
+    more = {FILE: About.of(model).model_dump_json(indent=1) + "\n"}
+    return write_artefact(folder, model.fitted_, model.encoder_, model.contract_, x, record, model.committee_, more)
 
 
 def read(folder: Path, kind: str) -> About:

@@ -1,35 +1,78 @@
-"""The stage `train`: the SSGAN and its supervised twin, trained, exported, compared with their exports."""
+"""The stage `train`: the SSGAN, its supervised twin and its ablation, trained, exported, compared with their exports.
+
+models/trained/ssgan     the artefact, not calibrated yet
+models/trained/twin      the same network from labelled rows alone
+models/trained/ablation  the same network without the real/fake term; absent where that is the twin
+models/trained/folds.npz what models say of labelled rows that they have not seen (see `plan.py`)
+models/trained/fakes.npz fake rows that the discriminator learned to tell from real ones
+"""
 
 from __future__ import annotations
 
 import hashlib
 import shutil
 import time
-from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from ssgan.config import read_params
 from ssgan.contract import Contract
 from ssgan.errors import DataError
 from ssgan.learn import backend
 from ssgan.learn.checkpoint import Checkpoints
-from ssgan.learn.committee import Committee
 from ssgan.learn.encode import Encoder
-from ssgan.learn.export import export
+from ssgan.learn.export import write_artefact
 from ssgan.learn.fit import Fitted, committee_of, fit_discriminator
-from ssgan.learn.heads import head_for
+from ssgan.learn.folds import Kept
+from ssgan.learn.heads import Head, head_for
 from ssgan.learn.knobs import Knobs, resolve
-from ssgan.learn.prepare import is_labelled
-from ssgan.learn.terms import REPORTED
+from ssgan.learn.plan import Plan, write_folds
+from ssgan.learn.prepare import frame_columns, is_labelled
 from ssgan.progress import say
 from ssgan.project import Project
-from ssgan.records import RunRecord, RunTimes
+from ssgan.records import RunRecord, RunTimes, Split
+
+FAKES = 2000  # rows in the sample
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What `prepare` left, as training takes it."""
+
+    contract: Contract
+    encoder: Encoder
+    split: Split
+    x: np.ndarray  # float32 [n, ...]
+    y: np.ndarray  # [n]
+    fold: np.ndarray  # int64 [n]
+    judged: np.ndarray  # encoded rows that judge
+    digest: str
+
+    @classmethod
+    def read(cls, project: Project) -> Rows:
+        """Reads `data/prepared`.
+
+        Raises:
+            DataError: if it is not there.
+        """
+        folder = project.prepared
+        if not (folder / "train.npz").is_file():
+            raise DataError("training needs data/prepared, which is not there: run `ssgan prepare` first")
+        contract = Contract.model_validate_json((folder / "schema.json").read_text(encoding="utf-8"))
+        encoder = Encoder.from_json((folder / "encoder.json").read_text(encoding="utf-8"))
+        with np.load(folder / "train.npz", allow_pickle=False) as stored:
+            x, y, fold = stored["x"], stored["y"], stored["fold"]
+        judged = encoder.encode_columns(frame_columns(pd.read_parquet(folder / "judged.parquet"), contract))
+        with (folder / "train.npz").open("rb") as handle:
+            digest = hashlib.file_digest(handle, "sha256").hexdigest()
+        return cls(contract, encoder, Split.read(folder / "split.json"), x, y, fold, judged, digest)
 
 
 def train(project: Project) -> None:
-    """Trains the SSGAN and the twin on `data/prepared`, and exports both to `models/`.
+    """Trains on `data/prepared` and writes `models/trained`.
 
     A run that was killed goes on from its last checkpoint, and ends with the same bytes.
 
@@ -37,83 +80,72 @@ def train(project: Project) -> None:
         DataError: if there is nothing prepared.
         SsganError: if training diverges, or an export does not answer as the network does.
     """
-    if not (project.prepared / "train.npz").is_file():
-        raise DataError("training needs data/prepared, which is not there: run `ssgan prepare` first")
-    seconds: dict[str, float] = {}
-    pace: dict[str, float] = {}
-    contract = Contract.model_validate_json((project.prepared / "schema.json").read_text(encoding="utf-8"))
-    encoder = Encoder.from_json((project.prepared / "encoder.json").read_text(encoding="utf-8"))
-    with np.load(project.prepared / "train.npz", allow_pickle=False) as stored:
-        x, y = stored["x"], stored["y"]
-    with (project.prepared / "train.npz").open("rb") as handle:
-        data_hash = hashlib.file_digest(handle, "sha256").hexdigest()
-    known = int(is_labelled(y).sum())
-    knobs = resolve(read_params(project.params).train, contract, known)
+    rows, params = Rows.read(project), read_params(project.params)
+    known = int(is_labelled(rows.y).sum())
+    knobs = resolve(params.train, rows.contract, known)
     backend.deterministic(knobs.seed)
-    nothing = "; every row has a label, so nothing is learned from unlabelled ones" if known == len(y) else ""
-    say(f"train: {len(x)} rows, {known} labelled, on {backend.device()}{nothing}")
-    head = head_for(contract, y, knobs.head)
-    checkpoints = {}
-    for name, folder, used in (("ssgan", project.model, knobs), ("twin", project.twin, knobs.twin())):
-        start = time.perf_counter()
-        run = hashlib.sha256(f"{data_hash} {used.digest()} {backend.name}".encode()).hexdigest()
-        checkpoints[name] = Checkpoints(project.runtime / "checkpoints" / name, run)
-        fitted = fit_discriminator(x, y, encoder, head, used, name, checkpoints=checkpoints[name])
-        trained = time.perf_counter()
-        committee = committee_of(x, y, head, used)
-        _write(folder, fitted, encoder, contract, x, _record(contract, y, used, data_hash, fitted), committee)
-        seconds[name], seconds[f"export {name}"] = trained - start, time.perf_counter() - trained
-        pace[name] = fitted.steps_per_second
-    for each in checkpoints.values():
+    nothing = "; every row has a label, so nothing is learned from unlabelled ones" if known == len(rows.y) else ""
+    say(f"train: {len(rows.x)} rows, {known} labelled, on {backend.device()}{nothing}")
+    head = head_for(rows.contract, rows.y, knobs.head)
+    models = {"ssgan": knobs, "twin": knobs.twin()}
+    ablation = replace(knobs, gan_weight=0.0, manifold_weight=0.0)
+    if knobs.gan_weight and ablation != replace(knobs.twin(), answer=ablation.answer):
+        models["ablation"] = ablation
+    digest = hashlib.sha256(f"{rows.digest} {knobs.digest()} {backend.name}".encode()).hexdigest()
+    kept = {name: Kept(project.runtime / "folds", f"{digest} {used.digest()}") for name, used in models.items()}
+    folder, times = project.trained, RunTimes(device=backend.device(), seconds={}, steps_per_second={})
+    fresh = folder.with_name(".trained.new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    for name, used in models.items():
+        checkpoints = Checkpoints(project.runtime / "checkpoints" / name, f"{digest} {used.digest()}")
+        fitted = _fit(fresh / name, rows, head, used, name, checkpoints, times)
+        if name == "ssgan":
+            _write_fakes(fresh / "fakes.npz", fitted, rows.x, knobs.seed)
+    start = time.perf_counter()
+    plan = Plan.of(rows, params.evaluate.curve, knobs.seed)
+    write_folds(fresh / "folds.npz", plan, rows, head, models, kept)
+    times.seconds["folds"] = time.perf_counter() - start
+    shutil.rmtree(folder, ignore_errors=True)
+    fresh.rename(folder)
+    for name, each in kept.items():
+        Checkpoints(project.runtime / "checkpoints" / name, "").clear()
         each.clear()
-    RunTimes(device=backend.device(), seconds=seconds, steps_per_second=pace).write(project.times)
+    times.write(project.times)
     fakes = f"fakes by {knobs.fakes}" if knobs.gan_weight else "no real/fake term"
-    spent = ", ".join(f"{name} {seconds[name]:.1f} s at {pace[name]:.0f} steps/s" for name in pace)
-    say(f"train: {knobs.steps} steps each, {fakes}; {spent}; on {backend.device()}")
+    pace = times.steps_per_second
+    spent = ", ".join(f"{name} {times.seconds[name]:.1f} s at {pace[name]:.0f} steps/s" for name in pace)
+    say(f"train: {knobs.steps} steps each, {fakes}; {spent}; folds {times.seconds['folds']:.1f} s; on {times.device}")
 
 
-def _record(contract: Contract, y: np.ndarray, knobs: Knobs, data_hash: str, fitted: Fitted) -> RunRecord:
-    return RunRecord(
-        task=contract.task,
+def _fit(
+    folder: Path, rows: Rows, head: Head, knobs: Knobs, name: str, checkpoints: Checkpoints, times: RunTimes
+) -> Fitted:
+    """Trains one model on all labelled rows and exports it."""
+    start = time.perf_counter()
+    fitted = fit_discriminator(rows.x, rows.y, rows.encoder, head, knobs, name, checkpoints=checkpoints)
+    trained = time.perf_counter()
+    record = RunRecord(
+        task=rows.contract.task,
         backend=backend.name,
         precision=knobs.precision,
         seed=knobs.seed,
-        data_hash=data_hash,
-        rows=len(y),
-        labelled=int(is_labelled(y).sum()),
+        data_hash=rows.digest,
+        rows=len(rows.y),
+        labelled=int(is_labelled(rows.y).sum()),
         fakes=knobs.fakes if knobs.gan_weight else "none",
         knobs=knobs.as_record(),
         warnings=fitted.warnings,
         parity=0.0,  # measured at export
     )
+    committee = committee_of(rows.x, rows.y, head, knobs)
+    write_artefact(folder, fitted, rows.encoder, rows.contract, rows.x, record, committee)
+    times.seconds[name], times.seconds[f"export {name}"] = trained - start, time.perf_counter() - trained
+    times.steps_per_second[name] = fitted.steps_per_second
+    return fitted
 
 
-def _write(
-    folder: Path,
-    fitted: Fitted,
-    encoder: Encoder,
-    contract: Contract,
-    x: np.ndarray,
-    record: RunRecord,
-    committee: Committee | None,
-) -> None:
-    """Writes the artefact beside its place, then moves it there whole."""
-    fresh = folder.with_name(f".{folder.name}.new")
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(parents=True)
-    text: Mapping[str, str] = {
-        "encoder.json": encoder.to_json(),
-        "schema.json": contract.model_dump_json(indent=1) + "\n",
-        "history.csv": _history_csv(fitted.history),
-    }
-    for name, content in text.items():
-        (fresh / name).write_text(content, encoding="utf-8")
-    export(fresh, fitted.discriminator, fitted.head, x, record, committee)
-    shutil.rmtree(folder, ignore_errors=True)
-    fresh.rename(folder)
-
-
-def _history_csv(history: np.ndarray) -> str:
-    lines = [",".join(("step", *REPORTED))]
-    lines += [",".join((str(int(line[0])), *(f"{loss:.6g}" for loss in line[1:]))) for line in history]
-    return "\n".join(lines) + "\n"
+def _write_fakes(path: Path, fitted: Fitted, x: np.ndarray, seed: int) -> None:
+    if fitted.fakes is None:
+        return
+    with path.open("wb") as handle:
+        np.savez(handle, allow_pickle=False, x=fitted.fakes.sample(x, min(FAKES, len(x)), seed))

@@ -12,10 +12,10 @@ from learner import Case, classes, fit, values
 from ssgan.config import TrainParams
 from ssgan.learn import backend
 from ssgan.learn.fit import taught_by
-from ssgan.learn.folds import Answered, Kept, Subset, answer, fold_numbers, hidden, nested
+from ssgan.learn.folds import Answered, Kept, Subset, answer, hidden, nested
 from ssgan.learn.heads import head_for
 from ssgan.learn.knobs import Knobs, resolve
-from ssgan.learn.prepare import is_labelled
+from ssgan.learn.prepare import fold_numbers, is_labelled
 
 
 def _knobs(case: Case, **more: object) -> Knobs:

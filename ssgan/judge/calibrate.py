@@ -1,0 +1,204 @@
+"""The stage `calibrate`: raw outputs become probabilities that mean what they say, and sets that hold the truth.
+
+Everything is fitted on labelled training rows that were answered by models of other folds. What it says is stored with
+the artefact and applied wherever that is asked: in evaluation, in the service and in batch scoring.
+
+- Temperature (Guo et al. 2017), against targets smoothed as Platt (1999) does: rows that are all right would else make
+  the model infinitely sure.
+- Sets by class-conditional split-conformal prediction (Vovk et al. 2005, "Mondrian"), intervals by residual quantiles.
+  The scores come from the models of the folds, the answers from the model of all rows, which is as good or better:
+  coverage is then as asked in practice, while the guarantee is that of cross-conformal prediction (Vovk 2015), weaker.
+- The shares of classes among unlabelled rows by EM (Saerens et al. 2002) and by BBSE (Lipton et al. 2018).
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from ssgan.config import CalibrateParams, read_params
+from ssgan.errors import DataError
+from ssgan.judge.metrics import Array, Floats
+from ssgan.learn.artefact import CALIBRATION, Artefact, class_probabilities, write_checksums
+from ssgan.learn.prepare import is_labelled
+from ssgan.progress import say
+from ssgan.project import Project
+from ssgan.records import Calibration
+
+COLDEST, HOTTEST = 0.05, 20.0  # bounds of the temperature
+ROWS = 20_000  # training rows that say what P(fake) is usual
+
+
+def calibrate(project: Project) -> Calibration:
+    """Makes `models/ssgan` and `models/twin` of what was trained.
+
+    Returns:
+        The SSGAN's calibration.
+
+    Raises:
+        DataError: if nothing was trained.
+        ArtefactError: if a trained model is damaged.
+    """
+    if not (project.trained / "folds.npz").is_file():
+        raise DataError("calibration needs models/trained, which is not there: run `ssgan train` first")
+    knobs = read_params(project.params).calibrate
+    with np.load(project.prepared / "train.npz", allow_pickle=False) as stored:
+        x, y = stored["x"], stored["y"]
+    folds = read_folds(project)
+    done: dict[str, Calibration] = {}
+    for name, place in (("ssgan", project.model), ("twin", project.twin)):
+        artefact = Artefact.load(project.trained / name)
+        fake = artefact.predict_encoded(x[np.linspace(0, len(x) - 1, min(ROWS, len(x))).astype(np.int64)])
+        limit = float(np.quantile(fake.fake_probability, 1 - knobs.unlike))
+        task, pool = folds.get(f"{name}_task"), folds.get("ssgan_pool")
+        answered = None if task is None else answer_in_unit(task, artefact.metadata)
+        fitted = fit(answered, y[is_labelled(y)], len(artefact.contract.classes), pool, knobs)
+        done[name] = named(fitted, artefact.contract.classes).model_copy(update={"fake_limit": limit})
+        _place(artefact.folder, place, done[name])
+    say(f"calibrate: {_told(done['ssgan'])}")
+    return done["ssgan"]
+
+
+def read_folds(project: Project) -> dict[str, Array]:
+    """What `train` kept of the folds; see `learn/plan.py`."""
+    with np.load(project.trained / "folds.npz", allow_pickle=False) as stored:
+        return {name: stored[name] for name in stored.files}
+
+
+def answer_in_unit(task: Array, metadata: Mapping[str, str]) -> Floats:
+    """Logits as they are; standardised values [m, 1] in the label's unit."""
+    if "value_mean" not in metadata:
+        return np.asarray(task, np.float64)
+    return float(metadata["value_mean"]) + float(metadata["value_scale"]) * np.asarray(task, np.float64)
+
+
+def fit(task: Floats | None, truth: Array, classes: int, pool: Array | None, knobs: CalibrateParams) -> Calibration:
+    """Calibrates outputs.
+
+    Args:
+        task: logits [m, K] or values [m, 1] of labelled rows, by models that had not seen them; None: there are none.
+        truth: numbers of classes [m], or values [m].
+        classes: K; 0 for values.
+        pool: logits [folds, p, K] of unlabelled rows; None or empty: their shares cannot be estimated.
+        knobs: coverage, prior.
+    """
+    if task is None or not len(task):
+        return Calibration(rows=0, coverage=knobs.coverage)
+    if not classes:
+        width = conformal_quantile(np.abs(task[:, 0] - truth), knobs.coverage)
+        return Calibration(rows=len(task), coverage=knobs.coverage, half_width=width if math.isfinite(width) else None)
+    labelled = np.bincount(truth, minlength=classes) / len(truth)
+    balanced = np.full(classes, 1 / classes)
+    draft = Calibration(rows=len(task), coverage=knobs.coverage, temperature=temperature(task, truth, balanced))
+    shares = {"labelled": labelled}
+    if pool is not None and pool.shape[1]:
+        of_pool = np.mean([class_probabilities(each, draft) for each in pool], axis=0)
+        shares["em"] = em_shares(of_pool)
+        shares["bbse"] = bbse_shares(class_probabilities(task, draft), truth, of_pool)
+    wanted = {"balanced": balanced, "labelled": labelled, "unlabelled": shares.get("em", labelled)}[knobs.prior]
+    wanted = np.maximum(wanted, 1e-6)
+    offsets = () if knobs.prior == "balanced" else tuple(np.log(wanted / balanced).tolist())
+    draft = draft.model_copy(update={"prior": knobs.prior, "offsets": offsets})
+    probabilities = class_probabilities(task, draft)
+    wrong = 1 - probabilities[np.arange(len(truth)), truth]
+    thresholds = [min(1.0, conformal_quantile(wrong[truth == each], knobs.coverage)) for each in range(classes)]
+    named_shares = {
+        name: {str(place): float(share) for place, share in enumerate(each)} for name, each in shares.items()
+    }
+    return draft.model_copy(update={"thresholds": tuple(thresholds), "shares": named_shares})
+
+
+def named(calibration: Calibration, classes: tuple[str, ...]) -> Calibration:
+    """The same, its shares under the names of the classes."""
+    shares = {
+        method: {classes[int(place)]: share for place, share in each.items()}
+        for method, each in calibration.shares.items()
+    }
+    return calibration.model_copy(update={"shares": shares})
+
+
+def temperature(task: Floats, truth: Array, shares: Floats) -> float:
+    """What logits are divided by so that the log loss of the labelled rows, classes weighted to `shares`, is least.
+
+    Args:
+        task: logits [m, K].
+        truth: numbers of classes [m].
+        shares: of the classes, [K]; those that the probabilities are for.
+    """
+    from scipy.optimize import minimize_scalar  # type: ignore[import-untyped]
+    from scipy.special import log_softmax
+
+    rows, classes = task.shape
+    counts = np.bincount(truth, minlength=classes)
+    weights = (shares / np.maximum(counts, 1))[truth]
+    slack = 1 / (rows + classes)
+    targets = np.full(task.shape, slack)
+    targets[np.arange(rows), truth] = 1 - (classes - 1) * slack
+
+    def loss(log: float) -> float:
+        return float(-(weights[:, None] * targets * log_softmax(task / math.exp(log), axis=1)).sum())
+
+    found = minimize_scalar(loss, bounds=(math.log(COLDEST), math.log(HOTTEST)), method="bounded")
+    return round(math.exp(float(found.x)), 6)
+
+
+def conformal_quantile(scores: Floats, coverage: float) -> float:
+    """The ceil((m + 1) coverage)-th smallest of m scores; infinite where m is too small for the coverage."""
+    rank = math.ceil((len(scores) + 1) * coverage - 1e-9)
+    return float(np.sort(scores)[rank - 1]) if rank <= len(scores) else math.inf
+
+
+def em_shares(probabilities: Floats, rounds: int = 200) -> Floats:
+    """The shares of classes that make unlabelled rows most probable (Saerens et al. 2002, equation 4).
+
+    Args:
+        probabilities: [p, K], for classes of equal shares.
+        rounds: of EM.
+    """
+    shares = np.full(probabilities.shape[1], 1 / probabilities.shape[1])
+    for _ in range(rounds):
+        weighted = probabilities * shares
+        shares = (weighted / np.maximum(weighted.sum(axis=1, keepdims=True), 1e-300)).mean(axis=0)
+    return np.asarray(shares, np.float64)
+
+
+def bbse_shares(probabilities: Floats, truth: Array, of_pool: Floats) -> Floats:
+    """The shares that explain the mean answer to unlabelled rows by the answers to rows of each class (Lipton 2018)."""
+    from scipy.optimize import nnls
+
+    classes = probabilities.shape[1]
+    means = [
+        probabilities[truth == each].mean(axis=0) if (truth == each).any() else np.eye(classes)[each]
+        for each in range(classes)
+    ]
+    shares, _ = nnls(np.stack(means, axis=1), of_pool.mean(axis=0))
+    return np.asarray(shares / max(float(shares.sum()), 1e-12), np.float64)
+
+
+def _place(trained: Path, place: Path, calibration: Calibration) -> None:
+    """Copies the artefact beside its place, adds the calibration, then moves it there whole."""
+    fresh = place.with_name(f".{place.name}.new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    shutil.copytree(trained, fresh)
+    calibration.write(fresh / CALIBRATION)
+    write_checksums(fresh)
+    shutil.rmtree(place, ignore_errors=True)
+    fresh.rename(place)
+
+
+def _told(calibration: Calibration) -> str:
+    if not calibration.rows:
+        return (
+            "no labelled row could be answered by a model that had not seen it, so the answers are as the graph gives"
+        )
+    if not calibration.thresholds:
+        width = calibration.half_width
+        too_few = "no interval: too few labelled rows for this coverage"
+        return too_few if width is None else f"intervals of ±{width:.3g} for {calibration.coverage:.0%} coverage"
+    always = sum(each >= 1 for each in calibration.thresholds)
+    scarce = f"; {always} classes have too few labelled rows to be left out of a set" if always else ""
+    return f"temperature {calibration.temperature:.2f}, sets for {calibration.coverage:.0%} coverage{scarce}"
