@@ -7,6 +7,7 @@ import queue
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -27,8 +28,13 @@ class Exchange:
     at: float  # seconds since 1970
     request_id: str
     model: Model
-    columns: Mapping[str, np.ndarray]  # as `Encoder.encode_columns` takes them
+    read: Callable[[], Mapping[str, np.ndarray]]  # the request's columns; done by whoever needs them, not by the answer
     said: Predictions
+
+    @cached_property
+    def columns(self) -> Mapping[str, np.ndarray]:
+        """Raw columns, as `Encoder.encode_columns` takes them."""
+        return self.read()
 
     @property
     def rows(self) -> int:

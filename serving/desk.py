@@ -161,19 +161,24 @@ class Desk:
         return form(told.append_column("request_id", request), first)
 
     def _said(self, ask: Ask, records: list[Record]) -> Predictions:
-        encoder = ask.model.artefact.encoder
-        return self._answered(ask, encoder.read_records(records))
+        artefact = ask.model.artefact
+        said = artefact.predict_records(records)
+        self._note(ask, lambda: artefact.encoder.read_records(records), said)
+        return said
 
     def _answered(self, ask: Ask, columns: dict[str, np.ndarray]) -> Predictions:
         said = ask.model.artefact.predict_columns(columns)
-        self.metrics.rows(len(said.answer), int(said.unlike.sum()))
-        shadow = self._shadow
-        if self._log_task is not None or shadow is not None:
-            exchange = Exchange(time.time(), ask.id, ask.model, columns, said)
-            for task in (self._log_task, shadow):
-                if task is not None:
-                    task.offer(exchange)
+        self._note(ask, lambda: columns, said)
         return said
+
+    def _note(self, ask: Ask, columns: Callable[[], dict[str, np.ndarray]], said: Predictions) -> None:
+        """Counts the rows, and hands them to whoever works behind the answer."""
+        self.metrics.rows(len(said.answer), int(said.unlike.sum()))
+        tasks = [task for task in (self._log_task, self._shadow) if task is not None]
+        if tasks:
+            exchange = Exchange(time.time(), ask.id, ask.model, columns, said)
+            for task in tasks:
+                task.offer(exchange)
 
     def _open_log(self) -> PredictionLog | None:
         self._log_task: Background | None = None
