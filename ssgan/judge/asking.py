@@ -1,8 +1,10 @@
-"""Which unlabelled rows to ask a person about: unsure ones, unlike one another, and no strangers.
+"""Which unlabelled rows to ask a person about: those that stand for many that the model is unsure about.
 
-A row's expected gain is its uncertainty times its distance from what is labelled or asked already, taken greedily: the
-core-set of Sener and Savarese (2018), weighted. Rows that look fake are held back, for a label of a row that is broken
-or of another kind teaches nothing; classes with few labels have a share of the requests of their own.
+A row's expected gain is by how much it brings unsure rows nearer to a labelled one, in the space of the
+discriminator's features: a core-set by facility location (Wei, Iyer and Bilmes 2015), weighted by uncertainty and
+taken greedily, so that no two requests say the same. The farthest rows (the k-centre core-set of Sener and Savarese
+2018) are mostly outliers, and with few labels so are the most uncertain ones. Rows that look fake are held back: the
+label of a row that is broken, or of another kind, teaches nothing. Classes with few labels have requests of their own.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import numpy as np
 from ssgan.judge.metrics import Array, Floats
 
 HELD_BACK = 0.05  # share of the pool with the lowest P(real) that is not asked
-UNSURE = 0.5  # share of the pool, by uncertainty, that is worth asking
+REFERENCES = 1000  # rows of the pool, by lot, that the gain is summed over
 STARVED = 0.5  # of the mean count over classes: a class with fewer labels is starved
 QUOTA = 0.5  # of all requests, at most, for starved classes
 
@@ -49,6 +51,7 @@ class Choice:
         rows: int64 [n], places in the pool.
         uncertainty: [n] share of the pool that the model is surer about, 0..1.
         diversity: [n] distance from the nearest labelled or earlier asked row; 1 is the usual distance in the pool.
+        stands: [n] share of the pool that had no labelled or earlier asked row nearer than this one.
         starved: [n] number of the class whose quota asked for it, or -1.
         disagreement: [n] share of the pool that the models agree more about; NaN if there are none.
     """
@@ -56,6 +59,7 @@ class Choice:
     rows: Array
     uncertainty: Floats
     diversity: Floats
+    stands: Floats
     starved: Array
     disagreement: Floats
 
@@ -69,31 +73,34 @@ def choose(pool: Pool, count: int, labels: Sequence[int] = (), least: int = 0) -
         labels: labelled rows of each class.
         least: labelled rows that every class should have.
     """
-    unsure, apart = uncertainty(pool), _Distances(pool.features, pool.labelled)
-    free = may_be_asked(pool)
+    unsure = uncertainty(pool)
+    cover, free = _Cover(pool.features, pool.labelled, unsure), may_be_asked(pool)
+    count = min(count, int(free.sum()))
     rows: list[int] = []
     far: list[float] = []
-    starved: list[int] = []
+    stands: list[float] = []
+    kinds: list[int] = []
 
-    def ask(row: int, kind: int) -> None:
+    def ask(worth: Array, kind: int) -> None:
+        row = int(np.argmax(np.where(free, worth, -np.inf)))
         rows.append(row)
-        far.append(apart.of(row))
-        starved.append(kind)
+        far.append(cover.distance(row))
+        stands.append(cover.share(row))
+        kinds.append(kind)
         free[row] = False
-        apart.add(row)
+        cover.add(row)
 
     if pool.probabilities is not None:
         for kind, wanted in quotas(labels, least, count).items():
-            for _ in range(min(wanted, int(free.sum()))):
-                ask(int(np.argmax(np.where(free, pool.probabilities[:, kind], -1.0))), kind)
-    worth = free & (unsure >= 1 - max(UNSURE, min(1.0, 4 * count / len(unsure))))
-    while len(rows) < count and free.any():
-        open_rows = worth & free if (worth & free).any() else free
-        gain = np.where(open_rows, (unsure + 1e-9) * (apart.nearest + 1e-9), -1.0)
-        ask(int(np.argmax(gain)), -1)
+            for _ in range(wanted):
+                ask(pool.probabilities[:, kind], kind)
+    while len(rows) < count:
+        ask(cover.gains(), -1)
     chosen = np.asarray(rows, np.int64)
     split = np.full(len(unsure), np.nan) if pool.disagreement is None else ranks(pool.disagreement)
-    return Choice(chosen, unsure[chosen], np.asarray(far), np.asarray(starved, np.int64), split[chosen])
+    return Choice(
+        chosen, unsure[chosen], np.asarray(far), np.asarray(stands), np.asarray(kinds, np.int64), split[chosen]
+    )
 
 
 def uncertainty(pool: Pool) -> Floats:
@@ -151,25 +158,40 @@ def quotas(labels: Sequence[int], least: int, count: int) -> Mapping[int, int]:
     return {kind: lack for kind, lack in lacks.items() if lack}
 
 
-class _Distances:
-    """Of each row of the pool from the nearest row that is labelled or asked, in units of what is usual."""
+class _Cover:
+    """How near the pool is to rows that are labelled or asked, and how much nearer each row would bring it."""
 
-    def __init__(self, features: Array, labelled: Array) -> None:
-        from sklearn.metrics import pairwise_distances_argmin_min
+    def __init__(self, features: Array, labelled: Array, weight: Floats) -> None:
+        """Args: features [p, H] of the pool, [l, H] of the labelled rows; weight [p] of each row of the pool."""
+        from sklearn.metrics import pairwise_distances, pairwise_distances_argmin_min
 
-        self._features = np.asarray(features, np.float64).reshape(len(features), -1)
-        known = np.asarray(labelled, np.float64).reshape(len(labelled), -1)
+        pool, known = (np.asarray(each, np.float32).reshape(len(each), -1) for each in (features, labelled))
         if not len(known):
-            known = self._features.mean(axis=0, keepdims=True)
-        nearest = pairwise_distances_argmin_min(self._features, known)[1]
-        self._unit = float(np.median(nearest)) or 1.0
-        self.nearest = nearest / self._unit
+            known = pool.mean(axis=0, keepdims=True)
+        chosen = np.sort(np.random.default_rng(0).permutation(len(pool))[:REFERENCES])
+        self._pool, self._weight = pool, weight[chosen].astype(np.float32)
+        self._apart = np.asarray(pairwise_distances(pool[chosen], pool), np.float32)  # [references, p]
+        self._nearest = np.asarray(pairwise_distances_argmin_min(pool, known)[1], np.float32)  # [p]
+        self._uncovered = self._nearest[chosen]  # [references]
+        self._unit = float(np.median(self._nearest)) or 1.0
 
-    def of(self, row: int) -> float:
-        return float(self.nearest[row])
+    def gains(self) -> Floats:
+        """Of asking each row [p]."""
+        nearer = np.maximum(self._uncovered[:, None] - self._apart, 0.0)
+        return np.asarray(self._weight @ nearer, np.float64)
+
+    def distance(self, row: int) -> float:
+        """From the nearest labelled or asked row; 1 is what was usual before anything was asked."""
+        return float(self._nearest[row]) / self._unit
+
+    def share(self, row: int) -> float:
+        """Of the pool that the row would be the nearest one to."""
+        return float((self._apart[:, row] < self._uncovered).mean())
 
     def add(self, row: int) -> None:
+        """Counts a row as asked."""
         from sklearn.metrics import pairwise_distances
 
-        found = pairwise_distances(self._features, self._features[row : row + 1])[:, 0]
-        self.nearest = np.minimum(self.nearest, found / self._unit)
+        np.minimum(self._uncovered, self._apart[:, row], out=self._uncovered)
+        found = pairwise_distances(self._pool, self._pool[row : row + 1])[:, 0]
+        np.minimum(self._nearest, found, out=self._nearest)

@@ -19,6 +19,7 @@ from ssgan.progress import say
 from ssgan.project import Project
 
 MOST_ROWS = 20_000  # of the pool that are looked at
+FAR = 1.2  # times the usual distance: worth a word
 OFTEN = 0.9  # share of the pool from which on a rank is worth a word
 
 
@@ -143,9 +144,10 @@ def _reason(asked: Asked, place: int, prepared: Prepared) -> str:
     parts = [_doubt(asked, place, prepared)]
     if choice.disagreement[place] >= OFTEN:
         parts.append("models that learned from different labels disagree")
-    far = choice.diversity[place]
-    if far >= 1.2:
-        parts.append(f"{far:.1f} times as far as usual from every labelled or asked row")
+    if choice.stands[place] >= 0.01:
+        parts.append(f"stands for {100 * choice.stands[place]:.0f} % of the unlabelled rows")
+    if choice.diversity[place] >= FAR:
+        parts.append(f"{choice.diversity[place]:.1f} times as far as usual from every labelled or asked row")
     kind = choice.starved[place]
     if kind >= 0:
         name = contract.classes[kind]

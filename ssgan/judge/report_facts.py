@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from ssgan import __version__
-from ssgan.contract import NumberColumn
 from ssgan.judge import words
 from ssgan.judge.document import Block, Fold, Items, Place, Section, Table, Text
 from ssgan.judge.prepared import Prepared
+from ssgan.learn.encode import Encoder
 from ssgan.learn.prepare import frame_columns
 from ssgan.records import DatasetVersion, Evaluation, RunRecord
 
@@ -84,17 +86,15 @@ def limits(evaluation: Evaluation, prepared: Prepared) -> Section:
 
 
 def _ranges(prepared: Prepared) -> str:
-    """How many judged rows leave the range of the training rows, where that can be told from knots of the encoder."""
-    from ssgan.learn.encode import Encoder
-
+    """How many test rows leave the range of the training rows, which the encoder knows."""
     encoder = Encoder.from_json((prepared.folder / "encoder.json").read_text(encoding="utf-8"))
-    columns = frame_columns(prepared.test, prepared.contract)
     numbers = [part for part in encoder.numbers if part.knots]
-    if not any(isinstance(each, NumberColumn) for each in prepared.contract.features.values()) or not numbers:
+    if not numbers:
         return "Rows unlike the training rows get an answer all the same; it is flagged, not withheld."
-    outside = sum((columns[part.name] < part.knots[0]) | (columns[part.name] > part.knots[-1]) for part in numbers)
-    rows = int((outside > 0).sum())  # type: ignore[operator]
+    columns, outside = frame_columns(prepared.test, prepared.contract), np.zeros(len(prepared.test), bool)
+    for part in numbers:
+        outside |= (columns[part.name] < part.knots[0]) | (columns[part.name] > part.knots[-1])
     return (
         "Values outside the range of the training rows are taken as the nearest known value; "
-        f"{rows} of {len(prepared.test)} test rows have such a value."
+        f"{int(outside.sum())} of {len(prepared.test)} test rows have such a value."
     )
