@@ -66,7 +66,7 @@ def keep(root: str, message: str) -> None:
     project = open_project(Path(root))
     with logged(), step("version") as current:
         reports = [project.evaluation, project.reports / "scores.csv", project.report, project.card, project.figures]
-        reports += [project.gate, project.gate_page, project.gate_card]
+        reports += [project.gate, project.gate_page, project.gate_card, project.times]
         inputs = [project.params, project.stages, project.contract, project.root / "dvc.lock"]
         made = version.commit(project, [*inputs, *reports], message)
         current.result = f"commit {made[:10]}" if made else "nothing has changed"

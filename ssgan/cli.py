@@ -25,6 +25,7 @@ Exit codes:
   2  yours: a bad file, knob or argument
   3  the batch was rejected
   4  the challenger was not promoted
+  5  a version did not come out again as it was recorded
   130, 143  interrupted, or ended by a signal
 """
 
@@ -354,17 +355,77 @@ def rollback(root: Path) -> None:
 @_verb("serve", "ssgan serve -C mine --port 3000")
 @_project
 @click.option("--port", type=click.IntRange(1, 65535), help="Instead of serve.port in params.yaml.")
-def serve(root: Path, port: int | None) -> None:
-    """Serves the champion on 127.0.0.1 until interrupted."""
+@click.option("--instead", is_flag=True, help="Of the service that runs now: it ends once this one answers.")
+@click.option("--switch", metavar="COMMAND", help="With --instead: points your proxy at $SSGAN_URL.")
+@click.option("--drain", type=click.FloatRange(0), default=5.0, show_default=True, help="Seconds before it ends.")
+def serve(root: Path, port: int | None, instead: bool, switch: str | None, drain: float) -> None:
+    """Serves the champion, and every champion after it, until interrupted."""
     from ssgan.project import open_project
     from ssgan.ship.champion import require_champion
-    from ssgan.ship.serve import serving_champion
+    from ssgan.ship.serve import require_running, serving_champion, take_over
 
     project = open_project(root)
+    before = require_running(project) if instead else None
     with serving_champion(project, port) as service:
         tag = require_champion(project).tag
-        click.echo(f"{tag} answers at {service.url}/v1/predict; stop it with Ctrl-C")
+        click.echo(f"{tag} answers at {service.url}/v1/predict; people go to {service.url}/ui; stop it with Ctrl-C")
+        if before is not None:
+            take_over(project, before, service.url, switch, drain)
         service.wait_for_end()
+
+
+@_verb("key", "ssgan key -C mine ward-7")
+@_project
+@click.argument("name")
+def key(root: Path, name: str) -> None:
+    """Makes an API key for NAME and prints it; the file serve.keys keeps its sha256 alone."""
+    from ssgan.config import read_params
+    from ssgan.project import open_project
+    from ssgan.ship.keys import make_key
+
+    project = open_project(root)
+    file = read_params(project.params).serve.keys
+    made = make_key(project.root / (file or "keys.txt"), name)
+    click.echo(made)
+    if file is None:
+        click.echo("nobody is asked for a key yet: set serve.keys to keys.txt in params.yaml", err=True)
+
+
+@cli.group("shadow", cls=_Verbs)
+def _shadow() -> None:
+    """A challenger beside the champion: the same requests, answers that nobody sees, differences counted."""
+
+
+@_shadow.command("start")
+@_project
+@click.argument("tag")
+def shadow_start(root: Path, tag: str) -> None:
+    """Lets the packaged model TAG answer in the shadow of the champion."""
+    from ssgan.project import open_project
+    from ssgan.ship.shadow import start
+
+    click.echo(f"{start(open_project(root), tag).tag} answers in the shadow, wherever the service of this project runs")
+
+
+@_shadow.command("stop")
+@_project
+def shadow_stop(root: Path) -> None:
+    """Ends the comparison; what was found stays."""
+    from ssgan.project import open_project
+    from ssgan.ship.shadow import stop
+
+    click.echo(f"{stop(open_project(root))} answers no more")
+
+
+@_shadow.command("report")
+@_project
+@click.argument("tag", required=False)
+def shadow_report(root: Path, tag: str | None) -> None:
+    """How the answers of TAG (default: the latest challenger) differ from the champion's."""
+    from ssgan.project import open_project
+    from ssgan.ship.shadow import report
+
+    click.echo(report(open_project(root), tag))
 
 
 @_verb("score", "ssgan score -C mine april.csv -o answers.parquet")
@@ -423,6 +484,31 @@ def labels(root: Path, count: int, out: Path, form: Any, export: Path | None) ->
     with told_line_by_line():
         rows = choose(project, count, out, form)
     click.echo(f"{rows} rows in {out}; fill in the labels and `ssgan ingest` takes them in")
+
+
+@_verb("reproduce", "ssgan reproduce -C mine data-2")
+@_project
+@click.argument("version")
+@click.option("--tolerance", type=click.FloatRange(min=0), help="Of a metric on another device (default: 0.02).")
+@click.option("--into", type=click.Path(path_type=Path), help="New folder for the clone, which is then kept.")
+def reproduce(root: Path, version: str, tolerance: float | None, into: Path | None) -> None:
+    """Computes VERSION again in a clean clone, and says whether every byte is as it was recorded.
+
+    VERSION is one of the data (data-2: its last training), or of a model: its tag (ssgan-mine:0a1b2c3d4e5f) or the
+    start of its digest.
+    """
+    from ssgan.console import shown
+    from ssgan.errors import DiffersError
+    from ssgan.project import open_project
+    from ssgan.ship.reproduce import TOLERANCE
+    from ssgan.ship.reproduce import reproduce as compute_again
+
+    with shown():
+        found = compute_again(open_project(root), version, TOLERANCE if tolerance is None else tolerance, into)
+    *lines, verdict = found.lines()
+    click.echo("\n".join([*lines, verdict] if found.holds else lines))
+    if not found.holds:
+        raise DiffersError(verdict)
 
 
 @_verb("schedule", "ssgan schedule -C mine --cron '0 3 * * *'")

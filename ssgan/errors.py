@@ -11,7 +11,8 @@
     │   ├── BusyError        another run holds the project
     │   └── PortError        the port is taken
     ├── RejectedError        exit 3: the batch was refused as a whole
-    └── NotPromotedError     exit 4: the challenger stays a challenger
+    ├── NotPromotedError     exit 4: the challenger stays a challenger
+    └── DiffersError         exit 5: a version does not come out again as it was recorded
 
 Every message is one sentence that states the rule, the value found, and what to do.
 """
@@ -79,6 +80,12 @@ class NotPromotedError(SsganError):
     """The gate kept the champion."""
 
     exit_code = 4
+
+
+class DiffersError(SsganError):
+    """What was computed again is not what was recorded."""
+
+    exit_code = 5
 
 
 def describe(error: ValidationError, model: type[BaseModel]) -> str:

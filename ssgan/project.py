@@ -143,7 +143,8 @@ class Project:
 
     @property
     def times(self) -> Path:
-        return self.runtime / "train_times.json"
+        """What the last training cost, and on which device."""
+        return self.reports / "train_times.json"
 
 
 def open_project(root: Path) -> Project:

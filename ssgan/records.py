@@ -6,7 +6,9 @@ import os
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
+
+from ssgan.machine import processor
 
 
 class Record(BaseModel):
@@ -158,9 +160,10 @@ class Calibration(Record):
 
 
 class RunTimes(Record):
-    """What a training run cost on which device: kept beside the run, outside what DVC compares."""
+    """What a training run cost on which device: in git beside the reports, outside what DVC compares."""
 
     device: str
+    processor: str = Field(default_factory=processor)
     seconds: dict[str, float]  # per part: "ssgan", "twin", "export", ...
     steps_per_second: dict[str, float]
 

@@ -68,6 +68,7 @@ _IGNORED = (
     "/data/accepted",
     "/data/quarantine",
     "/data/prepared",
+    "/models/trained",
     "/models/ssgan",
     "/models/twin",
     "/reports/baselines.npz",
@@ -160,8 +161,8 @@ def stages(project: Project) -> list[str]:
     return list(_pipeline(project))
 
 
-def repro(project: Project, stage: str, on_line: OnLine = say) -> None:
-    """Computes one stage if what it needs has changed.
+def repro(project: Project, stage: str, on_line: OnLine = say, *, force: bool = False) -> None:
+    """Computes one stage if what it needs has changed, or in any case.
 
     Raises:
         UserError: if the stage ended with a user's mistake.
@@ -172,7 +173,8 @@ def repro(project: Project, stage: str, on_line: OnLine = say) -> None:
         if not line.startswith(_ABOUT_ITSELF):
             on_line(line)
 
-    run_dvc(project, "repro", "--single-item", stage, on_line=hear)  # with --quiet, it would not say how a stage ended
+    forced = ["--force"] if force else []
+    run_dvc(project, "repro", "--single-item", *forced, stage, on_line=hear)  # --quiet would not say how a stage ended
 
 
 def out_of_date(project: Project) -> list[str]:
@@ -186,6 +188,12 @@ def out_of_date(project: Project) -> list[str]:
             changed.add(name)
             touched |= {out for kind in ("outs", "metrics", "plots") for out in _paths(stage.get(kind, ()))}
     return [name for name in pipeline if name in changed]
+
+
+def outputs(project: Project, *kinds: str) -> list[str]:
+    """Paths of what the stages write: of these kinds among `outs`, `metrics` and `plots`, each once."""
+    found = [path for stage in _pipeline(project).values() for kind in kinds for path in _paths(stage.get(kind, ()))]
+    return list(dict.fromkeys(found))
 
 
 def _pipeline(project: Project) -> dict[str, dict[str, Any]]:
