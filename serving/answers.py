@@ -11,7 +11,7 @@ from ssgan.learn.artefact import Predictions
 
 
 def answers(model: Model, said: Predictions) -> list[dict[str, Any]]:
-    """One object per row: label, probabilities and set, or value and interval; and how unlike the training rows it is."""
+    """One object per row: label, probabilities and set, or value and interval; and how unlike the training rows."""
     common = zip(said.fake_probability.tolist(), said.unlike.tolist(), strict=True)
     coverage = model.artefact.calibration.coverage or None
     if said.probabilities is None:
@@ -32,7 +32,9 @@ def answers(model: Model, said: Predictions) -> list[dict[str, Any]]:
         {
             "label": label,
             "probabilities": dict(zip(classes, shares, strict=True)),
-            "prediction_set": None if sets is None else [name for name, held in zip(classes, sets[row], strict=True) if held],
+            "prediction_set": None
+            if sets is None
+            else [name for name, held in zip(classes, sets[row], strict=True) if held],
             "coverage": None if sets is None else coverage,
             "fake_probability": fake,
             "unlike_training_data": unlike,

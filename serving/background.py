@@ -98,4 +98,3 @@ class Background:
         except queue.Empty:
             pass
         return batch
-

@@ -17,10 +17,8 @@ _log = logging.getLogger("ssgan.service")
 class Current:
     """Holds one model; `follow` loads and probes the new champion first, and only then replaces it, in one step."""
 
-    def __init__(
-        self, own: Path, root: Path | None, swapped: Callable[[], None], refused: Callable[[], None]
-    ) -> None:
-        """Starts with the project's champion; without a project, or if it cannot be trusted, with the Bento's own model.
+    def __init__(self, own: Path, root: Path | None, swapped: Callable[[], None], refused: Callable[[], None]) -> None:
+        """Starts with the project's champion; without a project, or if that is broken, with the Bento's own model.
 
         Args:
             own: folder of the Bento's own model.

@@ -131,7 +131,9 @@ class Desk:
             try:
                 first, start = True, 0
                 while (table := await anyio.to_thread.run_sync(_next, tables, limiter=self._threads)) is not None:
-                    yield await anyio.to_thread.run_sync(self._piece, ask, table, start, form, first, limiter=self._threads)
+                    yield await anyio.to_thread.run_sync(
+                        self._piece, ask, table, start, form, first, limiter=self._threads
+                    )
                     first, start = False, start + table.num_rows
             finally:
                 await opened.__aexit__(None, None, None)
@@ -151,7 +153,9 @@ class Desk:
         answer = answers(ask.model, said)[0]
         return Reply(JSON, encoded({**answer, "lineage": lineage(ask.model, ask.id)}), ask.model)
 
-    def _piece(self, ask: Ask, table: pa.Table, start: int, form: Callable[[pa.Table, bool], bytes], first: bool) -> bytes:
+    def _piece(
+        self, ask: Ask, table: pa.Table, start: int, form: Callable[[pa.Table, bool], bytes], first: bool
+    ) -> bytes:
         """Some rows of a file, read and answered as `ssgan score` does it."""
         packaged = ask.model.packaged
         judged = file_rows.judge(file_rows.Piece(0, "", start, table), packaged.artefact.contract)
@@ -224,5 +228,3 @@ class Desk:
 def _next(tables: Iterator[pa.Table]) -> pa.Table | None:
     found = next(tables, None)
     return None if found is None else pa.Table.from_batches([found])
-
-

@@ -1,7 +1,7 @@
 """What the service counts, for Prometheus.
 
-BentoML's own metrics are off: they keep a series for every path that was ever asked for, so a client that makes paths up
-fills the memory; and they cost a tenth of a request.
+BentoML's own metrics are off: they keep a series for every path that was ever asked for, so a client that makes paths
+up fills the memory.
 """
 
 from __future__ import annotations
@@ -19,14 +19,22 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
-        words = {"registry": self._registry}
-        self._requests = Counter("ssgan_requests", "Answered and refused requests.", ["path", "status"], **words)
-        self._seconds = Histogram("ssgan_request_seconds", "From head to answer.", ["path"], buckets=BUCKETS, **words)
-        self._rows = Counter("ssgan_rows", "Rows that were answered.", **words)
-        self._unlike = Counter("ssgan_rows_unlike_training_data", "Of them, unlike the training data.", **words)
-        self._swaps = Counter("ssgan_model_swaps", "Models taken into service while running.", **words)
-        self._refused = Counter("ssgan_models_refused", "Champions that could not be trusted.", **words)
-        self._dropped = Counter("ssgan_background_dropped", "Requests a background task had no room for.", ["task"], **words)
+        registry = self._registry
+        self._requests = Counter(
+            "ssgan_requests", "Answered and refused requests.", ["path", "status"], registry=registry
+        )
+        self._seconds = Histogram(
+            "ssgan_request_seconds", "From head to answer.", ["path"], buckets=BUCKETS, registry=registry
+        )
+        self._rows = Counter("ssgan_rows", "Rows that were answered.", registry=registry)
+        self._unlike = Counter(
+            "ssgan_rows_unlike_training_data", "Of them, unlike the training data.", registry=registry
+        )
+        self._swaps = Counter("ssgan_model_swaps", "Models taken into service while running.", registry=registry)
+        self._refused = Counter("ssgan_models_refused", "Champions that could not be trusted.", registry=registry)
+        self._dropped = Counter(
+            "ssgan_background_dropped", "Requests a background task had no room for.", ["task"], registry=registry
+        )
         self._known: dict[tuple[str, int], Callable[[float], None]] = {}
 
     def request(self, path: str, status: int, seconds: float) -> None:

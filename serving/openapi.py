@@ -49,7 +49,9 @@ def describe(checker: Checker, lineage: Lineage) -> dict[str, Any]:
             "schemas": {
                 "Record": checker.one.json_schema(),
                 "Answer": _object({**answer, "lineage": _ref("Lineage")}),
-                "Lineage": _object(dict.fromkeys(Lineage.model_fields, TEXT) | {"request_id": TEXT}, optional="request_id"),
+                "Lineage": _object(
+                    dict.fromkeys(Lineage.model_fields, TEXT) | {"request_id": TEXT}, optional="request_id"
+                ),
                 "Refusal": _object({"error": TEXT, "faults": {"type": "array"}, "request_id": TEXT}),
             },
             "securitySchemes": {"key": {"type": "apiKey", "in": "header", "name": "x-api-key"}},
@@ -100,5 +102,7 @@ def _get(summary: str, told: dict[str, Any]) -> dict[str, Any]:
 
 
 def _responses(told: dict[str, Any]) -> dict[str, Any]:
-    refused = {code: {"description": text, "content": _content({JSON: _ref("Refusal")})} for code, text in REFUSALS.items()}
+    refused = {
+        code: {"description": text, "content": _content({JSON: _ref("Refusal")})} for code, text in REFUSALS.items()
+    }
     return {"200": {"description": "The answer", "content": _content(told)}, **refused}

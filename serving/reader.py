@@ -1,6 +1,6 @@
-"""Reads one uploaded table in a process of its own: `python -m serving.reader FILE ROWS BYTES`, contract.json beside it.
+"""Reads one uploaded table in a process of its own: `python -m serving.reader FILE ROWS BYTES`.
 
-Writes one line of JSON, then the rows as an Arrow stream. A Parquet file can be a thousand times as large as it looks,
+The contract lies beside the file, as contract.json. Writes one line of JSON, then the rows as an Arrow stream. A Parquet file can be a thousand times as large as it looks,
 and what it says of its size may be a lie; so the system limits this process, and nobody else is harmed.
 """
 
@@ -105,8 +105,7 @@ def _check_metadata(path: Path, rows_at_most: int) -> None:
         text = " ".join(str(error).replace(str(path), "it").split())[:200]
         raise _Refused(400, f"the file is not a readable Parquet file: {text}; write it again") from None
     if about.num_rows > rows_at_most:
-        text = f"the file has {about.num_rows} rows, and {rows_at_most} are allowed; send it in parts, or use `ssgan score`"
-        raise _Refused(413, text)
+        raise _Refused(413, f"the file has {about.num_rows} rows, and {rows_at_most} are allowed; send it in parts")
 
 
 def _say(told: dict[str, object]) -> None:

@@ -7,10 +7,10 @@ import binascii
 import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import AfterValidator, ConfigDict, FailFast, Field, TypeAdapter, ValidationError
-from typing_extensions import NotRequired, TypedDict
+from typing_extensions import TypedDict
 
 from serving.refusal import FAULTS_AT_MOST, Fault, Refusal, shown
 from ssgan.contract import CategoryColumn, Contract, ImageColumn, NumberColumn
@@ -38,10 +38,11 @@ class Checker:
     def of(cls, contract: Contract) -> Checker:
         """Made from the contract; takes a moment, so once per model."""
         fields = {name: _field(column) for name, column in contract.features.items()}
-        record: Any = TypedDict("Record", fields)  # type: ignore[operator]  # functional form: any name will do
+        typed: Any = TypedDict  # called, it takes any name for a field
+        record = typed("Record", fields)
         record.__pydantic_config__ = ConfigDict(strict=True, extra="forbid")
         listed = Annotated[list[record], Field(min_length=1, max_length=RECORDS_AT_MOST), FailFast()]
-        records: Any = TypedDict("Records", {"records": listed})
+        records = typed("Records", {"records": listed})
         records.__pydantic_config__ = ConfigDict(strict=True, extra="forbid")
         size = 4096 + sum(6 * len(name) + _longest(column) for name, column in contract.features.items())
         return cls(contract, TypeAdapter(record), TypeAdapter(records), 2 * size)
@@ -76,7 +77,9 @@ class Checker:
 
     def _refusal(self, error: ValidationError) -> Refusal:
         if error.error_count() > 100 * FAULTS_AT_MOST:
-            return Refusal(400, f"{error.error_count()} fields are wrong; the model takes {len(self.contract.features)}")
+            return Refusal(
+                400, f"{error.error_count()} fields are wrong; the model takes {len(self.contract.features)}"
+            )
         found = error.errors(include_url=False)
         faults = [self._fault(each) for each in found[:FAULTS_AT_MOST]]
         first, count = faults[0], len(found)
@@ -101,7 +104,10 @@ class Checker:
                 return "missing", f"`{name}` is missing; send it"
             case "extra_forbidden":
                 near = difflib.get_close_matches(name[:SHOWN_NAME], list(self.contract.features), n=1, cutoff=0.6)
-                return "unknown field", f"no such field; did you mean `{near[0]}`?" if near else "no such field; leave it out"
+                return (
+                    "unknown field",
+                    f"no such field; did you mean `{near[0]}`?" if near else "no such field; leave it out",
+                )
             case "literal_error":
                 return "unknown value", f"must be {_words(column)}"
             case "finite_number":
@@ -195,4 +201,3 @@ def _input(error: Mapping[str, Any]) -> str:
 
 def _is_word(found: object) -> bool:
     return found is None or isinstance(found, bool)
-

@@ -117,8 +117,18 @@ def _plain(cell: object) -> object:
 
 
 def _some(said: Predictions, kept: np.ndarray) -> Predictions:
-    parts = {name: getattr(said, name) for name in said.__dataclass_fields__}
-    return Predictions(**{name: None if part is None else part[kept] for name, part in parts.items()})
+    def of(part: np.ndarray | None) -> np.ndarray | None:
+        return None if part is None else part[kept]
+
+    return Predictions(
+        said.answer[kept],
+        of(said.probabilities),
+        said.fake_probability[kept],
+        said.unlike[kept],
+        of(said.sets),
+        of(said.low),
+        of(said.high),
+    )
 
 
 def _differences(

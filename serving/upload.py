@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,11 +61,13 @@ async def uploaded(content_type: str, body: bytes) -> Upload:
 
 
 async def _from_form(content_type: str, body: bytes) -> Upload:
-    async def stream() -> AsyncIterator[bytes]:
+    async def stream() -> AsyncGenerator[bytes, None]:
         yield body
 
     try:
-        form = await MultiPartParser(Headers({"content-type": content_type}), stream(), max_files=1, max_fields=4).parse()
+        form = await MultiPartParser(
+            Headers({"content-type": content_type}), stream(), max_files=1, max_fields=4
+        ).parse()
     except (MultiPartException, KeyError, ValueError, UnicodeError, LookupError):
         raise Refusal(400, "the form cannot be read; send one file in the part `file`") from None
     file = form.get("file")
@@ -74,7 +76,11 @@ async def _from_form(content_type: str, body: bytes) -> Upload:
         raise Refusal(400, "the form has no file in the part `file`; send the file itself, not its name or its address")
     content, name, media = await file.read(), (file.filename or "").lower(), (file.content_type or "").lower()
     await form.close()
-    kind = next((each for each in (CSV, PARQUET, PNG) if name.endswith(each)), None) or KINDS.get(media) or _sniffed(content)
+    kind = (
+        next((each for each in (CSV, PARQUET, PNG) if name.endswith(each)), None)
+        or KINDS.get(media)
+        or _sniffed(content)
+    )
     if kind is None:
         raise Refusal(415, "the file is neither CSV nor Parquet nor PNG; name it .csv, .parquet or .png")
     return Upload(kind, content)
@@ -87,7 +93,9 @@ def _sniffed(content: bytes) -> str | None:
 
 
 @contextlib.asynccontextmanager
-async def rows_of(upload: Upload, contract: str, rows_at_most: int, bytes_at_most: int) -> AsyncIterator[Iterator[pa.Table]]:
+async def rows_of(
+    upload: Upload, contract: str, rows_at_most: int, bytes_at_most: int
+) -> AsyncIterator[Iterator[pa.Table]]:
     """The rows of a table, in pieces.
 
     A process of its own reads the file, with its memory and its time limited by the system: a file made to burst, or to
@@ -107,7 +115,10 @@ async def rows_of(upload: Upload, contract: str, rows_at_most: int, bytes_at_mos
         path.write_bytes(upload.content)
         (Path(name) / "contract.json").write_text(contract, encoding="utf-8")
         command = [sys.executable, "-m", "serving.reader", str(path), str(rows_at_most), str(bytes_at_most)]
-        environment = os.environ | {"PYTHONPATH": str(Path(serving.__file__).parents[1]), "ARROW_DEFAULT_MEMORY_POOL": "system"}
+        environment = os.environ | {
+            "PYTHONPATH": str(Path(serving.__file__).parents[1]),
+            "ARROW_DEFAULT_MEMORY_POOL": "system",
+        }
         process = await asyncio.to_thread(_start, command, environment, name)
         try:
             assert process.stdout is not None
@@ -125,7 +136,12 @@ async def rows_of(upload: Upload, contract: str, rows_at_most: int, bytes_at_mos
 
 def _start(command: list[str], environment: dict[str, str], folder: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        command,
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
     )
 
 
@@ -154,5 +170,3 @@ def as_csv(table: pa.Table, first: bool) -> bytes:
 def as_lines(table: pa.Table, first: bool) -> bytes:  # noqa: ARG001  # same form as `as_csv`
     """Answers as JSON, one object a line."""
     return b"".join(to_json(row, inf_nan_mode="null") + b"\n" for row in table.to_pylist())
-
-

@@ -391,9 +391,9 @@ def key(root: Path, name: str) -> None:
         click.echo("nobody is asked for a key yet: set serve.keys to keys.txt in params.yaml", err=True)
 
 
-@cli.group("shadow", cls=_Verbs)
-def _shadow() -> None:
-    """A challenger beside the champion: the same requests, answers that nobody sees, differences counted."""
+_shadow = _verbs(
+    "shadow", "A challenger beside the champion: the same requests, differences counted.", "ssgan shadow report -C mine"
+)
 
 
 @_shadow.command("start")

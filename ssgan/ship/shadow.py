@@ -1,8 +1,8 @@
-"""A challenger beside the champion: it gets the same requests, nobody sees its answers, and the differences are counted.
+"""A challenger beside the champion: it gets the same requests, nobody sees its answers, differences are counted.
 
-    .ssgan/shadow.json                  which model it is; the running service follows this file
-    .ssgan/shadow/VERSION/summary.json  what was found, replaced every few seconds
-    .ssgan/shadow/VERSION/differences.jsonl   rows that the two answer differently, the first 10,000
+.ssgan/shadow.json                  which model it is; the running service follows this file
+.ssgan/shadow/VERSION/summary.json  what was found, replaced every few seconds
+.ssgan/shadow/VERSION/differences.jsonl   rows that the two answer differently, the first 10,000
 """
 
 from __future__ import annotations
@@ -70,7 +70,9 @@ def start(project: Project, tag: str) -> Shadow:
     if tag == champion.tag:
         raise UserError(f"{tag} is the champion; name another model, which is to be compared with it")
     digest = load_packaged(folder).lineage.digest
-    shadow = Shadow(tag=tag, digest=digest, started_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"))
+    shadow = Shadow(
+        tag=tag, digest=digest, started_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    )
     shadow.write(shadow_file(project.root))
     return shadow
 
@@ -107,7 +109,9 @@ def report(project: Project, tag: str | None) -> str:
     folders = [shadow_folder(project.root, tag)] if tag else _folders(project)
     found = [folder / "summary.json" for folder in folders if (folder / "summary.json").is_file()]
     if not found:
-        raise ProjectError("no challenger has answered in the shadow yet; start one, and let the service answer requests")
+        raise ProjectError(
+            "no challenger has answered in the shadow yet; start one, and let the service answer requests"
+        )
     return "\n".join(_lines(ShadowSummary.read(found[0]), found[0].parent))
 
 
@@ -133,5 +137,3 @@ def _lines(found: ShadowSummary, folder: Path) -> Iterator[str]:
     yield from (f"  {count} {what}" for what, count in lost if count)
     if (folder / "differences.jsonl").is_file():
         yield f"  row by row: {folder / 'differences.jsonl'}"
-
-

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -53,6 +52,6 @@ class Watch:
 
 def _signature(path: Path) -> Signature:
     with contextlib.suppress(OSError):
-        found = os.stat(path)
+        found = path.stat()
         return found.st_mtime_ns, found.st_size, found.st_ino
     return None
