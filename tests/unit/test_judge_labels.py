@@ -1,0 +1,242 @@
+"""What to label next: which rows are asked for, and that the answers come back as late labels."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from judged import make_frame, make_project, write_model
+
+from ssgan.config import set_knob
+from ssgan.contract import REQUEST, Contract
+from ssgan.errors import DataError, UserError
+from ssgan.intake import version
+from ssgan.intake.ingest import ingest
+from ssgan.judge.asking import Pool, choose, disagreement, may_be_asked, quotas, uncertainty
+from ssgan.judge.labels import labels
+from ssgan.judge.requests import write_answers
+from ssgan.learn.prepare import prepare, read_accepted
+from ssgan.project import Project
+
+CONTRACT = """
+name: t
+task: classification
+id: id
+label: {column: y, classes: [red, green, blue]}
+columns:
+  a: {type: number, min: -20, max: 20}
+  b: {type: number, min: -20, max: 20}
+"""
+
+
+def pool_of(features, sure=None, real=None, labelled=((0.0, 0.0),), unlike=None):
+    """A pool of two classes whose first has the probability `sure`."""
+    features = np.asarray(features, float)
+    p = len(features)
+    first = np.full(p, 0.5) if sure is None else np.asarray(sure, float)
+    real = np.linspace(0.9, 1, p) if real is None else np.asarray(real, float)
+    nobody = np.zeros(p, bool) if unlike is None else np.asarray(unlike)
+    return Pool(np.stack([first, 1 - first], axis=1), None, features, np.asarray(labelled, float), real, nobody)
+
+
+def test_of_two_crowds_the_one_without_a_label_is_asked():
+    near, far = np.random.default_rng(0).normal(size=(2, 40, 2)) * 0.1
+    chosen = choose(pool_of(np.concatenate([near, far + 5])), 1)
+    assert chosen.rows[0] >= 40
+    assert chosen.stands[0] == pytest.approx(0.5, abs=0.03)
+
+
+def test_of_two_crowds_the_unsure_one_is_asked():
+    left, right = np.random.default_rng(0).normal(size=(2, 40, 2)) * 0.1
+    sure = np.repeat([0.99, 0.55], 40)
+    assert choose(pool_of(np.concatenate([left - 5, right + 5]), sure), 1).rows[0] >= 40
+
+
+def test_a_second_request_does_not_repeat_the_first():
+    crowds = np.concatenate([np.random.default_rng(k).normal(size=(20, 2)) * 0.1 + 9 * k for k in (1, 2, 3)])
+    assert sorted(choose(pool_of(crowds), 3).rows // 20) == [0, 1, 2]
+
+
+def test_an_outlier_is_no_request_of_its_own_while_a_crowd_waits():
+    crowd = np.random.default_rng(0).normal(size=(60, 2)) * 0.1 + 3
+    rows = np.concatenate([crowd, [[30.0, 30.0]]])
+    assert choose(pool_of(rows, real=np.full(61, 0.9)), 1).rows[0] < 60
+
+
+def test_rows_that_look_fake_are_held_back():
+    rows = np.random.default_rng(0).normal(size=(40, 2))
+    unlike = np.arange(40) == 7
+    pool = pool_of(rows, real=np.r_[0.01, 0.02, np.full(38, 0.9)], unlike=unlike)
+    assert set(np.flatnonzero(~may_be_asked(pool))) == {0, 1, 7}
+    assert not {0, 1, 7} & set(choose(pool, 40).rows)
+
+
+def test_where_every_row_is_unlike_the_training_data_they_are_asked_all_the_same():
+    pool = pool_of(np.zeros((3, 2)), unlike=np.ones(3, bool))
+    assert len(choose(pool, 5).rows) == 3
+
+
+def test_no_row_is_asked_twice_and_a_small_pool_gives_what_it_has():
+    chosen = choose(pool_of(np.random.default_rng(0).normal(size=(30, 2))), 500, labels=[1, 50])
+    assert len(chosen.rows) == len(set(chosen.rows)) == len(np.flatnonzero(may_be_asked(pool_of(np.zeros((30, 2))))))
+
+
+def test_a_starved_class_gets_the_rows_that_are_most_likely_of_it():
+    rows, sure = np.random.default_rng(0).normal(size=(50, 2)), np.linspace(0, 1, 50)
+    chosen = choose(pool_of(rows, sure), 8, labels=[2, 30])
+    assert list(chosen.rows[chosen.starved == 0]) == [49, 48, 47, 46]
+
+
+@pytest.mark.parametrize(
+    ("labels", "least", "count", "expected"),
+    [
+        ([10, 10, 10], 0, 20, {}),
+        ([1, 10, 10], 0, 20, {0: 3}),  # half of the mean of 7 is 4
+        ([1, 10, 10], 6, 20, {0: 5}),  # the contract wants 6
+        ([0, 0, 100], 0, 20, {0: 5, 1: 5}),  # never more than half of the requests
+        ([], 0, 20, {}),
+    ],
+)
+def test_quotas_fill_up_to_half_the_mean_or_the_contract(labels, least, count, expected):
+    assert quotas(labels, least, count) == expected
+
+
+def test_uncertainty_agrees_with_scikit_learn_about_the_order():
+    from scipy.stats import entropy
+
+    first = np.array([0.5, 0.99, 0.7, 0.2])
+    found = uncertainty(pool_of(np.zeros((4, 2)), first))
+    assert list(np.argsort(found)) == list(np.argsort(entropy(np.stack([first, 1 - first]))))
+
+
+def test_disagreement_is_none_where_models_agree_and_large_where_they_are_sure_of_different_things():
+    same = np.tile([[0.5, 0.5], [0.9, 0.1]], (4, 1, 1))
+    assert np.allclose(disagreement(same), 0)
+    split = np.array([[[1.0, 0.0]], [[0.0, 1.0]]])
+    assert disagreement(split)[0] == pytest.approx(np.log(2))
+    assert disagreement(np.array([[1.0, 5.0], [3.0, 5.0]])).tolist() == [1.0, 0.0]
+
+
+@pytest.fixture(scope="module")
+def started(tmp_path_factory):
+    """A repository with one accepted batch, prepared, and a linear model in the place of a trained one."""
+    project = Project(tmp_path_factory.mktemp("labels") / "project")
+    project.incoming.mkdir(parents=True)
+    (project.root / "params.yaml").write_text("{}")
+    project.stages.write_text("stages: {}")
+    project.contract.write_text(CONTRACT)
+    truth = make_frame(Contract.model_validate({"name": "t", **_plain()}), 150, 150, seed=3)
+    truth = truth.rename(columns={"_id": "id"})[["id", "a", "b", "y"]]
+    shown = truth.assign(y=truth["y"].where(np.arange(150) < 30, None))
+    shown.to_csv(project.incoming / "first.csv", index=False)
+    version.init_repository(project)
+    ingest(project, project.incoming / "first.csv")
+    prepare(project)
+    write_model(project, project.model, good=3.0)
+    return project, truth.set_index("id")["y"]
+
+
+def _plain():
+    number = {"type": "number"}
+    return {
+        "task": "classification",
+        "label": {"column": "y", "classes": ["red", "green", "blue"]},
+        "columns": {"a": number, "b": number},
+    }
+
+
+@pytest.fixture
+def project(started, tmp_path):
+    shutil.copytree(started[0].root, tmp_path / "project", symlinks=True)
+    return Project(tmp_path / "project")
+
+
+def test_a_request_has_the_row_an_empty_label_both_scores_and_the_reason(project, tmp_path):
+    assert labels(project, 6, tmp_path / "requests.csv") == 6
+    asked = pd.read_csv(tmp_path / "requests.csv")
+    assert list(asked.columns) == ["id", "a", "b", "y", *REQUEST]
+    assert asked["y"].isna().all()
+    assert asked["_reason"].str.len().min() > 10
+    known = read_accepted(project, _contract(project)).set_index("_id")
+    assert known.loc[asked["id"], "y"].isna().all()
+    assert (known.loc[asked["id"], "a"].to_numpy() == asked["a"].to_numpy()).all()
+
+
+def _contract(project):
+    from ssgan.contract import read_contract
+
+    return read_contract(project.contract)
+
+
+def test_requests_that_are_filled_in_come_back_as_late_labels(project, started, tmp_path):
+    labels(project, 10, tmp_path / "requests.csv")
+    asked = pd.read_csv(tmp_path / "requests.csv")
+    asked["y"] = started[1].loc[asked["id"]].to_numpy()
+    asked.to_csv(tmp_path / "answers.csv", index=False)
+    verdict = ingest(project, tmp_path / "answers.csv")
+    assert (verdict.decision, verdict.labels_added, verdict.rows_accepted) == ("accept", 10, 0)
+    accepted = read_accepted(project, _contract(project)).set_index("_id")
+    assert (accepted.loc[asked["id"], "y"].to_numpy() == asked["y"].to_numpy()).all()
+    assert len(accepted) == 150
+
+
+def test_what_label_studio_exports_comes_back_as_late_labels(project, started, tmp_path):
+    labels(project, 5, tmp_path / "tasks.json", "label-studio")
+    tasks = json.loads((tmp_path / "tasks.json").read_text())
+    assert [task["predictions"][0]["result"][0]["from_name"] for task in tasks] == ["label"] * 5
+    form = (tmp_path / "tasks.xml").read_text()
+    assert all(f'value="{name}"' in form for name in ("red", "green", "blue"))
+    for task in tasks[:4]:
+        value = {"choices": [started[1].loc[task["data"]["id"]]]}
+        task["annotations"] = [{"was_cancelled": False, "result": [{"from_name": "label", "value": value}]}]
+    tasks[4]["annotations"] = [{"was_cancelled": True, "result": []}]
+    (tmp_path / "export.json").write_text(json.dumps(tasks))
+    assert write_answers(project, tmp_path / "export.json", tmp_path / "answers.csv") == 4
+    assert ingest(project, tmp_path / "answers.csv").labels_added == 4
+
+
+def test_an_export_that_is_none_is_refused_in_a_sentence(project, tmp_path):
+    (tmp_path / "export.json").write_text('[{"data": {}}]')
+    with pytest.raises(DataError, match="no JSON export of Label Studio"):
+        write_answers(project, tmp_path / "export.json", tmp_path / "answers.csv")
+
+
+@pytest.mark.parametrize(("name", "form"), [("requests.json", "csv"), ("requests.csv", "label-studio")])
+def test_a_name_that_does_not_fit_the_format_is_refused(project, tmp_path, name, form):
+    with pytest.raises(UserError, match="-o must name a file that ends in"):
+        labels(project, 3, tmp_path / name, form)
+
+
+def test_where_every_row_has_a_label_there_is_nothing_to_ask(tmp_path):
+    project = make_project(tmp_path / "project", labelled=120)
+    with pytest.raises(DataError, match="every training row has a label"):
+        labels(project, 3, tmp_path / "requests.csv")
+
+
+def test_models_of_folds_that_disagree_raise_a_row(project):
+    from ssgan.judge.labels import ask
+    from ssgan.judge.prepared import read_prepared
+    from ssgan.learn.artefact import Artefact
+
+    prepared, artefact = read_prepared(project), Artefact.load(project.model)
+    free = np.flatnonzero(~prepared.labelled)
+    raw = np.zeros((2, len(free), 3), np.float32)
+    raw[0, 4, 0] = raw[1, 4, 1] = 9.0
+    project.folds.parent.mkdir(parents=True)
+    np.savez(project.folds, pool_rows=free, ssgan_pool=raw)
+    asked = ask(prepared, artefact, len(free), project.folds)
+    at = int(np.flatnonzero(asked.places == free[4])[0])
+    assert asked.choice.disagreement[at] == 1.0
+
+
+def test_requests_about_values_say_what_the_model_answers(tmp_path):
+    project = make_project(tmp_path / "project", classes=())
+    set_knob(project.params, "baselines.trees=5")
+    frame = make_frame(_contract(project), 120, 30, seed=0)
+    project.accepted.mkdir(parents=True)
+    frame.to_parquet(project.accepted / "batch.parquet", index=False)
+    assert labels(project, 4, tmp_path / "requests.csv") == 4
+    assert pd.read_csv(tmp_path / "requests.csv")["_reason"].str.contains("the model says").all()
