@@ -74,7 +74,7 @@ def choose(pool: Pool, count: int, labels: Sequence[int] = (), least: int = 0) -
         least: labelled rows that every class should have.
     """
     unsure = uncertainty(pool)
-    cover, free = _Cover(pool.features, pool.labelled, unsure), may_be_asked(pool)
+    cover, free = _Cover(pool.features, pool.labelled, doubt(pool)), may_be_asked(pool)
     count = min(count, int(free.sum()))
     rows: list[int] = []
     far: list[float] = []
@@ -111,6 +111,16 @@ def uncertainty(pool: Pool) -> Floats:
     if pool.disagreement is not None:
         signs.append(pool.disagreement)
     return ranks(np.mean([ranks(each) for each in signs], axis=0)) if signs else np.ones(len(pool.real))
+
+
+def doubt(pool: Pool) -> Floats:
+    """[p], what each row weighs in the gain: entropy, and what models disagree about once more; 1 where neither is."""
+    found = np.zeros(len(pool.real))
+    if pool.probabilities is not None:
+        found += entropy(pool.probabilities)
+    if pool.disagreement is not None:
+        found += pool.disagreement
+    return found if found.any() else np.ones(len(found))
 
 
 def margin(probabilities: Floats) -> Floats:
