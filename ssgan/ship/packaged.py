@@ -78,12 +78,10 @@ def split_tag(tag: str) -> tuple[str, str]:
     """A tag `name:version` as name and version, each the name of a folder and nothing else.
 
     Raises:
-        ArtefactError: if it could lead out of the store.
+        UserError: if it is no tag, and so could lead out of the store.
     """
     if _TAG.fullmatch(tag) is None:
-        raise ArtefactError(
-            f"{tag[:80]!r} is no tag of a model; one reads name:version, such as ssgan-mine:0a1b2c3d4e5f"
-        )
+        raise UserError(f"{tag[:80]!r} is no tag of a model; one reads name:version, such as ssgan-mine:0a1b2c3d4e5f")
     name, _, version = tag.partition(":")
     return name, version
 
