@@ -11,7 +11,7 @@ from ssgan.cli import cli
 
 VERBS = (
     *("init", "ingest", "run", "prepare", "train", "baselines", "evaluate", "gate"),
-    *("package", "promote", "rollback", "serve", "score", "schedule", "status", "demo"),
+    *("package", "promote", "rollback", "serve", "score", "schedule", "reproduce", "status", "demo"),
     *("data", "quarantine", "contract"),
 )
 
@@ -36,7 +36,7 @@ def test_every_verb_has_help_and_an_example(verb: str) -> None:
 
 def test_help_lists_the_exit_codes(ssgan) -> None:
     said = ssgan("--help").stdout
-    assert all(f"  {code}  " in said for code in range(5))
+    assert all(f"  {code}  " in said for code in range(6))
 
 
 def test_a_directory_that_is_no_project_is_refused(ssgan, tmp_path: Path) -> None:
