@@ -56,7 +56,16 @@ def make_project(
     write_prepared(project, contract, known, held_out)
     write_model(project, project.model, good)
     write_model(project, project.twin, twin)
+    write_fakes(project)
     return project
+
+
+def write_fakes(project: Project) -> None:
+    """The sample of fakes that `train` keeps: here rows with shuffled columns."""
+    with np.load(project.prepared / "train.npz") as stored:
+        x = stored["x"]
+    project.fakes.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(project.fakes, x=np.random.default_rng(2).permuted(x, axis=0))
 
 
 def make_frame(contract: Contract, rows: int, labelled: int, seed: int) -> pd.DataFrame:
@@ -130,11 +139,11 @@ def graph_of(weights: np.ndarray, path: Path) -> None:
     graph = helper.make_graph(
         nodes,
         "toy",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 2])],
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", len(weights)])],
         [
             helper.make_tensor_value_info("task", TensorProto.FLOAT, ["n", width]),
             helper.make_tensor_value_info("realness", TensorProto.FLOAT, ["n", 1]),
-            helper.make_tensor_value_info("features", TensorProto.FLOAT, ["n", 2]),
+            helper.make_tensor_value_info("features", TensorProto.FLOAT, ["n", len(weights)]),
         ],
         initializer=stored,
     )
