@@ -10,8 +10,8 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from ssgan.judge.metrics import Array
-from ssgan.judge.plots import CYCLE, FAINT, INK, MARKERS, WIDTH, colour, direction, draw, short
-from ssgan.judge.words import title
+from ssgan.judge.plots import FAINT, INK, MARKERS, WIDTH, colour, draw, short
+from ssgan.judge.words import metric_title, title
 from ssgan.records import CurvePoint, Reliability
 
 DRAWN = 2000  # rows in a cloud of points
@@ -142,12 +142,7 @@ def efficiency(metric: str, points: Sequence[CurvePoint]) -> str:
         axes.minorticks_off()
         axes.grid(axis="y")
         axes.set_xlabel("labelled training rows")
-        axes.set_ylabel(direction(metric))
+        axes.set_ylabel(metric_title(metric))
         figure.legend(loc="outside lower center", ncols=2, fontsize=11)
 
     return draw("curve", paint, 3.6 + 0.13 * len(models))
-
-
-def cycle(place: int) -> str:
-    """A colour for the nth of things that are no models."""
-    return CYCLE[place % len(CYCLE)]

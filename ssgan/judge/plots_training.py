@@ -132,7 +132,7 @@ def feature_map(found: FeatureMap, classes: Sequence[str], label: str) -> str:
     def paint(figure: Figure) -> None:
         axes = figure.subplots()
         known = found.labelled
-        axes.plot(*found.places[~known].T, "o", color=NOBODY, markersize=3, alpha=0.5, markeredgewidth=0)
+        axes.plot(*found.places[~known].T, "o", color=NOBODY, markersize=3.5, alpha=0.6, markeredgewidth=0)
         if classes:
             for place, name in enumerate(classes):
                 rows = found.places[known & (found.label == place)]

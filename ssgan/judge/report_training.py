@@ -142,7 +142,7 @@ def feature_map(found: FeatureMap | None, contract: Contract, reasons: Sequence[
         f"Map of {len(rows)} training rows: {known} labelled in colour, {wanted} requested ringed, the others grey",
         "Training rows by what the discriminator makes of them (t-SNE of its features): neighbours are alike to it, "
         "distances across the map mean little. Grey: unlabelled. Ringed: the rows that "
-        "`ssgan labels` would ask for first.",
+        "ssgan labels would ask for first.",
         ("x", "y", "kind", "row", "label"),
         tuple(rows),
     )
