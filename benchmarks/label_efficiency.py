@@ -25,7 +25,8 @@ from sklearn.metrics import accuracy_score
 
 from ssgan.config import BaselinesParams, TrainParams
 from ssgan.contract import ClassLabel, Contract, ImageColumn
-from ssgan.judge.baselines import CLASSIFIERS, Task, answer
+from ssgan.judge.baselines import answer
+from ssgan.judge.methods import CLASSIFIERS, Task
 from ssgan.judge.words import title
 from ssgan.learn.encode import Encoder
 from ssgan.learn.heads import head_for

@@ -69,6 +69,7 @@ class BaselinesParams(_Section):
     seed: int = Field(0, ge=0, lt=2**31)
     trees: int = Field(300, ge=1)
     spreading_rows_at_most: int = Field(5000, ge=10)
+    more: dict[str, str] = {}
 
 
 class CalibrateParams(_Section):
@@ -96,8 +97,16 @@ class EvaluateParams(_Section):
 class GateParams(_Section):
     """What a challenger must show."""
 
-    margin_over_majority: float = Field(0.0, ge=0)
+    serve: Literal["ssgan", "winner"] = "ssgan"
+    rows_at_least: int = Field(15, ge=1)
+    confidence: float = Field(0.975, gt=0.5, lt=1)
+    margin_over_guess: float = Field(0.0, ge=0)
+    worse_than_baseline_by_at_most: float | None = Field(None, ge=0)
     worse_than_champion_by_at_most: float = Field(0.0, ge=0)
+    slice_worse_by_at_most: float | None = Field(None, ge=0)
+    calibration_error_at_most: float | None = Field(None, gt=0, le=1)
+    milliseconds_at_most: float | None = Field(None, gt=0)
+    parity_at_most: float = Field(1e-4, gt=0)
 
 
 class ServeParams(_Section):

@@ -91,6 +91,20 @@ class Project:
         return self.reports / "baselines.npz"
 
     @property
+    def judged(self) -> Path:
+        """What the SSGAN says of the judged rows."""
+        return self.reports / "judged.npz"
+
+    def judged_of(self, digest: str) -> Path:
+        """The same of a model that was promoted; in git, for it is small and must not be lost."""
+        return self.root / "models" / "judged" / f"{digest[:12]}.npz"
+
+    @property
+    def winner(self) -> Path:
+        """The artefact of a baseline that is served in the SSGAN's place."""
+        return self.root / "models" / "winner"
+
+    @property
     def evaluation(self) -> Path:
         return self.reports / "evaluation.json"
 

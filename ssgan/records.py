@@ -293,6 +293,7 @@ class GateDecision(Record):
     rules: tuple[GateRule, ...]
     sentence: str
     forced: str | None = None  # the reason given with --force
+    entrant: str = "ssgan"  # or the baseline that is packaged in its place
 
 
 class Lineage(Record):

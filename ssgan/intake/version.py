@@ -72,6 +72,7 @@ _IGNORED = (
     "/models/ssgan",
     "/models/twin",
     "/reports/baselines.npz",
+    "/reports/judged.npz",
     "/bento",
 )
 

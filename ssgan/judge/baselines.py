@@ -1,85 +1,59 @@
-"""The stage `baselines`: what plainer methods answer on the same test rows, from the same numbers as the SSGAN.
+"""The stage `baselines`: what plainer methods answer about the judged rows, from the same numbers as the SSGAN.
 
-Supervised ones learn from the labelled rows; self-training and label spreading use the unlabelled rows as well, so that
-the SSGAN is compared with other ways to use them. Every forest and every choice of rows is seeded, and all run on one
-thread, so that equal input gives equal bytes.
+With crossfit each goes through the same folds as the SSGAN. Methods and folds are independent of one another, so they
+run in parallel, each on one thread.
 """
 
 from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from ssgan.config import BaselinesParams, read_params
+from ssgan.judge.methods import Baseline, Task, methods
 from ssgan.judge.metrics import Array
 from ssgan.judge.prepared import Prepared, read_prepared
-from ssgan.judge.words import title
+from ssgan.judge.words import FLOORS, title
 from ssgan.learn.encode import Encoder
+from ssgan.learn.plan import Plan, hidden, scattered
+from ssgan.learn.prepare import is_labelled
 from ssgan.progress import say
 from ssgan.project import Project
-
-FEW_LABELS = 1000  # below it boosting takes leaves of 3 rows; scikit-learn's 20 leaves no split with few labels
-
-
-@dataclass(frozen=True)
-class Task:
-    """What a baseline gets: flat rows `[n, F]`, labels as `prepare` writes them, and the test rows to answer."""
-
-    x: Array
-    y: Array
-    labelled: Array
-    test: Array
-    classes: int  # 0 for a regression
-    knobs: BaselinesParams
-
-    @property
-    def known(self) -> tuple[Array, Array]:
-        """The labelled rows and their labels."""
-        return self.x[self.labelled], self.y[self.labelled]
-
-
-Baseline = Callable[[Task], Array]
 
 
 def baselines(project: Project) -> None:
     """Trains every baseline of the task and writes its answers to `reports/baselines.npz`.
 
-    A baseline that cannot learn from these rows is left out; its reason is stored in its place as `<name>.reason`.
+        <name>.answers  probabilities [m, K] or values [m] about the judged rows
+        <name>.curve    the same for each share of the curve [s, m, ...]
+        <name>.reason   in their place, why a baseline cannot learn from these rows
+
+    Raises:
+        ParamsError: if a baseline of the user's cannot be imported.
     """
-    task = read_task(project)
-    kind, methods = ("probabilities", CLASSIFIERS) if task.classes else ("values", REGRESSORS)
+    prepared, params = read_prepared(project), read_params(project.params)
+    known = methods(len(prepared.contract.classes), params.baselines.more)
+    plan = read_plan(prepared, params.evaluate.curve)
     stored: dict[str, Array] = {}
-    for number, (name, method) in enumerate(methods.items(), start=1):
-        say(f"baselines: {title(name)} ({number} of {len(methods)})")
-        try:
-            stored[f"{name}.{kind}"] = answer(method, task)
-        except (ValueError, ArithmeticError, MemoryError) as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
-            say(f"baselines: {title(name)} is left out: {reason}")
-            stored[f"{name}.reason"] = np.array(reason)
+    said = _run([(known[name], task) for name in known for task in _tasks(name, prepared, plan, params.baselines)])
+    for number, name in enumerate(known, start=1):
+        found = [next(said) for _ in _tasks(name, prepared, plan, params.baselines)]
+        stored |= _together(name, found, plan)
+        reason = stored.get(f"{name}.reason")
+        say(f"baselines: {title(name)} ({number} of {len(known)}){'' if reason is None else f' is left out: {reason}'}")
     _store(project, stored)
-    learned = sum(name.endswith(f".{kind}") for name in stored)
-    say(f"baselines: {learned} of {len(methods)} learned from {int(task.labelled.sum())} labelled rows")
+    learned = sum(name.endswith(".answers") for name in stored)
+    say(f"baselines: {learned} of {len(known)} learned from {int(prepared.labelled.sum())} labelled rows")
 
 
-def read_task(project: Project) -> Task:
-    """The rows of `data/prepared` as the baselines see them: encoded as for the SSGAN, images flattened."""
-    prepared = read_prepared(project)
+def read_plan(prepared: Prepared, shares: Sequence[float]) -> Plan:
+    """The subsets that the SSGAN is trained on too."""
     encoder = Encoder.from_json((prepared.folder / "encoder.json").read_text(encoding="utf-8"))
-    knobs = read_params(project.params).baselines
-    return Task(
-        x=_flat(prepared.x),
-        y=prepared.y,
-        labelled=prepared.labelled,
-        test=_flat(encoder.encode_columns(prepared.test_columns())),
-        classes=len(prepared.contract.classes),
-        knobs=knobs,
-    )
+    judged = encoder.encode_columns(prepared.judged_columns())
+    return Plan.of(prepared.split, prepared.x, prepared.y, prepared.fold, judged, shares)
 
 
 def answer(method: Baseline, task: Task) -> Array:
@@ -108,11 +82,62 @@ def stored_answers(project: Project, prepared: Prepared) -> tuple[dict[str, Arra
             name, kind = key.rsplit(".", 1)
             if kind == "reason":
                 reasons[name] = str(stored[key])
-            elif len(stored[key]) == len(prepared.truth):
+            elif kind == "answers" and len(stored[key]) == len(prepared.truth):
                 answers[name] = stored[key]
-            else:
-                reasons[name] = "its answers are about other test rows; run `ssgan baselines` again"
+            elif kind == "answers":
+                reasons[name] = "its answers are about other rows; run `ssgan baselines` again"
     return answers, reasons
+
+
+def stored_curves(project: Project) -> dict[str, Array]:
+    """The answers of each baseline for each share of the curve, [s, m, ...]."""
+    with np.load(project.baselines, allow_pickle=False) as stored:
+        return {key.removesuffix(".curve"): stored[key] for key in stored.files if key.endswith(".curve")}
+
+
+def _tasks(name: str, prepared: Prepared, plan: Plan, knobs: BaselinesParams) -> list[Task]:
+    """What a baseline is given: the whole, then each share of the curve; a guess is the same for any share."""
+    x, classes = _flat(prepared.x), len(prepared.contract.classes)
+    steps = [plan.whole] if name in FLOORS else [plan.whole, *plan.curve]
+    return [
+        Task(x, (y := hidden(prepared.y, each.learned)), is_labelled(y), _flat(each.asked), classes, knobs)
+        for step in steps
+        for each in step
+    ]
+
+
+def _run(jobs: Sequence[tuple[Baseline, Task]]) -> Iterator[Array | str]:
+    """The answers in order, or the reason why there are none; on all cores, as they become ready."""
+    from joblib import Parallel, delayed  # type: ignore[import-untyped]  # a dependency of scikit-learn
+
+    cores = len(os.sched_getaffinity(0))
+    found: Iterator[Array | str] = Parallel(n_jobs=cores, return_as="generator")(delayed(_tried)(*job) for job in jobs)
+    return found
+
+
+def _tried(method: Baseline, task: Task) -> Array | str:
+    try:
+        return answer(method, task)
+    except (ValueError, ArithmeticError, MemoryError) as error:
+        return " ".join(str(error).split()) or type(error).__name__
+
+
+def _together(name: str, found: Sequence[Array | str], plan: Plan) -> dict[str, Array]:
+    """The answers of a baseline's tasks at the places of the judged rows; without any one of the whole, the reason."""
+    width = len(plan.whole)
+    steps = [found[at : at + width] for at in range(0, len(found), width)]
+    whole, *curve = [_scattered(step, plan) for step in steps]
+    if isinstance(whole, str):
+        return {f"{name}.reason": np.array(whole)}
+    full = [each for each in curve if not isinstance(each, str)]
+    return {f"{name}.answers": whole} | ({f"{name}.curve": np.stack(full)} if full and len(full) == len(curve) else {})
+
+
+def _scattered(parts: Sequence[Array | str], plan: Plan) -> Array | str:
+    answers = [each for each in parts if not isinstance(each, str)]
+    if len(answers) < len(parts):
+        return next(each for each in parts if isinstance(each, str))
+    return scattered(answers, plan.places)
 
 
 def _flat(x: Array) -> Array:
@@ -126,122 +151,3 @@ def _store(project: Project, stored: dict[str, Array]) -> None:
     with fresh.open("wb") as handle:
         np.savez(handle, allow_pickle=False, **stored)
     fresh.replace(path)
-
-
-def _fitted(model: Any, task: Task, x: Array, y: Array) -> Array:
-    """Fits a classifier and spreads its probabilities over all classes of the contract, seen or not."""
-    model.fit(x, y)
-    probabilities = np.zeros((len(task.test), task.classes))
-    probabilities[:, model.classes_] = model.predict_proba(task.test)
-    return probabilities
-
-
-def _forest(task: Task) -> Any:
-    from sklearn import ensemble
-
-    kind = ensemble.RandomForestClassifier if task.classes else ensemble.RandomForestRegressor
-    return kind(n_estimators=task.knobs.trees, random_state=task.knobs.seed, n_jobs=1)
-
-
-def _boosted(task: Task) -> dict[str, Any]:
-    leaf = 3 if task.labelled.sum() < FEW_LABELS else 20
-    return {"min_samples_leaf": leaf, "random_state": task.knobs.seed}
-
-
-def majority(task: Task) -> Array:
-    """The class shares of the labelled rows, for every row."""
-    shares = np.bincount(task.known[1], minlength=task.classes) / task.labelled.sum()
-    return np.tile(shares, (len(task.test), 1))
-
-
-def logistic_regression(task: Task) -> Array:
-    """Logistic regression with scikit-learn's L2 penalty."""
-    from sklearn.linear_model import LogisticRegression
-
-    return _fitted(LogisticRegression(max_iter=1000), task, *task.known)
-
-
-def random_forest(task: Task) -> Array:
-    """A random forest, of classes or of values."""
-    if task.classes:
-        return _fitted(_forest(task), task, *task.known)
-    return np.asarray(_forest(task).fit(*task.known).predict(task.test))
-
-
-def boosting(task: Task) -> Array:
-    """Histogram gradient boosting, of classes or of values."""
-    from sklearn import ensemble
-
-    if task.classes:
-        return _fitted(ensemble.HistGradientBoostingClassifier(**_boosted(task)), task, *task.known)
-    model = ensemble.HistGradientBoostingRegressor(**_boosted(task))
-    return np.asarray(model.fit(*task.known).predict(task.test))
-
-
-def self_training_classes(task: Task) -> Array:
-    """The traditional way: train a forest, predict the missing labels, keep the sure ones, train again.
-
-    Up to eleven full forests: the slowest baseline by far, but with smaller ones it would be an unfair comparison.
-    """
-    from sklearn.semi_supervised import SelfTrainingClassifier
-
-    if task.labelled.all():
-        raise ValueError("every training row has a label, so there is none to predict")
-    return _fitted(SelfTrainingClassifier(estimator=_forest(task)), task, task.x, task.y)
-
-
-def label_spreading(task: Task) -> Array:
-    """Labels spread along a graph of 10 nearest neighbours; a test row that no label reaches gets the class shares."""
-    from sklearn.semi_supervised import LabelSpreading
-
-    rows = spreading_rows(task.labelled, task.knobs)
-    model = LabelSpreading(kernel="knn", n_neighbors=min(10, len(rows) - 1))
-    with np.errstate(invalid="ignore"):
-        probabilities = _fitted(model, task, task.x[rows], task.y[rows])
-    return np.where(np.isnan(probabilities), majority(task), probabilities)
-
-
-def spreading_rows(labelled: Array, knobs: BaselinesParams) -> Array:
-    """Row numbers for label spreading: every labelled row, and by lot as many unlabelled ones as the knob allows."""
-    unlabelled = np.flatnonzero(~labelled)
-    room = max(0, knobs.spreading_rows_at_most - int(labelled.sum()))
-    chosen = np.random.default_rng(knobs.seed).permutation(unlabelled)[:room]
-    return np.sort(np.concatenate([np.flatnonzero(labelled), chosen]))
-
-
-def mean(task: Task) -> Array:
-    """The mean of the known values, for every row."""
-    return np.full(len(task.test), task.known[1].mean())
-
-
-def ridge(task: Task) -> Array:
-    """Linear regression with an L2 penalty, chosen among 13 by leave-one-out."""
-    from sklearn.linear_model import RidgeCV
-
-    return np.asarray(RidgeCV(alphas=np.logspace(-3, 3, 13)).fit(*task.known).predict(task.test))
-
-
-def self_training_values(task: Task) -> Array:
-    """The traditional way: train a forest, predict the missing values, train again on all rows."""
-    if task.labelled.all():
-        raise ValueError("every training row has a label, so there is none to predict")
-    filled = task.y.copy()
-    filled[~task.labelled] = _forest(task).fit(*task.known).predict(task.x[~task.labelled])
-    return np.asarray(_forest(task).fit(task.x, filled).predict(task.test))
-
-
-CLASSIFIERS: dict[str, Baseline] = {
-    "majority": majority,
-    "logistic_regression": logistic_regression,
-    "random_forest": random_forest,
-    "boosting": boosting,
-    "self_training": self_training_classes,
-    "label_spreading": label_spreading,
-}
-REGRESSORS: dict[str, Baseline] = {
-    "mean": mean,
-    "ridge": ridge,
-    "random_forest": random_forest,
-    "boosting": boosting,
-    "self_training": self_training_values,
-}

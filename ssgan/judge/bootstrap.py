@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from ssgan.config import EvaluateParams
-from ssgan.judge.metrics import Array, Floats, Scorer, gain
+from ssgan.judge.metrics import Array, ClassScorer, Floats, Scorer, gain
 from ssgan.records import Difference, ModelScore, Score
 
 _CELLS = 2_000_000  # counts held at once: 16 MB
@@ -18,35 +18,84 @@ _CELLS = 2_000_000  # counts held at once: 16 MB
 Samples = dict[str, dict[str, Floats]]  # model -> metric -> [resamples]
 
 
-def draw(strata: Array, resamples: int, seed: int) -> Iterator[Floats]:
+def draw(strata: Array, resamples: int, seed: int, groups: Array | None = None) -> Iterator[Floats]:
     """How often each row is drawn, in blocks `[b, m]` of resamples.
 
-    Each resample draws, with replacement, as many rows of every stratum as there are, so that none loses a class.
+    Each resample draws, with replacement, as many rows of every stratum as there are, so that none loses a class. With
+    groups, it draws groups whole: rows of one patient are no independent witnesses. The strata of groups are the sets
+    of classes that they hold.
+
+    Args:
+        strata: int64 `[m]`.
+        resamples: how many.
+        seed: of the draws.
+        groups: names `[m]`; None: every row stands alone.
     """
+    of_row, unit_strata = _units(strata, groups)
     generator = np.random.default_rng(seed)
-    members = [np.flatnonzero(strata == stratum) for stratum in np.unique(strata)]
+    members = [np.flatnonzero(unit_strata == stratum) for stratum in np.unique(unit_strata)]
     block = max(1, _CELLS // len(strata))
     for start in range(0, resamples, block):
         size = min(block, resamples - start)
-        counts = np.zeros((size, len(strata)))
+        counts = np.zeros((size, len(unit_strata)))
         offset = np.arange(size)[:, None]
-        for rows in members:
-            drawn = generator.integers(len(rows), size=(size, len(rows)))
-            flat = np.bincount((drawn + offset * len(rows)).ravel(), minlength=size * len(rows))
-            counts[:, rows] = flat.reshape(size, len(rows))
-        yield counts
+        for units in members:
+            drawn = generator.integers(len(units), size=(size, len(units)))
+            flat = np.bincount((drawn + offset * len(units)).ravel(), minlength=size * len(units))
+            counts[:, units] = flat.reshape(size, len(units))
+        yield counts[:, of_row]
 
 
-def resample(scorer: Scorer, entrants: Mapping[str, Floats], knobs: EvaluateParams) -> Samples:
+def _units(strata: Array, groups: Array | None) -> tuple[Array, Array]:
+    """The unit of each row `[m]`, and the stratum of each unit."""
+    rows = np.arange(len(strata))
+    if groups is None or len(np.unique(groups)) == len(groups):
+        return rows, strata
+    _, of_row = np.unique(groups, return_inverse=True)
+    held = np.zeros((of_row.max() + 1, strata.max() + 1), bool)
+    held[of_row, strata] = True
+    return of_row, np.unique(held, axis=0, return_inverse=True)[1].ravel()
+
+
+def resample(
+    scorer: Scorer, entrants: Mapping[str, Floats], knobs: EvaluateParams, groups: Array | None = None
+) -> Samples:
     """Every metric of every entrant on the same resamples."""
     blocks: dict[str, dict[str, list[Floats]]] = {name: {} for name in entrants}
-    for counts in draw(scorer.strata, knobs.resamples, knobs.seed):
+    for counts in draw(scorer.strata, knobs.resamples, knobs.seed, groups):
         for name, answers in entrants.items():
             for metric, values in scorer.resampled(answers, counts).items():
                 blocks[name].setdefault(metric, []).append(values)
     return {
         name: {metric: np.concatenate(parts) for metric, parts in metrics.items()} for name, metrics in blocks.items()
     }
+
+
+def mean_score(values: Array, strata: Array, knobs: EvaluateParams, groups: Array | None = None) -> Score:
+    """The mean of a number per row with its interval, such as the share of sets that hold the truth."""
+    numbers = np.asarray(values, np.float64)
+    samples = np.concatenate(
+        [counts @ numbers / counts.sum(axis=1) for counts in draw(strata, knobs.resamples, knobs.seed, groups)]
+    )
+    low, high = interval(samples, knobs.confidence)
+    return Score(value=float(numbers.mean()), low=low, high=high)
+
+
+def class_scores(
+    scorer: ClassScorer, answers: Floats, knobs: EvaluateParams, groups: Array | None = None
+) -> dict[int, dict[str, Score]]:
+    """Recall, AUROC and AUPRC of each class against the rest, with intervals."""
+    samples: dict[tuple[int, str], list[Floats]] = {}
+    for counts in draw(scorer.strata, knobs.resamples, knobs.seed, groups):
+        for number in range(scorer.classes):
+            for metric, values in scorer.of_class(answers, number, counts).items():
+                samples.setdefault((number, metric), []).append(values)
+    found: dict[int, dict[str, Score]] = {number: {} for number in range(scorer.classes)}
+    for (number, metric), parts in samples.items():
+        low, high = interval(np.concatenate(parts), knobs.confidence)
+        value = scorer.of_class(answers, number, np.ones((1, len(answers))))[metric][0]
+        found[number][metric] = Score(value=float(value), low=low, high=high)
+    return found
 
 
 def interval(samples: Floats, confidence: float) -> tuple[float, float]:

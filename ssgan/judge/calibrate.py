@@ -43,7 +43,7 @@ def calibrate(project: Project) -> Calibration:
         DataError: if nothing was trained.
         ArtefactError: if a trained model is damaged.
     """
-    if not (project.trained / "folds.npz").is_file():
+    if not (project.folds).is_file():
         raise DataError("calibration needs models/trained, which is not there: run `ssgan train` first")
     knobs = read_params(project.params).calibrate
     with np.load(project.prepared / "train.npz", allow_pickle=False) as stored:
@@ -64,8 +64,8 @@ def calibrate(project: Project) -> Calibration:
 
 
 def read_folds(project: Project) -> dict[str, Array]:
-    """What `train` kept of the folds; see `learn/plan.py`."""
-    with np.load(project.trained / "folds.npz", allow_pickle=False) as stored:
+    """What `train` kept of the folds; see `learn/folds.py`."""
+    with np.load(project.folds, allow_pickle=False) as stored:
         return {name: stored[name] for name in stored.files}
 
 
@@ -129,7 +129,7 @@ def temperature(task: Floats, truth: Array, shares: Floats) -> float:
         truth: numbers of classes [m].
         shares: of the classes, [K]; those that the probabilities are for.
     """
-    from scipy.optimize import minimize_scalar  # type: ignore[import-untyped]
+    from scipy.optimize import minimize_scalar
     from scipy.special import log_softmax
 
     rows, classes = task.shape

@@ -1,58 +1,100 @@
 """The stage `evaluate`: did the unlabelled rows help, by how much, how sure are we, and who else is good?
 
-The SSGAN and its twin answer through the exported artefact, which is what is served; the baselines' answers were
-stored by their own stage. All are judged on the same labelled test rows, which no training has seen. The supervised
-twin is the same network without any term on unlabelled rows.
+Every model answers the same labelled rows, none of which it had seen: those of the holdout, or with crossfit every
+labelled row, in turn. The supervised twin is the same network without any term on unlabelled rows; the ablation lacks
+the real/fake term alone.
 """
 
 from __future__ import annotations
 
 import csv
 import io
+import os
 from collections.abc import Mapping
 
 import numpy as np
 
-from ssgan.config import EvaluateParams, read_params
+from ssgan.config import EvaluateParams, Params, read_params
+from ssgan.contract import ROW_ID
 from ssgan.errors import ParamsError
 from ssgan.judge import words
-from ssgan.judge.baselines import stored_answers
-from ssgan.judge.bootstrap import difference, resample, score_entrant
-from ssgan.judge.metrics import Array, ClassScorer, Scorer, ValueScorer, higher_is_better
+from ssgan.judge.answers import Judged, answers_of, gather
+from ssgan.judge.baselines import stored_answers, stored_curves
+from ssgan.judge.bootstrap import class_scores, difference, resample, score_entrant
+from ssgan.judge.calibrate import answer_in_unit, read_folds
+from ssgan.judge.checks import calibration_check, shifted, slices, strangers
+from ssgan.judge.metrics import Array, ClassScorer, Floats, Scorer, ValueScorer, higher_is_better
 from ssgan.judge.prepared import Findings, Prepared, read_prepared
-from ssgan.learn.artefact import Artefact, Predictions
+from ssgan.learn.artefact import class_probabilities
 from ssgan.learn.prepare import frame_columns
 from ssgan.progress import say
 from ssgan.project import Project
-from ssgan.records import Evaluation, ModelScore, write_atomically
+from ssgan.records import CalibrationCheck, CurvePoint, Evaluation, ModelScore, Score, write_atomically
+
+SHIFTED = "shifted"
 
 
 def evaluate(project: Project) -> Evaluation:
     """Judges the SSGAN, its twin and the baselines; writes the evaluation, the table of scores and the report.
 
     Raises:
-        DataError: if no test row has a label.
+        ParamsError: if a knob does not fit the task.
         ArtefactError: if a stored model is damaged.
     """
+    from ssgan.judge.importance import importance
     from ssgan.judge.report import write_report  # draws, and so loads matplotlib
 
-    prepared = read_prepared(project)
-    knobs = read_params(project.params).evaluate
-    deciding_metric(prepared, knobs)  # a wrong knob is told before the work
-    say("evaluate: the SSGAN and its twin answer the test rows")
-    ours, twin = Artefact.load(project.model), Artefact.load(project.twin)
-    entrants, fake, left_out = _gather(project, prepared, ours, twin)
-    say(f"evaluate: {len(entrants)} models on {len(prepared.truth)} labelled test rows, {knobs.resamples} resamples")
+    prepared, params = read_prepared(project), read_params(project.params)
+    knobs = params.evaluate
+    metric = deciding_metric(prepared, knobs)  # a wrong knob is told before the work
+    say("evaluate: the models answer the judged rows")
+    judged = gather(project, prepared, params.calibrate)
+    baselines, left_out = stored_answers(project, prepared)
+    others = {name: answers_of(each) for name, each in judged.others.items()}
+    entrants = {words.OURS: answers_of(judged.ours), **others, **baselines}
+    say(f"evaluate: {len(entrants)} models on {len(prepared.truth)} labelled rows, {knobs.resamples} resamples")
     scorer = make_scorer(prepared)
-    evaluation = judge(prepared, scorer, entrants, knobs, fake, left_out)
-    evaluation = evaluation.model_copy(update={"model": ours.digest})
+    fake = judged.fake | _other_fakes(project, prepared, judged, knobs.seed)
+    evaluation = judge(
+        prepared, scorer, entrants, knobs, {name: fake[name] for name in fake if name != SHIFTED}, left_out
+    )
+    answers = scorer.clean(entrants[words.OURS])
+    evaluation = evaluation.model_copy(
+        update={
+            "model": judged.artefact.digest,
+            "per_class": _of_classes(prepared, scorer, answers, knobs),
+            "slices": slices(prepared.judged, prepared.contract, scorer, answers, knobs, prepared.groups),
+            "detection": _detection(fake, knobs),
+            "calibration": _calibration(prepared, judged, scorer, params),
+            "curve": _curve(project, prepared, scorer, evaluation, knobs, judged.artefact.metadata),
+            "importance": importance(judged.artefact, prepared.judged, prepared.truth, metric, knobs.seed),
+            "prior_effect": {
+                prior: scorer.score(scorer.clean(answers_of(each))) for prior, each in judged.by_prior.items()
+            },
+        }
+    )
     evaluation.write(project.evaluation)
     write_atomically(project.reports / "scores.csv", scores_csv(evaluation.scores))
-    answers = scorer.clean(entrants[words.OURS])
-    rows = prepared.test[prepared.labelled_test]
-    write_report(project, Findings(evaluation, prepared, prepared.truth, answers, fake, rows, ours))
+    _write_judged(project, prepared, entrants)
+    del fake[SHIFTED]
+    ours = judged.ours
+    write_report(
+        project,
+        Findings(
+            evaluation,
+            prepared,
+            prepared.truth,
+            answers,
+            fake,
+            prepared.judged,
+            judged.artefact,
+            sets=ours.sets,
+            low=ours.low,
+            high=ours.high,
+        ),
+    )
     values = [f"{words.title(each.name)} {words.value_of(evaluation, each)}" for each in evaluation.scores[:2]]
-    say(f"evaluate: {words.metric_title(evaluation.metric)} {', '.join(values)}; {project.report.name} has the rest")
+    say(f"evaluate: {words.metric_title(metric)} {', '.join(values)}; {project.report.name} has the rest")
     return evaluation
 
 
@@ -66,13 +108,15 @@ def judge(
 ) -> Evaluation:
     """Scores every entrant on the same rows and resamples. The first is the SSGAN; the twin must be among them."""
     clean = {name: scorer.clean(answers) for name, answers in entrants.items()}
-    samples = resample(scorer, clean, knobs)
+    samples = resample(scorer, clean, knobs, prepared.groups)
     scores = tuple(
         score_entrant(name, scorer.score(answers), samples[name], knobs.confidence) for name, answers in clean.items()
     )
     metric = deciding_metric(prepared, knobs)
     draft = Evaluation(
         task=prepared.contract.task,
+        method=prepared.split.method,
+        folds=prepared.split.folds if prepared.crossfit else 0,
         metric=metric,
         higher_is_better=higher_is_better(metric),
         test_rows=len(prepared.truth),
@@ -90,7 +134,7 @@ def judge(
 
 
 def make_scorer(prepared: Prepared) -> Scorer:
-    """The scorer of the task over the labelled test rows."""
+    """The scorer of the task over the judged rows."""
     if prepared.contract.classes:
         return ClassScorer(prepared.truth, len(prepared.contract.classes))
     return ValueScorer(prepared.truth)
@@ -111,11 +155,6 @@ def deciding_metric(prepared: Prepared, knobs: EvaluateParams) -> str:
     return knobs.metric or ours[0]
 
 
-def answers_of(predictions: Predictions) -> Array:
-    """What is scored: the probabilities of a classification, the values of a regression."""
-    return predictions.answer if predictions.probabilities is None else predictions.probabilities
-
-
 def scores_csv(scores: tuple[ModelScore, ...]) -> str:
     """The scores in long form, one metric of one model a line, for `dvc plots` and for spreadsheets."""
     text = io.StringIO()
@@ -127,26 +166,91 @@ def scores_csv(scores: tuple[ModelScore, ...]) -> str:
     return text.getvalue()
 
 
-def _gather(
-    project: Project, prepared: Prepared, ours: Artefact, twin: Artefact
-) -> tuple[dict[str, Array], dict[str, Array], dict[str, str]]:
-    """Every entrant's answers on the labelled test rows, P(fake) of the SSGAN, and who is left out."""
-    on_test = ours.predict_columns(frame_columns(prepared.test, prepared.contract))
-    known = prepared.labelled
-    fake = {
-        "labelled": ours.predict_encoded(prepared.x[known]).fake_probability,
-        "unlabelled": ours.predict_encoded(prepared.x[~known]).fake_probability if not known.all() else np.empty(0),
-        "test": on_test.fake_probability,
-    }
-    answers, left_out = stored_answers(project, prepared)
-    alone = {words.ALONE: answers_of(ours.predict_columns_alone(prepared.test_columns()))} if ours.committee else {}
-    entrants = {
-        words.OURS: answers_of(on_test)[prepared.labelled_test],
-        **alone,
-        words.TWIN: answers_of(twin.predict_columns(prepared.test_columns())),
-        **answers,
-    }
-    return entrants, fake, left_out
+def _other_fakes(project: Project, prepared: Prepared, judged: Judged, seed: int) -> dict[str, Array]:
+    """P(fake) of rows that are not real: made by the generator, and real ones whose numbers were moved."""
+    found: dict[str, Array] = {SHIFTED: np.empty(0)}
+    path = project.fakes
+    if path.is_file():
+        with np.load(path, allow_pickle=False) as stored:
+            found["generated"] = judged.artefact.predict_encoded(stored["x"]).fake_probability
+    moved = shifted(frame_columns(prepared.test, prepared.contract), prepared.contract, seed)
+    if moved is not None and len(prepared.test):
+        found[SHIFTED] = judged.artefact.predict_columns(moved).fake_probability
+    return found
+
+
+def _detection(fake: Mapping[str, Array], knobs: EvaluateParams) -> dict[str, Score]:
+    return strangers(fake["test"], {name: fake[name] for name in (SHIFTED, "generated") if name in fake}, knobs)
+
+
+def _calibration(prepared: Prepared, judged: Judged, scorer: Scorer, params: Params) -> CalibrationCheck:
+    check = calibration_check(
+        prepared.truth, judged.raw, judged.ours, params.calibrate.coverage, scorer, params.evaluate, prepared.groups
+    )
+    names = prepared.contract.classes
+    named = {names[int(place)]: score for place, score in check.covered_per_class.items()}
+    return check.model_copy(update={"covered_per_class": named})
+
+
+def _of_classes(
+    prepared: Prepared, scorer: Scorer, answers: Floats, knobs: EvaluateParams
+) -> dict[str, dict[str, Score]]:
+    if not isinstance(scorer, ClassScorer):
+        return {}
+    found = class_scores(scorer, answers, knobs, prepared.groups)
+    return {name: found[place] for place, name in enumerate(prepared.contract.classes)}
+
+
+def _curve(
+    project: Project,
+    prepared: Prepared,
+    scorer: Scorer,
+    evaluation: Evaluation,
+    knobs: EvaluateParams,
+    metadata: Mapping[str, str],
+) -> tuple[CurvePoint, ...]:
+    """The deciding metric of every model over the number of labels, the last point being that of all."""
+    folds = read_folds(project)
+    labels = folds.get("curve_labels", np.empty(0))
+    if not len(labels):
+        return ()
+    answers = {name: _outputs(folds[f"{name}_curve"], metadata) for name in (words.OURS, words.TWIN)}
+    answers |= stored_curves(project)
+    points = []
+    for step, count in enumerate(labels.tolist()):
+        clean = {name: scorer.clean(each[step]) for name, each in answers.items()}
+        samples = resample(scorer, clean, knobs, prepared.groups)
+        for name, each in clean.items():
+            score = score_entrant(name, scorer.score(each), samples[name], knobs.confidence)
+            points.append(CurvePoint(model=name, labels=count, score=score.metrics[evaluation.metric]))
+    known = int(prepared.labelled.sum())
+    whole = round(known * (1 - 1 / prepared.split.folds)) if prepared.crossfit else known
+    last = [(each.name, each.metrics[evaluation.metric]) for each in evaluation.scores if each.name in answers]
+    return (*points, *(CurvePoint(model=name, labels=whole, score=score) for name, score in last))
+
+
+def _outputs(task: Array, metadata: Mapping[str, str]) -> Array:
+    """Raw outputs [s, m, width] as answers [s, m, K] or [s, m]."""
+    if "value_mean" in metadata:
+        return answer_in_unit(task, metadata)[..., 0]
+    return np.stack([class_probabilities(each) for each in task])
+
+
+def _write_judged(project: Project, prepared: Prepared, entrants: Mapping[str, Array]) -> None:
+    """Who said what about which row: what the gate needs to compare a later model with this one on the same rows."""
+    with np.load(prepared.folder / "train.npz", allow_pickle=False) as stored:
+        taught = stored["id"][prepared.labelled]
+    path = project.judged
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    with fresh.open("wb") as handle:
+        np.savez(
+            handle,
+            allow_pickle=False,
+            id=prepared.judged[ROW_ID].to_numpy(str),
+            taught=taught.astype(str),
+            answers=np.asarray(entrants[words.OURS], np.float64),
+        )
+    fresh.replace(path)
 
 
 def _per_class(prepared: Prepared) -> dict[str, int]:

@@ -1,7 +1,9 @@
 """The gate: may the challenger go into service?
 
-It must beat the guess that knows nothing, be no worse than the champion on the same labelled test rows, and answer in
-ONNX as it did in Keras. The best baseline and the supervised twin are named beside it; they do not decide.
+It must rest on enough labelled rows, beat the guess that knows nothing, not be shown to be worse than its supervised
+twin, be no worse than the champion on rows that neither had seen, and answer in ONNX as it did in Keras; more rules are
+knobs. The best baseline is named beside it. It does not decide, for something must be served, unless the user says so:
+by a limit, or by `gate.serve: winner`, which packages whoever is best.
 """
 
 from __future__ import annotations
@@ -9,23 +11,20 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ssgan.config import GateParams, read_params
-from ssgan.errors import ProjectError, SsganError
-from ssgan.judge import words
-from ssgan.judge.evaluate import answers_of, make_scorer
-from ssgan.judge.metrics import gain
+from ssgan.config import read_params
+from ssgan.errors import ProjectError
+from ssgan.judge import rules, words
+from ssgan.judge.answers import answers_of, gather
+from ssgan.judge.baselines import stored_answers
+from ssgan.judge.evaluate import make_scorer
+from ssgan.judge.frozen import keep_answers
+from ssgan.judge.metrics import Array
 from ssgan.judge.prepared import Prepared, read_prepared
+from ssgan.judge.rules import NOT_ROLLED_BACK, Candidate, Case, better
 from ssgan.learn.artefact import Artefact
-from ssgan.learn.prepare import frame_columns
 from ssgan.progress import say
 from ssgan.project import Project
-from ssgan.records import Champion, Evaluation, GateDecision, GateRule, RunRecord
-
-PARITY_AT_MOST = 1e-4  # float32 networks of this size differ by about 1e-6 between Keras and ONNX Runtime
-BETTER_THAN_GUESS = "better than the guess"
-NOT_ROLLED_BACK = "not rolled back before"
-NO_WORSE_THAN_CHAMPION = "no worse than the champion"
-KERAS_AND_ONNX_AGREE = "Keras and ONNX agree"
+from ssgan.records import Champion, Evaluation, GateDecision, GateRule
 
 
 def gate(project: Project, force: str | None = None) -> GateDecision:
@@ -39,22 +38,29 @@ def gate(project: Project, force: str | None = None) -> GateDecision:
         ProjectError: if this model has not been evaluated yet.
         ArtefactError: if the challenger is damaged.
     """
+    from ssgan.judge.report import add_decision  # draws, and so loads matplotlib
+
     if not project.evaluation.is_file():
         raise ProjectError("the gate reads reports/evaluation.json, which is not there; run `ssgan evaluate` first")
     evaluation = Evaluation.read(project.evaluation)
-    challenger = Artefact.load(project.model)
-    if evaluation.model != challenger.digest:
+    trained = Artefact.load(project.model)
+    if evaluation.model != trained.digest:
         raise ProjectError(
             "reports/evaluation.json is about another model than models/ssgan; run `ssgan evaluate` again"
         )
     champion = Champion.read(project.champion) if project.champion.is_file() else None
-    if champion is not None and champion.digest == challenger.digest:
-        decision = _nothing_new(challenger.digest, champion)
+    if champion is not None and champion.digest == trained.digest:
+        decision = _nothing_new(trained.digest, champion)
     else:
-        rules = _rules(project, evaluation, challenger, champion)
-        decision = decide(evaluation, rules, challenger.digest, champion, force)
-    from ssgan.judge.report import add_decision  # draws, and so loads matplotlib
-
+        prepared = read_prepared(project)
+        candidate = _candidate(project, prepared, evaluation, trained)
+        if champion is not None and champion.digest == candidate.artefact.digest:
+            decision = _nothing_new(candidate.artefact.digest, champion)
+        else:
+            found = _rules(project, prepared, evaluation, candidate, champion)
+            decision = decide(evaluation, found, candidate.artefact.digest, champion, force, candidate.name)
+    if decision.decision == "promote":
+        keep_answers(project, decision.challenger)
     decision.write(project.gate)
     add_decision(project, decision)
     say(f"gate: {decision.sentence}")
@@ -67,17 +73,23 @@ def is_new(decision: GateDecision) -> bool:
 
 
 def decide(
-    evaluation: Evaluation, rules: tuple[GateRule, ...], challenger: str, champion: Champion | None, force: str | None
+    evaluation: Evaluation,
+    rules: tuple[GateRule, ...],
+    challenger: str,
+    champion: Champion | None,
+    force: str | None,
+    name: str = words.OURS,
 ) -> GateDecision:
-    """The decision that follows from the rules, or from `force` where a rule failed."""
+    """The decision that follows from the rules, or from `force` where a rule failed; `name` is the entrant's."""
     failed = [rule for rule in rules if not rule.passed]
     return GateDecision(
         decision="promote" if not failed or force is not None else "keep",
         challenger=challenger,
         champion=champion.digest if champion else None,
         rules=rules,
-        sentence=_sentence(evaluation, rules, champion, force),
+        sentence=_sentence(evaluation, rules, champion, force, name),
         forced=force if failed else None,
+        entrant=name,
     )
 
 
@@ -86,21 +98,49 @@ def _nothing_new(digest: str, champion: Champion) -> GateDecision:
     return GateDecision(decision="keep", challenger=digest, champion=digest, rules=(), sentence=sentence)
 
 
+def _candidate(project: Project, prepared: Prepared, evaluation: Evaluation, trained: Artefact) -> Candidate:
+    """The SSGAN, or with `gate.serve: winner` the baseline that beat it."""
+    params = read_params(project.params)
+    judged = gather(project, prepared, params.calibrate)
+    answers: dict[str, Array] = {words.OURS: answers_of(judged.ours)}
+    answers |= {name: answers_of(each) for name, each in judged.others.items()} | stored_answers(project, prepared)[0]
+    best, ours = words.best_baseline(evaluation), evaluation.score(words.OURS)
+    metric = evaluation.metric
+    if (
+        params.gate.serve == "ssgan"
+        or best is None
+        or best.name in words.FLOORS
+        or not better(metric, best.metrics[metric].value, ours.metrics[metric].value)
+    ):
+        return Candidate(words.OURS, trained, answers)
+    from ssgan.judge.winner import package_baseline  # converts, and so loads skl2onnx
+
+    artefact, calibrated = package_baseline(project, prepared, best.name, trained, answers[best.name])
+    return Candidate(best.name, artefact, {**answers, best.name: calibrated})
+
+
 def _rules(
-    project: Project, evaluation: Evaluation, challenger: Artefact, champion: Champion | None
+    project: Project, prepared: Prepared, evaluation: Evaluation, candidate: Candidate, champion: Champion | None
 ) -> tuple[GateRule, ...]:
-    knobs = read_params(project.params).gate
-    parity = RunRecord.read(project.model / "run.json").parity
-    rules = [
-        _against_guess(evaluation, knobs),
-        GateRule(rule=KERAS_AND_ONNX_AGREE, value=parity, limit=PARITY_AT_MOST, passed=parity <= PARITY_AT_MOST),
+    params = read_params(project.params)
+    case = Case(project, prepared, make_scorer(prepared), evaluation, candidate, params.gate, params.evaluate)
+    found = [
+        rules.enough_rows(case),
+        rules.better_than_guess(case),
+        rules.no_worse_than_twin(case),
+        rules.no_worse_than_baseline(case),
+        rules.no_worse_than_champion(case, champion) if champion is not None else None,
+        rules.no_slice_worse(case),
+        rules.calibrated(case),
+        rules.fast_enough(case),
+        rules.keras_and_onnx_agree(case),
     ]
-    if any(event["event"] == "rollback" and event["before"] == challenger.digest for event in _history(project)):
+    if any(
+        event["event"] == "rollback" and event["before"] == candidate.artefact.digest for event in _history(project)
+    ):
         reason = "somebody rolled this very model back"
-        rules.append(GateRule(rule=NOT_ROLLED_BACK, value=None, limit=None, passed=False, reason=reason))
-    if champion is not None:
-        rules.insert(1, _against_champion(project, evaluation.metric, challenger, champion, knobs))
-    return tuple(rules)
+        found.append(GateRule(rule=NOT_ROLLED_BACK, value=None, limit=None, passed=False, reason=reason))
+    return tuple(rule for rule in found if rule is not None)
 
 
 def _history(project: Project) -> list[dict[str, Any]]:
@@ -110,57 +150,13 @@ def _history(project: Project) -> list[dict[str, Any]]:
     return [json.loads(line) for line in project.champions.read_text(encoding="utf-8").splitlines()]
 
 
-def _against_guess(evaluation: Evaluation, knobs: GateParams) -> GateRule:
-    """The gain over the majority or mean guess must exceed the margin."""
-    limit = knobs.margin_over_majority
-    floor = next((each for each in evaluation.differences if each.baseline in words.FLOORS), None)
-    if floor is None:
-        reason = "the guess was left out of the baselines"
-        return GateRule(rule=BETTER_THAN_GUESS, value=None, limit=limit, passed=False, reason=reason)
-    return GateRule(rule=BETTER_THAN_GUESS, value=floor.value, limit=limit, passed=floor.value > limit)
-
-
-def _against_champion(
-    project: Project, metric: str, challenger: Artefact, champion: Champion, knobs: GateParams
-) -> GateRule:
-    """The gain over the champion, both answering the same labelled test rows now."""
-    limit = -knobs.worse_than_champion_by_at_most + 0.0  # no negative zero in the record
-    prepared = read_prepared(project)
-    try:
-        old = _score(Artefact.load(project.root / champion.model), prepared)[metric]
-    except SsganError as error:
-        reason = f"the champion cannot judge these rows: {error}"
-        return GateRule(rule=NO_WORSE_THAN_CHAMPION, value=None, limit=limit, passed=False, reason=reason)
-    value = gain(metric, _score(challenger, prepared)[metric], old)
-    return GateRule(rule=NO_WORSE_THAN_CHAMPION, value=value, limit=limit, passed=value >= limit)
-
-
-def _score(artefact: Artefact, prepared: Prepared) -> dict[str, float]:
-    """An artefact's metrics on the labelled test rows, which it encodes by its own contract.
-
-    Raises:
-        ProjectError: if its contract asks for other classes, another task, or columns that these rows do not have.
-    """
-    theirs, ours = artefact.contract, prepared.contract
-    if (theirs.task, theirs.classes) != (ours.task, ours.classes):
-        raise ProjectError("it was trained for another task or for other classes")
-    lacking = [name for name in theirs.features if theirs.features[name].type != _type_here(prepared, name)]
-    if lacking:
-        raise ProjectError(f"it needs the columns {', '.join(lacking)} as they were when it was trained")
-    rows = prepared.test[prepared.labelled_test]
-    scorer = make_scorer(prepared)
-    return scorer.score(scorer.clean(answers_of(artefact.predict_columns(frame_columns(rows, theirs)))))
-
-
-def _type_here(prepared: Prepared, column: str) -> str | None:
-    found = prepared.contract.features.get(column)
-    return found.type if found else None
-
-
-def _sentence(evaluation: Evaluation, rules: tuple[GateRule, ...], champion: Champion | None, force: str | None) -> str:
+def _sentence(
+    evaluation: Evaluation, rules: tuple[GateRule, ...], champion: Champion | None, force: str | None, name: str
+) -> str:
     failed = [_failure(rule) for rule in rules if not rule.passed]
+    what = "" if name == words.OURS else f" {words.title(name)}, the winner,"
     if not failed:
-        opening = "Promote" if champion is None else f"Promote in place of {champion.tag}"
+        opening = f"Promote{what}" if champion is None else f"Promote{what} in place of {champion.tag}"
     elif force is not None:
         opening = f"Promote by force ({force}) although {'; '.join(failed)}"
     else:
@@ -170,6 +166,8 @@ def _sentence(evaluation: Evaluation, rules: tuple[GateRule, ...], champion: Cha
 
 
 def _failure(rule: GateRule) -> str:
+    if rule.reason and rule.value is not None:
+        return f'the rule "{rule.rule}" failed ({rule.reason})'
     if rule.reason:
         return f'the rule "{rule.rule}" cannot be judged ({rule.reason})'
     value, limit = (f"{each:.3g}" for each in (rule.value or 0.0, rule.limit or 0.0))

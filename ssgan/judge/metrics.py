@@ -1,4 +1,4 @@
-"""Scores of a model on the labelled test rows: one number each, and the same number on many resamples at once.
+"""Scores of a model on the judged rows: one number each, and the same number on many resamples at once.
 
 The numbers are scikit-learn's. The resampled forms compute the same from counts (how often each row was drawn), because
 calling scikit-learn a thousand times per model would take minutes; a test holds the two equal.
@@ -14,7 +14,7 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
 
-LOWER_IS_BETTER = frozenset({"log_loss", "rmse", "mae"})
+LOWER_IS_BETTER = frozenset({"log_loss", "brier", "rmse", "mae"})
 
 
 class Scorer(Protocol):
@@ -29,7 +29,10 @@ class Scorer(Protocol):
         """scikit-learn's metrics; one that cannot be computed on these rows is left out."""
 
     def resampled(self, answers: Floats, counts: Floats) -> dict[str, Floats]:
-        """The same metrics for each row of `counts` `[b, m]`, the times that each test row was drawn."""
+        """The same metrics for each row of `counts` `[b, m]`, the times that each judged row was drawn."""
+
+    def part(self, rows: Array) -> Scorer:
+        """A scorer of some of the rows, bool `[m]`."""
 
 
 class ClassScorer:
@@ -40,7 +43,7 @@ class ClassScorer:
 
     def __init__(self, truth: Array, classes: int) -> None:
         self.strata = truth
-        self._classes = classes
+        self.classes = classes
         self._present = np.unique(truth)
         two = classes == 2 and len(self._present) == 2
         self._ranked = (self._present[1:] if two else self._present) if len(self._present) > 1 else self._present[:0]
@@ -51,7 +54,7 @@ class ClassScorer:
         return np.asarray(positive / positive.sum(axis=1, keepdims=True), dtype=np.float64)
 
     def score(self, answers: Floats) -> dict[str, float]:
-        """Accuracy, balanced accuracy, macro F1, log loss (nats) and macro one-versus-rest AUROC."""
+        """Accuracy, balanced accuracy, macro F1, log loss (nats), Brier score, mean one-versus-rest AUROC and AUPRC."""
         from sklearn import metrics
 
         guess, present = answers.argmax(axis=1), self._present
@@ -62,11 +65,16 @@ class ClassScorer:
                 self.strata, guess, labels=present, average="macro", zero_division=0
             ),
             "macro_f1": metrics.f1_score(self.strata, guess, labels=present, average="macro", zero_division=0),
-            "log_loss": metrics.log_loss(self.strata, answers, labels=list(range(self._classes))),
+            "log_loss": metrics.log_loss(self.strata, answers, labels=list(range(self.classes))),
+            "brier": metrics.brier_score_loss(
+                self.strata, answers, labels=list(range(self.classes)), scale_by_half=self.classes == 2
+            ),
         }
         if len(self._ranked):
-            each = [metrics.roc_auc_score(self.strata == k, answers[:, k]) for k in self._ranked]
-            scores["auroc"] = np.mean(each)
+            scores["auroc"] = np.mean([metrics.roc_auc_score(self.strata == k, answers[:, k]) for k in self._ranked])
+            scores["auprc"] = np.mean(
+                [metrics.average_precision_score(self.strata == k, answers[:, k]) for k in self._ranked]
+            )
         return {name: float(value) for name, value in scores.items()}
 
     def resampled(self, answers: Floats, counts: Floats) -> dict[str, Floats]:
@@ -82,11 +90,35 @@ class ClassScorer:
             "balanced_accuracy": (hits / true).mean(axis=1),
             "macro_f1": (2 * hits / (true + guessed)).mean(axis=1),
             "log_loss": counts @ -np.log(own) / rows,
+            "brier": counts @ self._brier(answers) / rows,
         }
         if len(self._ranked):
-            each = [resampled_auroc(self.strata == k, answers[:, k], counts) for k in self._ranked]
-            scores["auroc"] = np.mean(each, axis=0)
+            ranked = [(self.strata == k, answers[:, k]) for k in self._ranked]
+            scores["auroc"] = np.mean([resampled_auroc(*each, counts) for each in ranked], axis=0)
+            scores["auprc"] = np.mean([resampled_auprc(*each, counts) for each in ranked], axis=0)
         return scores
+
+    def of_class(self, answers: Floats, number: int, counts: Floats) -> dict[str, Floats]:
+        """Recall, AUROC and AUPRC of one class against the rest on each resample; {} where it has no row, or all."""
+        positive = self.strata == number
+        if not 0 < positive.sum() < len(positive):
+            return {}
+        hit = (answers.argmax(axis=1) == number) & positive
+        return {
+            "recall": counts @ hit.astype(np.float64) / (counts @ positive.astype(np.float64)),
+            "auroc": resampled_auroc(positive, answers[:, number], counts),
+            "auprc": resampled_auprc(positive, answers[:, number], counts),
+        }
+
+    def part(self, rows: Array) -> ClassScorer:
+        """A scorer of some of the rows, bool `[m]`."""
+        return ClassScorer(self.strata[rows], self.classes)
+
+    def _brier(self, answers: Floats) -> Floats:
+        """Squared distance of each row's answer from the truth, halved for two classes as scikit-learn has it."""
+        apart = answers.copy()
+        apart[np.arange(len(apart)), self.strata] -= 1
+        return np.asarray(np.square(apart).sum(axis=1) / (2 if self.classes == 2 else 1), np.float64)
 
 
 class ValueScorer:
@@ -125,6 +157,10 @@ class ValueScorer:
             scores["r2"] = np.where(flat, (squared == 0).astype(np.float64), r2)
         return scores
 
+    def part(self, rows: Array) -> ValueScorer:
+        """A scorer of some of the rows, bool `[m]`."""
+        return ValueScorer(self._truth[rows])
+
 
 def resampled_auroc(positive: Array, score: Floats, counts: Floats) -> Floats:
     """Area under the ROC curve per resample: the share of (positive, negative) pairs in the right order, ties half.
@@ -144,6 +180,24 @@ def resampled_auroc(positive: Array, score: Floats, counts: Floats) -> Floats:
     drawn = by_row[positive]
     won = np.einsum("ij,ij->j", drawn, below[left]) + np.einsum("ij,ij->j", drawn, below[right])
     return np.asarray(won / (2 * drawn.sum(axis=0) * below[-1]), dtype=np.float64)
+
+
+def resampled_auprc(positive: Array, score: Floats, counts: Floats) -> Floats:
+    """Average precision per resample, as `sklearn.metrics.average_precision_score` with the counts as weights.
+
+    Args:
+        positive: bool `[m]`.
+        score: `[m]`.
+        counts: `[b, m]`; every resample has a positive row.
+    """
+    order = np.argsort(-score, kind="stable")
+    ends = np.flatnonzero(np.append(np.diff(score[order]) != 0, True))  # rows of equal score come in together
+    by_row = np.ascontiguousarray(counts.T[order])
+    hits = np.cumsum(by_row * positive[order][:, None], axis=0)[ends]
+    seen = np.cumsum(by_row, axis=0)[ends]
+    precision = np.divide(hits, seen, out=np.zeros_like(hits), where=seen > 0)
+    gained = np.diff(hits, axis=0, prepend=0.0)
+    return np.asarray((gained * precision).sum(axis=0) / hits[-1], dtype=np.float64)
 
 
 def higher_is_better(metric: str) -> bool:

@@ -8,40 +8,54 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ssgan.contract import Contract
+from ssgan.contract import GROUP, Contract
 from ssgan.errors import DataError
 from ssgan.judge.metrics import Array, Floats
 from ssgan.learn.artefact import Artefact
 from ssgan.learn.prepare import frame_columns, is_labelled, labels
 from ssgan.project import Project
-from ssgan.records import Evaluation
+from ssgan.records import Evaluation, Split
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """The training rows as numbers, the test rows as a table.
+    """The training rows as numbers, the rows that judge and those that no training sees as tables.
 
     Attributes:
         folder: where `encoder.json` lies too.
+        split: which rows judge.
         x: float32 `[n, F]` or `[n, H, W, C]`, labelled and unlabelled rows.
         y: int64 `[n]` with -1 for unlabelled, or float64 `[n]` with NaN for unlabelled.
-        test: test rows as accepted, labelled or not.
-        labelled_test: bool `[len(test)]`.
-        truth: int64 class numbers or float64 values `[m]` of the labelled test rows, in their order.
+        fold: int64 `[n]`, -1 for unlabelled rows.
+        test: rows that no training sees, as accepted, labelled or not.
+        judged: labelled rows `[m]` that judge: those of the test rows, or with crossfit all of the training rows.
+        truth: int64 class numbers or float64 values `[m]` of the judged rows.
     """
 
     folder: Path
     contract: Contract
+    split: Split
     x: Array
     y: Array
+    fold: Array
     test: pd.DataFrame
-    labelled_test: Array
+    judged: pd.DataFrame
     truth: Array
 
     @property
     def labelled(self) -> Array:
         """bool `[n]`: which training rows have a label."""
         return is_labelled(self.y)
+
+    @property
+    def crossfit(self) -> bool:
+        """Whether the judged rows are training rows, each answered by a model that had not seen it."""
+        return self.split.method == "crossfit"
+
+    @property
+    def groups(self) -> Array:
+        """str `[m]`: judged rows of one group stand or fall together."""
+        return self.judged[GROUP].to_numpy(str)
 
     @property
     def labels(self) -> dict[str, int]:
@@ -51,32 +65,26 @@ class Prepared:
             return {self.contract.label.column: len(known)}
         return {name: int((known == index).sum()) for index, name in enumerate(self.contract.classes)}
 
-    def test_columns(self) -> dict[str, Array]:
-        """The labelled test rows, a column at a time."""
-        return frame_columns(self.test[self.labelled_test], self.contract)
+    def judged_columns(self) -> dict[str, Array]:
+        """The judged rows, a column at a time."""
+        return frame_columns(self.judged, self.contract)
 
 
 def read_prepared(project: Project) -> Prepared:
     """Reads `data/prepared`.
 
     Raises:
-        DataError: if nothing is prepared, or no test row has a label to judge by.
+        DataError: if nothing is prepared.
     """
     folder = project.prepared
-    if not (folder / "train.npz").is_file():
+    if not (folder / "split.json").is_file():
         raise DataError("there is no prepared data in data/prepared; run `ssgan prepare` first")
     contract = Contract.model_validate_json((folder / "schema.json").read_text(encoding="utf-8"))
     with np.load(folder / "train.npz", allow_pickle=False) as stored:
-        x, y = stored["x"], stored["y"]
-    test = pd.read_parquet(folder / "test.parquet")
-    known = labels(test, contract)
-    labelled = is_labelled(known)
-    if not labelled.any():
-        raise DataError(
-            f"a model is judged by test rows with a label, and none of the {len(test)} test rows has one; "
-            "label more rows, or raise prepare.test_share in params.yaml"
-        )
-    return Prepared(folder, contract, x, y, test, labelled, known[labelled])
+        x, y, fold = stored["x"], stored["y"], stored["fold"]
+    test, judged = (pd.read_parquet(folder / f"{name}.parquet") for name in ("test", "judged"))
+    split = Split.read(folder / "split.json")
+    return Prepared(folder, contract, split, x, y, fold, test, judged, labels(judged, contract))
 
 
 @dataclass(frozen=True)

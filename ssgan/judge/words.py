@@ -7,6 +7,7 @@ from ssgan.records import Difference, Evaluation, ModelScore
 
 OURS = "ssgan"
 TWIN = "twin"
+ABLATION = "ablation"  # the same network without the real/fake term, where that is not the twin
 ALONE = "discriminator_alone"  # where a committee answers
 FLOORS = ("majority", "mean")  # the guess that knows nothing about the row
 FEW_ROWS, FEW_OF_A_CLASS = 50, 10  # fewer labelled test rows than this make a weak verdict
@@ -15,6 +16,7 @@ TOSS_UP = 0.2  # ahead in a share of resamples between this and its complement: 
 _TITLES = {
     OURS: "SSGAN",
     TWIN: "supervised twin",
+    ABLATION: "SSGAN without real/fake",
     "majority": "majority guess",
     "mean": "mean guess",
     "boosting": "gradient boosting",

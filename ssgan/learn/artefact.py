@@ -163,11 +163,6 @@ class Artefact:
         starts = range(0, max(len(x), 1), ROWS_AT_ONCE)
         return np.concatenate([self.session.run([FEATURES], {"x": x[at : at + ROWS_AT_ONCE]})[0] for at in starts])
 
-    def features(self, x: np.ndarray) -> np.ndarray:
-        """Encoded rows -> what the discriminator's last hidden layer makes of them, float32 [n, H]."""
-        starts = range(0, max(len(x), 1), ROWS_AT_ONCE)
-        return np.concatenate([self.session.run((FEATURES,), {"x": x[at : at + ROWS_AT_ONCE]})[0] for at in starts])
-
     @cached_property
     def committee(self) -> bool:
         """Whether trees answer together with the discriminator."""

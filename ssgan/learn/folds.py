@@ -11,29 +11,23 @@ from __future__ import annotations
 import hashlib
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from ssgan.errors import ParamsError
 from ssgan.learn import backend
 from ssgan.learn.encode import Encoder
-from ssgan.learn.fit import EXPLODED, Run, answers, committee_of, precision
+from ssgan.learn.fit import EXPLODED, Run, answers, committee_of, precision, taught_by
 from ssgan.learn.heads import Head
 from ssgan.learn.knobs import Knobs
-from ssgan.learn.prepare import UNLABELLED, is_labelled
+from ssgan.learn.plan import Plan, Subset, hidden, scattered
+from ssgan.learn.prepare import is_labelled
 from ssgan.progress import say
-
-
-@dataclass(frozen=True)
-class Subset:
-    """Labelled rows to learn from, and rows to answer."""
-
-    name: str  # for the lines of progress
-    learned: np.ndarray  # bool [m], of the labelled rows in their order
-    asked: np.ndarray  # encoded rows [a, ...]
+from ssgan.records import Split
 
 
 @dataclass(frozen=True)
@@ -44,16 +38,6 @@ class Answered:
     alone: np.ndarray  # the same, of the discriminator where `task` is a committee's
     realness: np.ndarray  # float32 [a, 1]
     pool: np.ndarray  # float32 [p, K] or [p, 1]: task of the rows that every model answers
-
-
-def nested(labels: np.ndarray, learned: np.ndarray, share: float, seed: int, classes: int) -> np.ndarray:
-    """A share of the rows that `learned` [m] names, of each class alike; a smaller share lies within a larger one."""
-    order = np.random.default_rng(seed).permutation(len(labels))
-    chosen = np.zeros(len(labels), bool)
-    for group in np.unique(labels[learned]) if classes else (None,):
-        rows = [row for row in order if learned[row] and (group is None or labels[row] == group)]
-        chosen[rows[: max(1, round(share * len(rows)))]] = True
-    return chosen
 
 
 @dataclass(frozen=True)
@@ -184,8 +168,91 @@ def _asked(run: Run, x: np.ndarray, y: np.ndarray, knobs: Knobs, subset: Subset,
     return Answered(task, alone, realness, of_pool)
 
 
-def hidden(y: np.ndarray, learned: np.ndarray) -> np.ndarray:
-    """The labels without those of the labelled rows that `learned` [m] leaves out."""
-    seen = y.copy()
-    seen[np.flatnonzero(is_labelled(y))[~learned]] = UNLABELLED if np.issubdtype(y.dtype, np.integer) else np.nan
-    return seen
+POOL = 20_000  # unlabelled rows that every fold's model answers, at most
+ON_CURVE = ("ssgan", "twin")
+
+
+class Rows(Protocol):
+    """What a plan reads of the prepared rows; see `train.Rows`."""
+
+    @property
+    def split(self) -> Split: ...
+    @property
+    def encoder(self) -> Encoder: ...
+    @property
+    def x(self) -> np.ndarray: ...
+    @property
+    def y(self) -> np.ndarray: ...
+    @property
+    def fold(self) -> np.ndarray: ...
+
+
+def write_folds(
+    path: Path, plan: Plan, rows: Rows, head: Head, models: Mapping[str, Knobs], kept: Mapping[str, Kept]
+) -> None:
+    """Trains all models of the plan, and writes what they say.
+
+    Args:
+        path: of the file.
+        plan: of these rows.
+        rows: prepared.
+        head: of the task.
+        models: knobs by name.
+        kept: by name of the model, where answers are kept while others are still computed.
+    """
+    known, crossfit = is_labelled(rows.y), rows.split.method == "crossfit"
+    pool = _pool(rows.y)
+    stored: dict[str, np.ndarray] = {"fold": rows.fold[known], "pool_rows": pool}
+    stored["curve_labels"] = np.array(
+        [round(np.mean([each.learned.sum() for each in step])) for step in plan.curve], int
+    )
+    lessons: dict[bytes, np.ndarray | None] = {}
+    for name, knobs in models.items():
+        folds = plan.folds if crossfit or name == "ssgan" else ()
+        subsets = [*folds, *(each for step in plan.curve for each in step if name in ON_CURVE)]
+        if not subsets:
+            continue
+        taught = [_lesson(lessons, rows, head, knobs, each.learned) for each in subsets]
+        asked = rows.x[pool] if name == "ssgan" else rows.x[:0]
+        found = answer(rows.x, rows.y, rows.encoder, head, knobs, subsets, taught, asked, name, kept[name])
+        if folds:
+            places = [np.flatnonzero(~each.learned) for each in plan.folds]
+            stored |= _out_of_fold(name, found[: len(folds)], places, knobs.answer == "committee")
+        if name == "ssgan" and folds:
+            stored["ssgan_pool"] = np.stack([each.pool for each in found[: len(folds)]])
+        if name in ON_CURVE and plan.curve:
+            stored[f"{name}_curve"] = _curve(found[len(folds) :], plan)
+    with path.open("wb") as handle:
+        np.savez(handle, allow_pickle=False, **stored)
+
+
+def _pool(y: np.ndarray) -> np.ndarray:
+    unlabelled = np.flatnonzero(~is_labelled(y))
+    return np.sort(np.random.default_rng(0).permutation(unlabelled)[:POOL])
+
+
+def _lesson(
+    known: dict[bytes, np.ndarray | None], rows: Rows, head: Head, knobs: Knobs, learned: np.ndarray
+) -> np.ndarray | None:
+    """A teacher's, once for all models that it teaches."""
+    if not knobs.teacher_weight:
+        return None
+    key = learned.tobytes()
+    if key not in known:
+        known[key] = taught_by(rows.x, hidden(rows.y, learned), head, knobs)
+    return known[key]
+
+
+def _out_of_fold(
+    name: str, found: Sequence[Answered], places: Sequence[np.ndarray], committee: bool
+) -> dict[str, np.ndarray]:
+    parts = {"task": [each.task for each in found], "realness": [each.realness for each in found]}
+    if committee:
+        parts["alone"] = [each.alone for each in found]
+    return {f"{name}_{part}": scattered(each, places) for part, each in parts.items()}
+
+
+def _curve(found: Sequence[Answered], plan: Plan) -> np.ndarray:
+    width = len(plan.places)
+    steps = [found[at : at + width] for at in range(0, len(found), width)]
+    return np.stack([scattered([each.task for each in step], plan.places) for step in steps])

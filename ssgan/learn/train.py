@@ -3,7 +3,7 @@
 models/trained/ssgan     the artefact, not calibrated yet
 models/trained/twin      the same network from labelled rows alone
 models/trained/ablation  the same network without the real/fake term; absent where that is the twin
-models/trained/folds.npz what models say of labelled rows that they have not seen (see `plan.py`)
+models/trained/folds.npz what models say of labelled rows that they have not seen (see `folds.py`)
 models/trained/fakes.npz fake rows that the discriminator learned to tell from real ones
 """
 
@@ -26,10 +26,10 @@ from ssgan.learn.checkpoint import Checkpoints
 from ssgan.learn.encode import Encoder
 from ssgan.learn.export import write_artefact
 from ssgan.learn.fit import Fitted, committee_of, fit_discriminator
-from ssgan.learn.folds import Kept
+from ssgan.learn.folds import Kept, write_folds
 from ssgan.learn.heads import Head, head_for
 from ssgan.learn.knobs import Knobs, resolve
-from ssgan.learn.plan import Plan, write_folds
+from ssgan.learn.plan import Plan
 from ssgan.learn.prepare import frame_columns, is_labelled
 from ssgan.progress import say
 from ssgan.project import Project
@@ -102,7 +102,7 @@ def train(project: Project) -> None:
         if name == "ssgan":
             _write_fakes(fresh / "fakes.npz", fitted, rows.x, knobs.seed)
     start = time.perf_counter()
-    plan = Plan.of(rows, params.evaluate.curve, knobs.seed)
+    plan = Plan.of(rows.split, rows.x, rows.y, rows.fold, rows.judged, params.evaluate.curve)
     write_folds(fresh / "folds.npz", plan, rows, head, models, kept)
     times.seconds["folds"] = time.perf_counter() - start
     shutil.rmtree(folder, ignore_errors=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +15,9 @@ from onnx import TensorProto, helper, numpy_helper
 from ssgan.contract import GROUP, ROW_ID, Contract
 from ssgan.learn.artefact import write_checksums
 from ssgan.learn.encode import Encoder
-from ssgan.learn.prepare import frame_columns, labels
+from ssgan.learn.prepare import frame_columns, is_labelled, labels
 from ssgan.project import Project
-from ssgan.records import RunRecord
+from ssgan.records import RunRecord, Split
 
 TEMPLATES = Path(__file__).parents[2]
 CENTRES = np.array([[2.0, 0.0], [-2.0, 0.0], [0.0, 2.5]])
@@ -32,6 +32,7 @@ def make_project(
     test: int = 90,
     good: float = 3.0,
     twin: float = 2.0,
+    folds: int = 0,
 ) -> Project:
     """Classes around three centres; no classes means values along a line.
 
@@ -43,6 +44,7 @@ def make_project(
         test: test rows; the last ten have no label.
         good: how much the SSGAN's weights tell; 0 makes it useless, a negative number worse than that.
         twin: the same for the twin.
+        folds: of crossfit; 0: the labelled test rows judge.
     """
     project = Project(root)
     (root / "data").mkdir(parents=True)
@@ -53,9 +55,10 @@ def make_project(
     contract = Contract.model_validate({"name": "toy", "task": task, "label": label, "columns": FEATURES})
     project.contract.write_text(contract.model_dump_json(), encoding="utf-8")
     known, held_out = make_frame(contract, train, labelled, seed=0), make_frame(contract, test, test - 10, seed=1)
-    write_prepared(project, contract, known, held_out)
+    write_prepared(project, contract, known, held_out, folds)
     write_model(project, project.model, good)
     write_model(project, project.twin, twin)
+    write_folds(project, {"ssgan": good, "twin": twin})
     write_fakes(project)
     return project
 
@@ -80,29 +83,64 @@ def make_frame(contract: Contract, rows: int, labelled: int, seed: int) -> pd.Da
     return pd.DataFrame({ROW_ID: ids, GROUP: ids, "a": x[:, 0], "b": x[:, 1], "y": y})
 
 
-def write_prepared(project: Project, contract: Contract, train: pd.DataFrame, test: pd.DataFrame) -> None:
+def write_prepared(
+    project: Project, contract: Contract, train: pd.DataFrame, test: pd.DataFrame, folds: int = 0
+) -> None:
     """What `prepare` leaves."""
     project.prepared.mkdir(parents=True, exist_ok=True)
     columns = frame_columns(train, contract)
     encoder = Encoder.fit(columns, contract)
+    y = labels(train, contract)
+    known = is_labelled(y)
+    fold = np.full(len(y), -1)
+    fold[known] = np.arange(known.sum()) // max(1, len(contract.classes)) % max(1, folds)
+    judged = (train if folds else test)[is_labelled(labels(train if folds else test, contract))]
     np.savez(
         project.prepared / "train.npz",
         x=encoder.encode_columns(columns),
-        y=labels(train, contract),
+        y=y,
         id=train[ROW_ID].to_numpy(str),
+        fold=fold,
     )
     test.to_parquet(project.prepared / "test.parquet", index=False)
+    judged.reset_index(drop=True).to_parquet(project.prepared / "judged.parquet", index=False)
+    split = Split(method="crossfit" if folds else "holdout", folds=folds, judged=len(judged))
+    split.write(project.prepared / "split.json")
     (project.prepared / "encoder.json").write_text(encoder.to_json(), encoding="utf-8")
     (project.prepared / "schema.json").write_text(contract.model_dump_json(), encoding="utf-8")
 
 
-def write_model(project: Project, folder: Path, good: float, parity: float = 1e-7) -> None:
-    """An artefact whose graph is one linear layer: logits towards each centre, or a value that 3.0 makes the best."""
+def write_folds(project: Project, models: Mapping[str, float], curve: bool = False) -> None:
+    """What `train` keeps of the folds: every fold's model is the same linear one."""
+    with np.load(project.prepared / "train.npz") as stored:
+        x, y, fold = stored["x"], stored["y"], stored["fold"]
     contract = Contract.model_validate_json((project.prepared / "schema.json").read_text(encoding="utf-8"))
+    known = is_labelled(y)
+    kept: dict[str, np.ndarray] = {"fold": fold[known], "pool_rows": np.flatnonzero(~known)}
+    kept["curve_labels"] = np.array([known.sum() // 2] if curve else [], int)
+    for name, good in models.items():
+        task = (x @ weights_of(contract, good)).astype(np.float32)
+        kept[f"{name}_task"], kept[f"{name}_realness"] = task[known], task[known].max(axis=1, keepdims=True)
+        if name == "ssgan":
+            kept["ssgan_pool"] = np.stack([task[~known]] * max(1, fold.max() + 1))
+        if curve:
+            kept[f"{name}_curve"] = task[known][None]
+    project.trained.mkdir(parents=True, exist_ok=True)
+    np.savez(project.trained / "folds.npz", **kept)  # type: ignore[arg-type]
+
+
+def weights_of(contract: Contract, good: float) -> np.ndarray:
+    """Logits towards each centre, or a value that 3.0 makes the best."""
     classes = len(contract.classes)
+    weights: np.ndarray = good * (CENTRES[:classes].T if classes else np.array([[1 / 3], [0.0]]))
+    return weights
+
+
+def write_model(project: Project, folder: Path, good: float, parity: float = 1e-7) -> None:
+    """An artefact whose graph is one linear layer."""
+    contract = Contract.model_validate_json((project.prepared / "schema.json").read_text(encoding="utf-8"))
     folder.mkdir(parents=True, exist_ok=True)
-    weights = good * (CENTRES[:classes].T if classes else np.array([[1 / 3], [0.0]]))
-    graph_of(weights.astype(np.float32), folder / "model.onnx")
+    graph_of(weights_of(contract, good).astype(np.float32), folder / "model.onnx")
     shutil.copy(project.prepared / "encoder.json", folder)
     shutil.copy(project.prepared / "schema.json", folder)
     x = np.zeros((2, 2), np.float32)

@@ -12,9 +12,10 @@ from learner import Case, classes, fit, values
 from ssgan.config import TrainParams
 from ssgan.learn import backend
 from ssgan.learn.fit import taught_by
-from ssgan.learn.folds import Answered, Kept, Subset, answer, hidden, nested
+from ssgan.learn.folds import Answered, Kept, answer
 from ssgan.learn.heads import head_for
 from ssgan.learn.knobs import Knobs, resolve
+from ssgan.learn.plan import Subset, hidden, nested
 from ssgan.learn.prepare import fold_numbers, is_labelled
 
 
@@ -82,7 +83,7 @@ def test_there_are_no_more_folds_than_groups() -> None:
 
 def test_a_smaller_subset_lies_within_a_larger_one_and_keeps_every_class() -> None:
     labels, learned = np.array([0] * 40 + [1] * 4), np.arange(44) % 4 != 0
-    small, large = (nested(labels, learned, share, 0, 2) for share in (0.25, 0.5))
+    small, large = (nested(labels, learned, share) for share in (0.25, 0.5))
     assert not (small & ~large).any()
     assert not (large & ~learned).any()
     assert np.bincount(labels[small], minlength=2).tolist() == [8, 1]

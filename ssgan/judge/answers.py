@@ -1,0 +1,153 @@
+"""Who answers what: every entrant's answers about the judged rows, each from a model that had not seen the row.
+
+With a holdout the exported artefacts answer, which are what is served. With crossfit the models of the folds do, and
+their outputs are calibrated fold by fold, from the other folds: no row has a say in how its own answer is judged.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from ssgan.config import CalibrateParams
+from ssgan.judge import words
+from ssgan.judge.calibrate import answer_in_unit, fit, read_folds
+from ssgan.judge.metrics import Array
+from ssgan.judge.prepared import Prepared
+from ssgan.learn.artefact import Artefact, Predictions, answers
+from ssgan.learn.prepare import frame_columns
+from ssgan.project import Project
+from ssgan.records import Calibration
+
+Prior = Literal["balanced", "labelled", "unlabelled"]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What the models say of the judged rows `[m]`.
+
+    Attributes:
+        ours: the SSGAN's predictions, calibrated.
+        raw: the same before calibration.
+        others: by name the twin's, the ablation's and, where a committee answers, the discriminator's own; calibrated
+            where they can be.
+        by_prior: the SSGAN's with other class shares taken for granted; {} for values.
+        fake: P(fake) of "labelled", "unlabelled" and "test" rows.
+        artefact: the SSGAN's.
+    """
+
+    ours: Predictions
+    raw: Predictions
+    others: dict[str, Predictions]
+    by_prior: dict[str, Predictions]
+    fake: dict[str, Array]
+    artefact: Artefact
+
+
+def gather(project: Project, prepared: Prepared, knobs: CalibrateParams) -> Judged:
+    """Asks the models.
+
+    Raises:
+        ArtefactError: if a stored model is damaged.
+    """
+    artefact = Artefact.load(project.model)
+    held = artefact.predict_columns(frame_columns(prepared.test, prepared.contract)).fake_probability
+    known = prepared.labelled
+    fake = {
+        "unlabelled": artefact.predict_encoded(prepared.x[~known]).fake_probability if not known.all() else np.empty(0),
+        "test": held,
+    }
+    if not prepared.crossfit:
+        of_labelled = artefact.predict_encoded(prepared.x[known]).fake_probability
+        return _by_holdout(project, prepared, artefact, {"labelled": of_labelled, **fake})
+    return _by_folds(project, prepared, artefact, knobs, fake)
+
+
+def answers_of(predictions: Predictions) -> Array:
+    """What is scored: the probabilities of a classification, the values of a regression."""
+    return predictions.answer if predictions.probabilities is None else predictions.probabilities
+
+
+def _by_holdout(project: Project, prepared: Prepared, artefact: Artefact, fake: dict[str, Array]) -> Judged:
+    x = artefact.encoder.encode_columns(prepared.judged_columns())
+    outputs = artefact.outputs(x)
+    others = {}
+    if artefact.committee:
+        others[words.ALONE] = artefact.predict_alone(x)
+    others[words.TWIN] = Artefact.load(project.twin).predict_encoded(x)
+    if (project.trained / words.ABLATION).is_dir():
+        others[words.ABLATION] = Artefact.load(project.trained / words.ABLATION).predict_encoded(x)
+    raw = answers(artefact.contract, artefact.metadata, *outputs)
+    return Judged(artefact.predict_encoded(x), raw, others, {}, fake, artefact)
+
+
+def _by_folds(
+    project: Project, prepared: Prepared, artefact: Artefact, knobs: CalibrateParams, fake: dict[str, Array]
+) -> Judged:
+    folds = read_folds(project)
+
+    def said(name: str, knobs: CalibrateParams = knobs, part: str = "task") -> Predictions:
+        outputs = folds[f"{name}_{part}"], folds[f"{name}_realness"]
+        return calibrated(artefact, outputs, prepared.truth, folds["fold"], folds.get("ssgan_pool"), knobs)
+
+    ours = said(words.OURS)
+    raw = answers(artefact.contract, artefact.metadata, folds["ssgan_task"], folds["ssgan_realness"])
+    others = {words.ALONE: said(words.OURS, part="alone")} if "ssgan_alone" in folds else {}
+    others |= {name: said(name) for name in (words.TWIN, words.ABLATION) if f"{name}_task" in folds}
+    priors: tuple[Prior, ...] = ("balanced", "labelled", "unlabelled") if prepared.contract.classes else ()
+    by_prior: dict[str, Predictions] = {
+        prior: said(words.OURS, knobs.model_copy(update={"prior": prior})) for prior in priors
+    }
+    return Judged(ours, raw, others, by_prior, {"labelled": ours.fake_probability, **fake}, artefact)
+
+
+def calibrated(
+    artefact: Artefact,
+    outputs: tuple[Array, Array],
+    truth: Array,
+    fold: Array,
+    pool: Array | None,
+    knobs: CalibrateParams,
+) -> Predictions:
+    """Answers of the models of the folds, each fold's calibrated by the other folds' rows.
+
+    Args:
+        artefact: whose contract, scale and limit of P(fake) they share.
+        outputs: task `[m, width]` and realness `[m, 1]`.
+        truth: labels `[m]`.
+        fold: int64 `[m]`.
+        pool: see `learn/folds.py`.
+        knobs: of the calibration.
+    """
+    task, realness = outputs
+    in_unit, classes = answer_in_unit(task, artefact.metadata), len(artefact.contract.classes)
+    parts, places = [], []
+    for number in np.unique(fold):
+        held = fold == number
+        fitted = fit(in_unit[~held], truth[~held], classes, pool, knobs) if not held.all() else _none(knobs)
+        fitted = fitted.model_copy(update={"fake_limit": artefact.calibration.fake_limit})
+        parts.append(answers(artefact.contract, artefact.metadata, task[held], realness[held], fitted))
+        places.append(np.flatnonzero(held))
+    return _joined(parts, np.argsort(np.concatenate(places)))
+
+
+def _none(knobs: CalibrateParams) -> Calibration:
+    return Calibration(rows=0, coverage=knobs.coverage)
+
+
+def _joined(parts: list[Predictions], order: Array) -> Predictions:
+    """Predictions of several models as one; what one of them cannot say, such as a set, none says."""
+
+    def whole(name: str) -> Array | None:
+        found = [getattr(part, name) for part in parts]
+        return None if any(each is None for each in found) else np.concatenate(found)[order]
+
+    answer, fake, unlike = (
+        np.concatenate([getattr(part, name) for part in parts])[order]
+        for name in ("answer", "fake_probability", "unlike")
+    )
+    return Predictions(
+        answer, whole("probabilities"), fake, unlike, sets=whole("sets"), low=whole("low"), high=whole("high")
+    )

@@ -1,0 +1,68 @@
+"""Challenger and champion on the same rows, none of which either had seen with its label."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import numpy as np
+
+from ssgan.contract import ROW_ID
+from ssgan.errors import ProjectError
+from ssgan.judge.answers import answers_of
+from ssgan.judge.metrics import Array
+from ssgan.judge.prepared import Prepared
+from ssgan.learn.artefact import Artefact
+from ssgan.learn.prepare import frame_columns
+from ssgan.project import Project
+
+
+def keep_answers(project: Project, digest: str) -> None:
+    """Keeps what this model said of the rows that judged it: later ones will be compared with it on them."""
+    place = project.judged_of(digest)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    fresh = place.with_name(f".{place.name}.{os.getpid()}")
+    shutil.copyfile(project.judged, fresh)
+    fresh.replace(place)
+
+
+def champions_answers(project: Project, prepared: Prepared, champion: Artefact) -> tuple[Array, Array]:
+    """What the champion says of the judged rows, and for which of them that counts.
+
+    Rows that judged it, it is not asked again: there, what its folds had said is taken. Rows that it learned from and
+    that did not judge it do not count. All others are new to it.
+
+    Returns:
+        Probabilities `[m, K]` or values `[m]`, and bool `[m]`.
+
+    Raises:
+        ProjectError: if its contract asks for other classes, another task, or columns that these rows do not have.
+    """
+    _require_same_task(champion, prepared)
+    said = answers_of(champion.predict_columns(frame_columns(prepared.judged, champion.contract)))
+    counts = np.ones(len(said), bool)
+    path = project.judged_of(champion.digest)
+    if not path.is_file():  # promoted by hand or before answers were kept: a holdout's rows are new to it
+        return said, counts
+    with np.load(path, allow_pickle=False) as stored:
+        known = dict(zip(stored["id"].tolist(), stored["answers"], strict=True))
+        taught = set(stored["taught"].tolist())
+    for place, name in enumerate(prepared.judged[ROW_ID].astype(str)):
+        if name in known:
+            said[place] = known[name]
+        else:
+            counts[place] = name not in taught
+    return said, counts
+
+
+def _require_same_task(champion: Artefact, prepared: Prepared) -> None:
+    theirs, ours = champion.contract, prepared.contract
+    if (theirs.task, theirs.classes) != (ours.task, ours.classes):
+        raise ProjectError("it was trained for another task or for other classes")
+    lacking = [
+        name
+        for name, column in theirs.features.items()
+        if name not in ours.features or column.type != ours.features[name].type
+    ]
+    if lacking:
+        raise ProjectError(f"it needs the columns {', '.join(lacking)} as they were when it was trained")

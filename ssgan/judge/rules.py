@@ -1,0 +1,189 @@
+"""The gate's rules: one function each, a value against a limit."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ssgan.config import EvaluateParams, GateParams
+from ssgan.errors import SsganError
+from ssgan.judge import words
+from ssgan.judge.bootstrap import resample
+from ssgan.judge.frozen import champions_answers
+from ssgan.judge.metrics import Array, Floats, Scorer, gain, higher_is_better
+from ssgan.judge.prepared import Prepared
+from ssgan.learn.artefact import Artefact
+from ssgan.project import Project
+from ssgan.records import Champion, Evaluation, GateRule, RunRecord
+
+ENOUGH_ROWS = "enough labelled rows for a verdict"
+BETTER_THAN_GUESS = "better than the guess"
+NO_WORSE_THAN_TWIN = "not shown to be worse than the supervised twin"
+NO_WORSE_THAN_BASELINE = "not much worse than the best baseline"
+NO_WORSE_THAN_CHAMPION = "no worse than the champion"
+NO_SLICE_WORSE = "no slice much worse than the whole"
+CALIBRATED = "calibrated"
+FAST_ENOUGH = "fast enough"
+KERAS_AND_ONNX_AGREE = "Keras and ONNX agree"
+NOT_ROLLED_BACK = "not rolled back before"
+
+CALLS = 200  # of one row each, for the latency
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Who wants to go into service.
+
+    Attributes:
+        name: of the entrant: "ssgan", or a baseline's where that is to be served.
+        artefact: what would be packaged.
+        answers: by name what each entrant says of the judged rows, probabilities `[m, K]` or values `[m]`.
+    """
+
+    name: str
+    artefact: Artefact
+    answers: Mapping[str, Array]
+
+
+@dataclass(frozen=True)
+class Case:
+    """What the rules look at."""
+
+    project: Project
+    prepared: Prepared
+    scorer: Scorer
+    evaluation: Evaluation
+    candidate: Candidate
+    knobs: GateParams
+    bootstrap: EvaluateParams
+
+    def ahead(self, other: Array, margin: float = 0.0, rows: Array | None = None) -> float:
+        """Share of resamples in which the candidate gains more than the margin over another; a tie is half a win."""
+        gains = self.gains(other, rows) - margin
+        return float(np.mean(gains > 0) + np.mean(gains == 0) / 2)
+
+    def gains(self, other: Array, rows: Array | None = None) -> Floats:
+        """The candidate's gain over another in the deciding metric, on the same resamples of some rows."""
+        rows = np.ones(len(other), bool) if rows is None else rows
+        scorer, metric = self.scorer.part(rows), self.evaluation.metric
+        both = {"ours": self.candidate.answers[self.candidate.name][rows], "theirs": other[rows]}
+        clean = {name: scorer.clean(each) for name, each in both.items()}
+        samples = resample(scorer, clean, self.bootstrap, self.prepared.groups[rows])
+        return np.asarray(gain(metric, samples["ours"][metric], samples["theirs"][metric]))
+
+    def gain(self, other: Array, rows: Array) -> float:
+        """The same on the rows themselves."""
+        scorer, metric = self.scorer.part(rows), self.evaluation.metric
+        ours, theirs = (
+            scorer.score(scorer.clean(each[rows]))[metric]
+            for each in (self.candidate.answers[self.candidate.name], other)
+        )
+        return float(gain(metric, ours, theirs))
+
+
+def enough_rows(case: Case) -> GateRule:
+    """Few rows can prove little: each class needs some, or the values as a whole."""
+    counts = case.evaluation.test_rows_per_class
+    limit = case.knobs.rows_at_least if counts else 2 * case.knobs.rows_at_least
+    scarce = min(counts, key=lambda name: counts[name]) if counts else ""
+    value = counts[scarce] if counts else case.evaluation.test_rows
+    of = f" for class {scarce}" if counts else ""
+    reason = "" if value >= limit else f"{value} labelled rows{of}, {limit} are needed: label more"
+    return GateRule(rule=ENOUGH_ROWS, value=value, limit=limit, passed=value >= limit, reason=reason)
+
+
+def better_than_guess(case: Case) -> GateRule:
+    """Ahead of the majority or mean guess, by the margin, in as many resamples as the confidence asks for."""
+    limit = case.knobs.confidence
+    floor = next((each for each in words.FLOORS if each in case.candidate.answers), None)
+    if floor is None:
+        reason = "the guess was left out of the baselines"
+        return GateRule(rule=BETTER_THAN_GUESS, value=None, limit=limit, passed=False, reason=reason)
+    value = case.ahead(case.candidate.answers[floor], case.knobs.margin_over_guess)
+    return GateRule(rule=BETTER_THAN_GUESS, value=value, limit=limit, passed=value >= limit)
+
+
+def no_worse_than_twin(case: Case) -> GateRule:
+    """Where unlabelled rows did proven harm, the network without them is the better one."""
+    limit = round(1 - case.knobs.confidence, 6)
+    value = case.ahead(case.candidate.answers[words.TWIN])
+    return GateRule(rule=NO_WORSE_THAN_TWIN, value=value, limit=limit, passed=value >= limit)
+
+
+def no_worse_than_baseline(case: Case) -> GateRule | None:
+    """The gain over the best baseline must not fall below what the knob allows; null: it is named, not asked for."""
+    allowed, best = case.knobs.worse_than_baseline_by_at_most, words.best_baseline(case.evaluation)
+    if allowed is None or best is None:
+        return None
+    value = case.gain(case.candidate.answers[best.name], np.ones(len(case.prepared.truth), bool))
+    return GateRule(rule=NO_WORSE_THAN_BASELINE, value=value, limit=-allowed + 0.0, passed=value >= -allowed)
+
+
+def no_worse_than_champion(case: Case, champion: Champion) -> GateRule:
+    """The gain over the champion, on rows whose labels neither had seen."""
+    limit = -case.knobs.worse_than_champion_by_at_most + 0.0  # no negative zero in the record
+    try:
+        artefact = Artefact.load(case.project.root / champion.model)
+        theirs, rows = champions_answers(case.project, case.prepared, artefact)
+    except SsganError as error:
+        return _unjudged(NO_WORSE_THAN_CHAMPION, limit, f"the champion cannot judge these rows: {error}")
+    if not rows.any():
+        return _unjudged(NO_WORSE_THAN_CHAMPION, limit, "the champion has learned from every labelled row")
+    value = case.gain(theirs, rows)
+    return GateRule(rule=NO_WORSE_THAN_CHAMPION, value=value, limit=limit, passed=value >= limit)
+
+
+def no_slice_worse(case: Case) -> GateRule | None:
+    """No slice that has a score may fall behind the whole by more than the knob allows."""
+    allowed, metric = case.knobs.slice_worse_by_at_most, case.evaluation.metric
+    scored = [each for each in case.evaluation.slices if metric in each.metrics]
+    if allowed is None or not scored:
+        return None
+    whole = case.evaluation.scores[0].metrics[metric].value
+    behind = {f"{each.column} {each.name}": gain(metric, whole, each.metrics[metric].value) for each in scored}
+    worst = max(behind, key=lambda name: behind[name])
+    value, passed = float(behind[worst]), bool(behind[worst] <= allowed)
+    reason = "" if passed else f"{worst} is {value:.3g} behind, {allowed:.3g} is allowed"
+    return GateRule(rule=NO_SLICE_WORSE, value=value, limit=allowed, passed=passed, reason=reason)
+
+
+def calibrated(case: Case) -> GateRule | None:
+    """The calibration error must not exceed the limit."""
+    limit, check = case.knobs.calibration_error_at_most, case.evaluation.calibration
+    if limit is None or check is None or "ece" not in check.after:
+        return None
+    return GateRule(rule=CALIBRATED, value=check.after["ece"], limit=limit, passed=check.after["ece"] <= limit)
+
+
+def fast_enough(case: Case) -> GateRule | None:
+    """The median time of one row through the artefact, in milliseconds."""
+    limit = case.knobs.milliseconds_at_most
+    if limit is None:
+        return None
+    columns = {name: values[:1] for name, values in case.prepared.judged_columns().items()}
+    x = case.candidate.artefact.encoder.encode_columns(columns)
+    spent = []
+    for _ in range(CALLS):
+        start = time.perf_counter()
+        case.candidate.artefact.predict_encoded(x)
+        spent.append(time.perf_counter() - start)
+    value = round(1000 * float(np.median(spent)), 3)
+    return GateRule(rule=FAST_ENOUGH, value=value, limit=limit, passed=value <= limit)
+
+
+def keras_and_onnx_agree(case: Case) -> GateRule:
+    """What is served must answer as what was trained."""
+    value, limit = RunRecord.read(case.candidate.artefact.folder / "run.json").parity, case.knobs.parity_at_most
+    return GateRule(rule=KERAS_AND_ONNX_AGREE, value=value, limit=limit, passed=value <= limit)
+
+
+def _unjudged(rule: str, limit: float, reason: str) -> GateRule:
+    return GateRule(rule=rule, value=None, limit=limit, passed=False, reason=reason)
+
+
+def better(metric: str, ours: float, theirs: float) -> bool:
+    """Whether we are better than they."""
+    return ours > theirs if higher_is_better(metric) else ours < theirs
