@@ -129,7 +129,8 @@ def curve(evaluation: Evaluation) -> Section:
         plots_rows.efficiency(evaluation.metric, points),
         alt,
         f"{'Higher' if up(evaluation.metric) else 'Lower'} is better. Each smaller set of labels is part of the next "
-        "one. The band is the SSGAN's interval. A line that still improves at its right end says that more labels are worth their price.",
+        "one. The band is the SSGAN's interval. A line that still improves at its right end says that more labels are "
+        "worth their price.",
         ("model", "labels", "metric", "value", "low", "high"),
         tuple((each.model, each.labels, evaluation.metric, *values(each.score)) for each in points),
     )
