@@ -1,4 +1,4 @@
-"""Flow `score`: the champion answers a file of records."""
+"""Flow `score`: the champion answers a file of records, or a folder of such files."""
 
 from __future__ import annotations
 
@@ -10,23 +10,30 @@ from prefect.cache_policies import NO_CACHE
 from flows.logs import logged
 from ssgan.progress import step
 from ssgan.project import open_project
+from ssgan.ship.score import Bad
 from ssgan.ship.score import score as score_file
 
 
 @task(cache_policy=NO_CACHE, task_run_name="score {file}")
-def answer(root: str, file: str, out: str) -> int:
-    """Scores one file; returns the number of rows."""
+def answer(root: str, file: str, out: str, bad: Bad) -> int:
+    """Scores a file or a folder; returns the number of rows that were answered."""
     with logged(), step(f"score {Path(file).name}") as current:
-        rows = score_file(open_project(Path(root)), Path(file), Path(out))
-        current.result = f"{rows} rows -> {out}"
-        return rows
+        done = score_file(open_project(Path(root)), Path(file), Path(out), bad)
+        current.result = done.sentence(Path(out))
+        return done.answered
 
 
 @flow(name="score", flow_run_name="{file}")
-def score(root: str, file: str, out: str) -> int:
-    """Scores a CSV or Parquet file into a Parquet file.
+def score(root: str, file: str, out: str, bad: Bad = "mark") -> int:
+    """Scores a CSV or Parquet file, or a folder of them, into a Parquet file.
+
+    Args:
+        root: Directory of the project.
+        file: What is to be answered.
+        out: Where the answers go.
+        bad: What becomes of rows that the contract forbids: `mark`, `quarantine` or `fail`.
 
     Returns:
         The number of rows answered.
     """
-    return answer(root, file, out)
+    return answer(root, file, out, bad)

@@ -76,18 +76,18 @@ def score(project: Project, source: Path, out: Path, bad: Bad = "mark", workers:
         ArtefactError: if the champion is damaged.
         BusyError: if another process is writing `out`.
     """
+    _check_place(source, out)
     champion = require_champion(project)
     packaged = load_packaged(folder_of(project.root, champion), champion)
     contract = packaged.artefact.contract
     files = find_files(source, contract)
-    _check_place(source, out)
     threads = workers or len(os.sched_getaffinity(0))
     with journal(out, _about(files, packaged, bad)) as done:
         if done.found:
             say(f"score: {done.found} parts are there already; going on")
         pace = Pace(rows_in(files))
         work = _worker(packaged, bad, done)
-        with Sink(out) as sink:
+        with Sink(out, done.folder) as sink:
             for each in in_order(work, pieces(files, contract), threads):
                 sink.write(each.answers, each.refused)
                 pace.add(each.answers.num_rows)

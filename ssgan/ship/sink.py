@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -14,10 +13,11 @@ import pyarrow.parquet as pq
 class Sink:
     """Writes answers to one file and refused rows, if there are any, to another beside it."""
 
-    def __init__(self, out: Path) -> None:
+    def __init__(self, out: Path, folder: Path) -> None:
+        """Until they are finished, the files lie in `folder`, which whoever made it removes."""
         self.answered = self.refused = 0
-        self._answers = _File(out)
-        self._refused = _File(out.with_name(f"{out.stem}.quarantine.parquet"))
+        self._answers = _File(out, folder)
+        self._refused = _File(out.with_name(f"{out.stem}.quarantine.parquet"), folder)
 
     def write(self, answers: pa.Table, refused: pa.Table | None) -> None:
         """Adds a piece."""
@@ -38,16 +38,16 @@ class Sink:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._answers.discard()
-        self._refused.discard()
+        self._answers.close()
+        self._refused.close()
 
 
 class _File:
-    """A Parquet file under another name until it is finished; one row group per table."""
+    """A Parquet file that lies elsewhere until it is finished; one row group per table."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, folder: Path) -> None:
         self.path = path
-        self._fresh = path.with_name(f".{path.name}.{os.getpid()}")
+        self._fresh = folder / path.name
         self._writer: Any = None
 
     def write(self, table: pa.Table) -> None:
@@ -62,11 +62,10 @@ class _File:
         if self._writer is None:
             self.path.unlink(missing_ok=True)
             return None
-        self._writer.close()
+        self.close()
         self._fresh.replace(self.path)
         return self.path
 
-    def discard(self) -> None:
+    def close(self) -> None:
         if self._writer is not None:
             self._writer.close()
-        self._fresh.unlink(missing_ok=True)
