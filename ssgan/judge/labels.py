@@ -56,6 +56,8 @@ def labels(project: Project, count: int, out: Path, form: Format = "csv") -> int
     if artefact.contract != prepared.contract:
         raise ProjectError("the model in models/ssgan learned under another contract; run `dvc repro` first")
     asked = ask(prepared, artefact, count, project.folds)
+    if artefact.contract.id is None and artefact.contract.copies == "keep":
+        say("labels: answers will be new rows, for the contract names no id; set `duplicates: first` in it")
     if len(asked.places) < count:
         say(f"labels: only {len(asked.places)} rows may be asked, not {count}")
     write_requests(project, artefact, requests(asked, prepared, artefact), out, form)
