@@ -39,9 +39,9 @@ class Checker:
         """Made from the contract; takes a moment, so once per model."""
         fields = {name: _field(column) for name, column in contract.features.items()}
         typed: Any = TypedDict  # called, it takes any name for a field
-        record = typed("Record", fields)
+        record: Any = typed("Record", fields)
         record.__pydantic_config__ = ConfigDict(strict=True, extra="forbid")
-        listed = Annotated[list[record], Field(min_length=1, max_length=RECORDS_AT_MOST), FailFast()]
+        listed: Any = Annotated[list[record], Field(min_length=1, max_length=RECORDS_AT_MOST), FailFast()]
         records = typed("Records", {"records": listed})
         records.__pydantic_config__ = ConfigDict(strict=True, extra="forbid")
         size = 4096 + sum(6 * len(name) + _longest(column) for name, column in contract.features.items())
@@ -92,7 +92,8 @@ class Checker:
         name = next((str(part) for part in places if isinstance(part, str)), "")
         rule, text = self._said(error["type"], name, error)
         found = _input(error)
-        where = f"`{shown(name)}` is {found}: " if name and rule != "missing" else ""
+        quoted = repr(found) if isinstance(error["input"], str) else found
+        where = f"`{shown(name)}` is {quoted}: " if name and rule != "missing" else ""
         fault: Fault = {"field": shown(name), "rule": rule, "value": found, "message": f"{where}{text}"}
         return {"record": rows[0], **fault} if rows else fault
 

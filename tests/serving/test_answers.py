@@ -1,0 +1,186 @@
+"""What the service answers, and how it refuses."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from made import GOOD, IMAGE, VALUE, add_model, served
+
+from ssgan.learn.parts import encode_image
+from ssgan.records import Calibration
+from ssgan.ship.packaged import load_packaged
+
+
+def test_an_answer_says_how_sure_it_is_and_where_it_comes_from(asked, toy) -> None:
+    said = asked.post("/v1/predict", json=GOOD, headers={"x-request-id": "mine-1"})
+    assert said.status_code == 200, said.text
+    answer = said.json()
+    assert answer["label"] in ("ill", "well")
+    assert sum(answer["probabilities"].values()) == pytest.approx(1)
+    assert answer["prediction_set"] == [name for name, share in answer["probabilities"].items() if 1 - share <= 0.6]
+    assert answer["coverage"] == 0.9
+    assert answer["unlike_training_data"] is False
+    assert answer["lineage"] | {"model": toy[1], "request_id": "mine-1", "data_version": "data-0"} == answer["lineage"]
+    assert (said.headers["x-request-id"], said.headers["x-ssgan-model"]) == ("mine-1", toy[1])
+    assert said.headers["x-ssgan-git-commit"] == "c" * 40
+
+
+def test_many_records_get_the_bits_that_each_gets_alone(asked) -> None:
+    records = [GOOD | {"age": age, "blood pressure": None if age % 3 else 80.0 + age} for age in range(0, 120, 5)]
+    many = asked.post("/v1/predict_many", json={"records": records}).json()
+    alone = [asked.post("/v1/predict", json=record).json() for record in records]
+    for one in alone:
+        del one["lineage"]
+    assert many["answers"] == alone
+    assert many["lineage"]["data_version"] == "data-0"
+
+
+def test_a_missing_value_may_be_null_or_left_out(asked) -> None:
+    left_out = asked.post("/v1/predict", json={"age": 61})
+    null = asked.post("/v1/predict", json={"age": 61, "blood pressure": None, "ward": None})
+    assert left_out.status_code == null.status_code == 200
+    assert left_out.json()["probabilities"] == null.json()["probabilities"]
+
+
+def test_values_come_with_an_interval_and_rows_unlike_the_training_data_with_a_flag(own) -> None:
+    tag = add_model(own, label=VALUE, calibration=Calibration(rows=90, coverage=0.8, half_width=2.5, fake_limit=0.0))
+    with served(own, tag) as (client, _):
+        said = client.post("/v1/predict", json=GOOD).json()
+    assert said["interval"] == pytest.approx([said["value"] - 2.5, said["value"] + 2.5])
+    assert said["coverage"] == 0.8
+    assert said["unlike_training_data"] is True
+    assert "label" not in said
+
+
+def test_without_calibration_nothing_is_said_about_coverage(own) -> None:
+    tag = add_model(own, calibration=Calibration(rows=0, coverage=0.9))
+    with served(own, tag) as (client, _):
+        said = client.post("/v1/predict", json=GOOD).json()
+    assert said["prediction_set"] is None
+    assert said["coverage"] is None
+
+
+WRONG = [
+    ({"age": -1}, "age", "outside range", "-1", "from 0 to 120 years"),
+    ({"age": 61.5}, "age", "not an integer", "61.5", "whole number"),
+    ({"age": "61"}, "age", "not a number", "61", "must be a number"),
+    ({"age": True}, "age", "not a number", "true", "must be a number"),
+    ({"age": None}, "age", "not a number", "null", "must be a number"),
+    ({"age": [61]}, "age", "not a number", "a list of 1", "must be a number"),
+    ({"blood pressure": "high"}, "blood pressure", "not a number", "high", "or null"),
+    ({"ward": "west"}, "ward", "unknown value", "west", "'north', 'south, upper'"),
+    ({"ward": 3}, "ward", "unknown value", "3", "one of"),
+    ({"agee": 1}, "agee", "unknown field", "1", "did you mean `age`?"),
+    ({"x" * 500: 1}, "x" * 80 + "...", "unknown field", "1", "leave it out"),
+    ({"ward": "w" * 500}, "ward", "unknown value", "w" * 80 + "...", "one of"),
+]
+
+
+@pytest.mark.parametrize(("change", "field", "rule", "value", "hint"), WRONG, ids=lambda each: str(each)[:20])
+def test_a_wrong_field_is_named_with_its_rule_and_value(asked, change, field, rule, value, hint) -> None:
+    said = asked.post("/v1/predict", json=GOOD | change)
+    assert said.status_code == 400
+    (fault,) = said.json()["faults"]
+    assert (fault["field"], fault["rule"], fault["value"]) == (field, rule, value)
+    assert hint in fault["message"]
+    assert fault["message"] in said.json()["error"]
+    assert "pydantic" not in said.text
+
+
+def test_every_wrong_field_is_listed_at_once(asked) -> None:
+    faults = asked.post("/v1/predict", json={"age": 400, "ward": "west", "q": 1}).json()["faults"]
+    assert {fault["field"] for fault in faults} == {"age", "ward", "q"}
+
+
+def test_of_many_records_the_first_wrong_one_is_named(asked) -> None:
+    said = asked.post("/v1/predict_many", json={"records": [GOOD, GOOD, {"age": 999}, {"age": -1}]})
+    assert said.status_code == 400
+    assert [(fault["record"], fault["field"]) for fault in said.json()["faults"]] == [(2, "age")]
+
+
+NO_RECORDS = (b"", b"{", b"[]", b"null", b"3", b'"age"', b'{"age": NaN}', b'{"age": 1e999}', b"[" * 9999, b"\xff\xfe")
+
+
+@pytest.mark.parametrize("path", ["/v1/predict", "/v1/predict_many"])
+@pytest.mark.parametrize("body", NO_RECORDS)
+def test_a_body_that_is_no_record_is_refused(asked, body, path) -> None:
+    said = asked.post(path, content=body, headers={"content-type": "application/json"})
+    assert said.status_code == 400
+    assert said.json()["faults"]
+
+
+@pytest.mark.parametrize("count", [0, 10_001])
+def test_there_must_be_1_to_10000_records(own, count) -> None:
+    with served(own, add_model(own)) as (client, _):
+        said = client.post("/v1/predict_many", json={"records": [{"age": 1}] * count})
+    assert said.status_code == 400
+    assert "1 to 10000 records" in said.text
+
+
+def test_a_record_with_thousands_of_fields_is_refused_before_it_is_unpacked(asked) -> None:
+    body = json.dumps({f"f{number}": 1 for number in range(15_000)})
+    said = asked.post("/v1/predict", content=body, headers={"content-type": "application/json"})
+    assert said.status_code == 413
+
+
+def test_each_path_takes_its_own_method_and_media(asked) -> None:
+    assert asked.get("/v1/predict").status_code == 405
+    assert asked.get("/v1/predict").headers["allow"] == "POST"
+    assert asked.post("/v1/schema").status_code == 405
+    assert asked.post("/v1/predict", content=b"age=61").status_code == 415
+    assert asked.post("/v1/predict_file", content=b"x", headers={"content-type": "text/x"}).status_code == 415
+
+
+def test_only_our_paths_and_the_signs_of_life_are_there(asked) -> None:
+    assert asked.get("/livez").text == asked.get("/readyz").text == "behind the door"
+    for path in ("/schema.json", "/static_content/swagger-ui.css", "/index.html", "/v1/../../etc/passwd", "/v1"):
+        said = asked.get(path)
+        assert said.status_code == 404
+        assert said.json()["error"].startswith("there is no /")
+
+
+def test_schema_lineage_description_metrics_and_page_can_be_asked_for(asked, toy) -> None:
+    assert set(asked.get("/v1/schema").json()["columns"]) == {"age", "blood pressure", "ward"}
+    assert asked.get("/v1/lineage").json()["model"] == toy[1]
+    description = asked.get("/docs.json").json()
+    assert description["components"]["schemas"]["Record"]["required"] == ["age"]
+    assert "/v1/predict_many" in description["paths"]
+    asked.post("/v1/predict", json=GOOD)
+    assert 'ssgan_requests_total{path="/v1/predict",status="200"}' in asked.get("/metrics").text
+    assert asked.head("/metrics").status_code == 200
+    page = asked.get("/ui")
+    assert page.text == asked.get("/").text
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    assert not [word for word in ("http://", "https://", "//cdn") if word in page.text]
+
+
+def test_an_image_is_taken_as_a_png_or_as_its_base64(own) -> None:
+    import base64
+
+    tag = add_model(own, columns=IMAGE)
+    png = encode_image(np.arange(64, dtype=np.uint8).reshape(8, 8, 1))
+    with served(own, tag) as (client, _):
+        text = client.post("/v1/predict", json={"scan": base64.b64encode(png).decode()})
+        raw = client.post("/v1/predict_file", content=png, headers={"content-type": "image/png"})
+        form = client.post("/v1/predict_file", files={"file": ("../../x.png", png)})
+        large = encode_image(np.zeros((9, 9, 1), np.uint8))
+        wrong = client.post("/v1/predict_file", content=large, headers={"content-type": "image/png"})
+        no_text = client.post("/v1/predict", json={"scan": "%%%"})
+    assert text.json()["probabilities"] == raw.json()["probabilities"] == form.json()["probabilities"]
+    assert wrong.status_code == no_text.status_code == 400
+    assert "8x8" in wrong.json()["error"]
+    assert no_text.json()["faults"][0]["rule"] == "not a PNG of the declared size"
+
+
+def test_a_broken_model_is_never_served(own) -> None:
+    tag = add_model(own)
+    folder = own.bentos / "models" / tag.replace(":", "/")
+    (folder / "encoder.json").write_text("{}")
+    from ssgan.errors import ArtefactError
+
+    with pytest.raises(ArtefactError, match=r"encoder\.json"):
+        load_packaged(folder)
+    with pytest.raises(ArtefactError), served(own, tag):
+        pass

@@ -1,0 +1,140 @@
+"""Who may ask, how often, how much, and for how long."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+
+import pytest
+from made import GOOD, add_model, make_project, served
+
+from serving.guard import ClientGone, Guard
+from serving.refusal import Refusal
+from ssgan.config import ServeParams
+from ssgan.errors import UserError
+from ssgan.ship.keys import make_key, owner_of, parse_keys, sha256_of
+
+
+@pytest.fixture(scope="module")
+def keyed(tmp_path_factory):
+    """A service that asks for keys, and one key."""
+    project = make_project(tmp_path_factory.mktemp("keyed") / "project")
+    key = make_key(project.root / "keys.txt", "ward-7")
+    with served(project, add_model(project), keys="keys.txt") as (client, desk):
+        yield client, key, project, desk
+
+
+@pytest.mark.parametrize("given", [{}, {"x-api-key": "wrong"}, {"authorization": "Bearer wrong"}, {"x-api-key": "\xff"}])
+def test_without_a_known_key_only_the_page_and_the_signs_of_life_answer(keyed, given) -> None:
+    client = keyed[0]
+    given = {name: value.encode("latin-1") for name, value in given.items()}
+    for path in ("/v1/schema", "/v1/lineage", "/docs.json", "/metrics"):
+        assert client.get(path, headers=given).status_code == 401
+    said = client.post("/v1/predict", json=GOOD, headers=given)
+    assert said.status_code == 401
+    assert said.headers["www-authenticate"] == "Bearer"
+    assert client.get("/ui").status_code == client.get("/readyz").status_code == 200
+
+
+def test_a_known_key_opens_in_either_header(keyed) -> None:
+    client, key, *_ = keyed
+    for headers in ({"x-api-key": key}, {"authorization": f"Bearer {key}"}):
+        assert client.post("/v1/predict", json=GOOD, headers=headers).status_code == 200
+
+
+def test_the_file_holds_hashes_for_its_owner_alone_and_is_read_again_when_it_changes(keyed) -> None:
+    client, key, project, desk = keyed
+    path = project.root / "keys.txt"
+    assert key not in path.read_text()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    other = make_key(path, "ward-8")
+    desk.guard.follow_keys()
+    assert client.get("/v1/schema", headers={"x-api-key": other}).status_code == 200
+    path.write_text("ward-8 nonsense\n")
+    desk.guard.follow_keys()  # unreadable: the keys stay
+    assert client.get("/v1/schema", headers={"x-api-key": other}).status_code == 200
+
+
+def test_keys_may_come_from_the_environment(own, monkeypatch) -> None:
+    monkeypatch.setenv("SSGAN_KEYS", f"a:{sha256_of(b'first')},b:{sha256_of(b'second')}")
+    with served(own, add_model(own)) as (client, _):
+        assert client.get("/v1/schema").status_code == 401
+        assert client.get("/v1/schema", headers={"x-api-key": "second"}).status_code == 200
+
+
+def test_a_wrong_line_of_keys_is_named() -> None:
+    with pytest.raises(UserError, match="line 2"):
+        parse_keys(f"# ours\nward-7 tooshort\nward-8 {'0' * 64}")
+    assert owner_of(b"k", {"a": "0" * 64, "b": sha256_of(b"k")}) == "b"
+
+
+def test_too_many_requests_of_one_caller_wait_and_others_do_not(own) -> None:
+    make_key(own.root / "keys.txt", "one")
+    keys = [make_key(own.root / "keys.txt", name) for name in ("two", "three")]
+    with served(own, add_model(own), keys="keys.txt", requests_per_second=0.001) as (client, _):
+        first, second, other = (client.get("/v1/schema", headers={"x-api-key": keys[n]}) for n in (0, 0, 1))
+    assert (first.status_code, second.status_code, other.status_code) == (200, 429, 200)
+    assert int(second.headers["retry-after"]) > 100
+
+
+def test_more_requests_at_once_than_allowed_are_sent_away() -> None:
+    guard = Guard(ServeParams(at_once_at_most=2), None)
+    with guard.entered(), guard.entered():
+        with pytest.raises(Refusal) as refused, guard.entered():
+            pass
+        assert (refused.value.status, refused.value.headers["retry-after"]) == (503, "1")
+    with guard.entered():
+        assert guard.under_way == 1
+
+
+def test_a_body_over_the_cap_is_refused_plain_and_chunked(asked) -> None:
+    big = b" " * 300_000
+    headers = {"content-type": "application/json"}
+    assert asked.post("/v1/predict_many", content=big, headers=headers).status_code == 413
+    chunks = (big[:50_000] for _ in range(6))
+    assert asked.post("/v1/predict_many", content=chunks, headers=headers).status_code == 413
+
+
+@pytest.mark.parametrize(("length", "status"), [(b"ten", 400), (b"-1", 400), (b"1_0", 400), (b"9" * 400, 413), (b"", 400)])
+def test_a_length_that_is_none_is_refused(length, status) -> None:
+    guard = Guard(ServeParams(), None)
+
+    async def never():
+        raise AssertionError("the body must not be read")
+
+    with pytest.raises(Refusal) as refused:
+        asyncio.run(guard.body({"headers": [(b"content-length", length)]}, never))
+    assert refused.value.status == status
+
+
+def test_a_body_that_does_not_arrive_is_not_waited_for() -> None:
+    guard = Guard(ServeParams(body_seconds_at_most=0.01), None)
+
+    async def silent():
+        await asyncio.Event().wait()
+
+    with pytest.raises(Refusal) as refused:
+        asyncio.run(guard.body({"headers": []}, silent))
+    assert refused.value.status == 408
+
+
+def test_a_client_that_leaves_is_not_answered() -> None:
+    async def gone():
+        return {"type": "http.disconnect"}
+
+    with pytest.raises(ClientGone):
+        asyncio.run(Guard(ServeParams(), None).body({"headers": []}, gone))
+
+
+def test_callers_that_are_made_up_do_not_fill_the_memory(monkeypatch) -> None:
+    monkeypatch.setattr("serving.guard.CALLERS_AT_MOST", 10)
+    guard = Guard(ServeParams(requests_per_second=1), None)
+    for number in range(100):
+        guard.count(str(number))
+    assert len(guard._rates) == 10
+
+
+def test_without_keys_in_the_environment_nobody_is_asked(asked) -> None:
+    assert "SSGAN_KEYS" not in os.environ
+    assert asked.get("/v1/schema").status_code == 200

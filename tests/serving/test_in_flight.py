@@ -1,0 +1,201 @@
+"""Models change while requests are answered: no request fails, each answer says which model spoke."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from made import COLUMNS, GOOD, VALUE, add_model, served
+
+from ssgan.ship.champion import model_folder, promote, rollback
+from ssgan.ship.shadow import report, start, stop
+from ssgan.ship.watch import Watch
+
+
+def eventually(holds: Callable[[], bool], patience: float = 20.0) -> None:
+    """Waits for a condition."""
+    deadline = time.monotonic() + patience
+    pause = threading.Event()
+    while not holds():
+        assert time.monotonic() < deadline, "it never came true"
+        pause.wait(0.02)
+
+
+def test_under_load_models_change_and_a_broken_one_stays_outside_without_one_failed_request(own) -> None:
+    a, b, broken, c = (add_model(own, seed) for seed in range(4))
+    weights = model_folder(own, broken) / "model.onnx"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\0")
+    seen: list[tuple[int, str, str]] = []
+    enough = threading.Event()
+    with served(own, a) as (client, desk):
+
+        def ask() -> None:
+            while not enough.is_set():
+                said = client.post("/v1/predict", json=GOOD)
+                seen.append((said.status_code, said.json()["lineage"]["model"], said.headers["x-ssgan-model"]))
+
+        def spoke(tag: str) -> bool:
+            return bool(seen) and seen[-1][1] == tag
+
+        with ThreadPoolExecutor(4) as pool:
+            asking = [pool.submit(ask) for _ in range(4)]
+            try:
+                eventually(lambda: spoke(a))
+                promote(own, b)
+                eventually(lambda: spoke(b))
+                promote(own, broken)
+                eventually(lambda: "ssgan_models_refused_total 1.0" in desk.metrics.text().decode())
+                before = len(seen)
+                eventually(lambda: len(seen) > before + 20)
+                assert spoke(b)
+                promote(own, c)
+                eventually(lambda: spoke(c))
+                rollback(own)  # to the broken one
+                rollback(own)
+                eventually(lambda: spoke(b))
+            finally:
+                enough.set()
+        for each in asking:
+            each.result()
+    assert {status for status, *_ in seen} == {200}
+    assert all(body == header for _, body, header in seen)
+    assert {model for _, model, _ in seen} == {a, b, c}
+
+
+def test_a_champion_with_another_contract_changes_what_is_asked_for(own) -> None:
+    first = add_model(own)
+    second = add_model(own, columns={"age": COLUMNS["age"], "dose": {"type": "number"}}, label=VALUE)
+    with served(own, first) as (client, desk):
+        assert client.post("/v1/predict", json=GOOD).status_code == 200
+        promote(own, second)
+        eventually(lambda: desk.current.model.lineage.model == second)
+        assert client.post("/v1/predict", json=GOOD).status_code == 400
+        assert "value" in client.post("/v1/predict", json={"age": 1, "dose": 2}).json()
+        assert set(client.get("/v1/schema").json()["columns"]) == {"age", "dose"}
+        assert "dose" in client.get("/docs.json").json()["components"]["schemas"]["Record"]["properties"]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"tag": "a"}', "moved"])
+def test_a_pointer_that_makes_no_sense_changes_nothing(own, text) -> None:
+    tag = add_model(own)
+    with served(own, tag) as (client, desk):
+        pointer = own.champion.read_text()
+        if text == "moved":
+            text = json.dumps(json.loads(pointer) | {"model": "../elsewhere", "digest": "0" * 64})
+        own.champion.write_text(text)
+        desk.current.follow()
+        assert client.post("/v1/predict", json=GOOD).json()["lineage"]["model"] == tag
+        assert "ssgan_models_refused_total 1.0" in client.get("/metrics").text
+
+
+def test_a_bento_alone_serves_its_own_model_and_a_broken_champion_does_not_keep_it_from_starting(own) -> None:
+    good, broken = add_model(own), add_model(own, 1)
+    with served(own, good, follow=False) as (client, _):
+        assert client.get("/v1/lineage").json()["model"] == good
+    promote(own, broken)
+    (model_folder(own, broken) / "encoder.json").unlink()
+    from serving.current import Current
+
+    assert Current(model_folder(own, good), own.root, lambda: None, lambda: None).model.lineage.model == good
+
+
+def test_a_watch_sees_files_come_change_and_go(tmp_path) -> None:
+    path, seen = tmp_path / "file", []
+    watch = Watch({path: lambda: seen.append(path.read_text() if path.exists() else None)})
+    watch.look()
+    for text in ("one", "longer"):
+        path.write_text(text)
+        watch.look()
+        watch.look()
+    path.unlink()
+    watch.look()
+    assert seen == ["one", "longer", None]
+
+
+def test_a_challenger_answers_in_the_shadow_and_the_differences_are_told(own) -> None:
+    champion, challenger = add_model(own), add_model(own, 1)
+    with served(own, champion) as (client, desk):
+        start(own, challenger)
+        eventually(lambda: desk._challenger is not None)
+        answers = [client.post("/v1/predict", json=GOOD | {"age": age}).json() for age in range(0, 120, 3)]
+        answers += client.post("/v1/predict_many", json={"records": [GOOD] * 10}).json()["answers"]
+        summary = own.runtime / "shadow" / challenger.partition(":")[2] / "summary.json"
+        eventually(lambda: summary.is_file() and json.loads(summary.read_text())["rows"] == 50)
+        assert stop(own) == challenger
+        eventually(lambda: desk._challenger is None)
+    assert {answer["lineage"]["model"] for answer in answers[:40]} == {champion}
+    from ssgan.learn.artefact import Artefact
+
+    theirs = Artefact.load(model_folder(own, challenger)).predict_records(
+        [GOOD | {"age": age} for age in range(0, 120, 3)] + [GOOD] * 10
+    )
+    ours = [answer["label"] for answer in answers]
+    different = sum(mine != yours for mine, yours in zip(ours, theirs.answer.tolist(), strict=True))
+    found = json.loads(summary.read_text())
+    assert (found["requests"], found["different"]) == (41, different)
+    assert f"{different} rows" in report(own, None)
+    assert len((summary.parent / "differences.jsonl").read_text().splitlines() if different else []) == different
+
+
+def test_a_challenger_with_another_contract_counts_what_it_would_refuse(own) -> None:
+    narrow = {**COLUMNS, "age": {"type": "number", "min": 0, "max": 50}}
+    champion, challenger = add_model(own), add_model(own, 1, columns=narrow)
+    with served(own, champion) as (client, desk):
+        start(own, challenger)
+        eventually(lambda: desk._challenger is not None)
+        client.post("/v1/predict_many", json={"records": [GOOD | {"age": age} for age in (10, 20, 70)]})
+        summary = own.runtime / "shadow" / challenger.partition(":")[2] / "summary.json"
+        eventually(summary.is_file)
+    found = json.loads(summary.read_text())
+    assert (found["rows"], found["refused"]) == (2, 1)
+
+
+def test_the_log_holds_requests_and_answers_without_the_columns_that_the_contract_leaves_out(own) -> None:
+    tag = add_model(own, log_without=["ward"])
+    with served(own, tag, log=True) as (client, _):
+        one = client.post("/v1/predict", json=GOOD).json()
+        client.post("/v1/predict_many", json={"records": [{"age": 1}, {"age": 2}]})
+        client.post("/v1/predict", json={"age": -1})
+    (file,) = (own.runtime / "predictions").glob("*.parquet")
+    found = pq.read_table(file).to_pandas()
+    assert len(found) == 3
+    assert "ward" not in found
+    first = found.iloc[0]
+    assert (first["age"], first["blood pressure"], first["_label"]) == (61, 140.5, one["label"])
+    assert first["_probability_ill"] == one["probabilities"]["ill"]
+    assert (first["_request"], first["_model"]) == (one["lineage"]["request_id"], tag)
+    assert pd.isna(found["blood pressure"].iloc[1])
+    assert oct(file.stat().st_mode)[-3:] == "600"
+
+
+def test_files_of_the_log_are_closed_by_size_and_by_age_and_deleted_when_old(own) -> None:
+    import os
+
+    tag = add_model(own)
+    folder = own.runtime / "predictions"
+    folder.mkdir(parents=True)
+    old = folder / "old.parquet"
+    old.touch()
+    os.utime(old, (0, 0))
+    with served(own, tag, log=True, log_file_mb=0.0001) as (client, _):
+        client.post("/v1/predict", json=GOOD)
+        eventually(lambda: len(list(folder.glob("2*.parquet"))) == 1)
+        client.post("/v1/predict", json=GOOD)
+        eventually(lambda: len(list(folder.glob("2*.parquet"))) == 2)
+        assert not old.exists()
+    with served(own, tag, follow=True, log=True, log_file_minutes=0.0001) as (client, _):
+        client.post("/v1/predict", json=GOOD)
+        eventually(lambda: len(list(folder.glob("2*.parquet"))) == 3)
+
+
+def test_what_finds_no_room_is_dropped_and_counted_and_the_answer_comes(own, monkeypatch) -> None:
+    monkeypatch.setattr("serving.background.ROWS_QUEUED_AT_MOST", -1)
+    with served(own, add_model(own), log=True) as (client, _):
+        assert client.post("/v1/predict", json=GOOD).status_code == 200
+        assert 'ssgan_background_dropped_total{task="log"} 1.0' in client.get("/metrics").text
