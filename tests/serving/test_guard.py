@@ -25,7 +25,9 @@ def keyed(tmp_path_factory):
         yield client, key, project, desk
 
 
-@pytest.mark.parametrize("given", [{}, {"x-api-key": "wrong"}, {"authorization": "Bearer wrong"}, {"x-api-key": "\xff"}])
+@pytest.mark.parametrize(
+    "given", [{}, {"x-api-key": "wrong"}, {"authorization": "Bearer wrong"}, {"x-api-key": "\xff"}]
+)
 def test_without_a_known_key_only_the_page_and_the_signs_of_life_answer(keyed, given) -> None:
     client = keyed[0]
     given = {name: value.encode("latin-1") for name, value in given.items()}
@@ -96,7 +98,9 @@ def test_a_body_over_the_cap_is_refused_plain_and_chunked(asked) -> None:
     assert asked.post("/v1/predict_many", content=chunks, headers=headers).status_code == 413
 
 
-@pytest.mark.parametrize(("length", "status"), [(b"ten", 400), (b"-1", 400), (b"1_0", 400), (b"9" * 400, 413), (b"", 400)])
+@pytest.mark.parametrize(
+    ("length", "status"), [(b"ten", 400), (b"-1", 400), (b"1_0", 400), (b"9" * 400, 413), (b"", 400)]
+)
 def test_a_length_that_is_none_is_refused(length, status) -> None:
     guard = Guard(ServeParams(), None)
 

@@ -37,7 +37,9 @@ def test_every_kind_of_mutation_is_tried() -> None:
 
 
 @pytest.mark.parametrize("path", ["/v1/predict_file", "/v1/predict", "/v1/predict_many"])
-@pytest.mark.parametrize("media", ["", "a", "multipart/form-data; boundary=" + "x" * 300, "application/json; charset=x", "\xff"])
+@pytest.mark.parametrize(
+    "media", ["", "a", "multipart/form-data; boundary=" + "x" * 300, "application/json; charset=x", "\xff"]
+)
 def test_no_content_type_gives_a_500(asked, path, media) -> None:
     said = asked.post(path, content=b"--x\r\n", headers={"content-type": media.encode("latin-1")})
     assert said.status_code in (400, 413, 415)
@@ -54,7 +56,9 @@ def test_the_service_keeps_to_its_own_description(asked) -> None:
     for found in described.get_all_operations():
 
         @given(case=found.ok().as_strategy())
-        @settings(max_examples=25, deadline=None, database=None, suppress_health_check=list(HealthCheck), derandomize=True)
+        @settings(
+            max_examples=25, deadline=None, database=None, suppress_health_check=list(HealthCheck), derandomize=True
+        )
         def sent_as_described(case) -> None:
             said = case.call_and_validate(excluded_checks=no_words_for.get(case.path))
             statuses[said.status_code] += 1

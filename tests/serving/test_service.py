@@ -1,12 +1,17 @@
-"""The service: in process for what it says, over real HTTP once."""
+"""The Bento of a finished project: under BentoML, over real HTTP and TLS, and as a process that another one replaces."""
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import importlib
 import json
 import os
+import signal
+import ssl
 import subprocess
 import sys
+import threading
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +20,9 @@ from typing import Any
 import pandas as pd
 import pytest
 from starlette.testclient import TestClient
+from test_in_flight import eventually
 
+from ssgan import settings
 from ssgan.learn.artefact import Artefact
 from ssgan.learn.prepare import frame_columns
 from ssgan.process import free_port
@@ -26,16 +33,14 @@ from ssgan.ship.serve import serving_champion
 
 @pytest.fixture(scope="module")
 def client(cancer: tuple[Path, str]) -> Iterator[TestClient]:
-    """The service of the finished cancer demo, in this process."""
+    """The service of the finished cancer demo, in this process, with BentoML around it."""
     project, _ = cancer
-    os.environ["BENTOML_HOME"] = str(project / "bento")
-    os.environ["SSGAN_MODEL_TAG"] = Champion.read(project / "champion.json").tag
-    os.environ["SSGAN_BODY_AT_MOST_MB"] = "0.5"
-    service = importlib.import_module("serving.service")
-    with TestClient(service.Discriminator.to_asgi(), raise_server_exceptions=False) as client:
-        yield client
-    for name in ("BENTOML_HOME", "SSGAN_MODEL_TAG", "SSGAN_BODY_AT_MOST_MB"):
-        del os.environ[name]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BENTOML_HOME", str(project / "bento"))
+        patch.setenv("SSGAN_MODEL_TAG", Champion.read(project / "champion.json").tag)
+        service = importlib.import_module("serving.service")
+        with TestClient(service.Discriminator.to_asgi(), raise_server_exceptions=False) as client:
+            yield client
 
 
 @pytest.fixture(scope="module")
@@ -47,75 +52,22 @@ def records(cancer: tuple[Path, str]) -> list[dict[str, Any]]:
     return [dict(zip(names, row, strict=True)) for row in rows[names].itertuples(index=False)]
 
 
-def test_an_answer_has_class_probabilities_fake_probability_and_lineage(client, records) -> None:
-    said = client.post("/v1/predict", json=records[0])
-    assert said.status_code == 200, said.text
-    answer = said.json()
-    assert answer["label"] in ("benign", "malignant")
-    assert sum(answer["probabilities"].values()) == pytest.approx(1)
-    assert 0 <= answer["fake_probability"] <= 1
-    assert answer["lineage"]["model"].startswith("ssgan-cancer:")
-    assert len(answer["lineage"]["git_commit"]) == 40
-
-
 def test_the_service_answers_what_the_artefact_answers(client, records, cancer) -> None:
     artefact = Artefact.load(cancer[0] / "models" / "ssgan")
     rows = pd.read_parquet(cancer[0] / "data" / "prepared" / "test.parquet")
     expected = artefact.predict_columns(frame_columns(rows, artefact.contract))
     said = client.post("/v1/predict_many", json={"records": records}).json()
-    assert [answer["label"] for answer in said] == list(expected.answer)
-    assert [answer["fake_probability"] for answer in said] == pytest.approx(list(expected.fake_probability), abs=1e-6)
+    assert [answer["label"] for answer in said["answers"]] == list(expected.answer)
+    assert [answer["fake_probability"] for answer in said["answers"]] == expected.fake_probability.tolist()
+    assert len(said["lineage"]["git_commit"]) == 40
 
 
-@pytest.mark.parametrize(
-    ("change", "named"),
-    [
-        ({"mean_radius": -1.0}, "mean_radius"),
-        ({"mean_radius": "12"}, "mean_radius"),
-        ({"mean_radius": None}, "mean_radius"),
-        ({"mean_radius": True}, "mean_radius"),
-        ({"colour": "red"}, "colour"),
-    ],
-)
-def test_a_wrong_field_is_refused_and_named(client, records, change, named) -> None:
-    said = client.post("/v1/predict", json=records[0] | change)
-    assert said.status_code == 400
-    assert named in said.text
-
-
-def test_a_missing_field_is_refused_and_named(client, records) -> None:
-    short = {name: value for name, value in records[0].items() if name != "worst_area"}
-    said = client.post("/v1/predict", json=short)
-    assert said.status_code == 400
-    assert "worst_area" in said.text
-
-
-NO_RECORDS = (b"", b"{", b"[]", b"null", b'{"mean_radius": NaN}', b'{"mean_radius": 1e999}', b"[" * 9999)
-
-
-@pytest.mark.parametrize("body", NO_RECORDS)
-def test_a_body_that_is_no_record_is_refused(client, body) -> None:
-    said = client.post("/v1/predict", content=body, headers={"content-type": "application/json"})
-    assert said.status_code == 400
-
-
-def test_a_body_over_the_cap_is_refused_plain_and_chunked(client) -> None:
-    big = b" " * 600_000
-    headers = {"content-type": "application/json"}
-    assert client.post("/v1/predict", content=big, headers=headers).status_code == 413
-    chunks = (big[:100_000] for _ in range(6))
-    assert client.post("/v1/predict", content=chunks, headers=headers).status_code == 413
-
-
-def test_the_index_page_loads_nothing_from_a_network(client) -> None:
-    said = client.get("/", follow_redirects=False)
-    assert said.status_code == 307
-    assert client.get("/docs.json").status_code == 200
-
-
-def test_lineage_and_schema_can_be_asked_for(client) -> None:
-    assert client.get("/v1/lineage").json()["data_version"] == "data-2"
-    assert "mean_radius" in client.get("/v1/schema").json()["columns"]
+def test_under_bentoml_our_paths_answer_and_its_page_with_trackers_does_not(client) -> None:
+    assert client.get("/readyz").status_code == client.get("/livez").status_code == 200
+    assert "googletagmanager" not in client.get("/").text
+    assert "paths" in client.get("/docs.json").json()
+    assert "ssgan_requests_total" in client.get("/metrics").text
+    assert client.get("/static_content/swagger-ui.css").status_code == 404
 
 
 def test_over_real_http_the_served_champion_answers_and_goes(cancer: tuple[Path, str], records) -> None:
@@ -132,19 +84,108 @@ def test_over_real_http_the_served_champion_answers_and_goes(cancer: tuple[Path,
         urllib.request.urlopen(f"{url}/readyz", timeout=2)
 
 
-def test_a_taken_port_is_refused_in_one_sentence(cancer: tuple[Path, str], ssgan) -> None:
+def make_certificate(folder: Path) -> None:
+    """A self-signed pair for 127.0.0.1."""
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"]
+    names = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "key.pem", "-out", "certificate.pem"]
+    subprocess.run([*command, *names], cwd=folder, check=True, capture_output=True)
+
+
+def test_over_tls_the_service_answers_whom_its_certificate_convinces(project: Path, records) -> None:
+    make_certificate(project)
+    set_certificate(project, both=True)
+    with serving_champion(open_project(project), free_port()) as service:
+        assert service.url.startswith("https://")
+        port = int(service.url.rpartition(":")[2])
+        trusting = ssl.create_default_context(cafile=str(project / "certificate.pem"))
+        link = http.client.HTTPSConnection("127.0.0.1", port, context=trusting, timeout=30)
+        link.request("POST", "/v1/predict", json.dumps(records[0]), {"content-type": "application/json"})
+        assert link.getresponse().status == 200
+        assert link.sock.version() in ("TLSv1.2", "TLSv1.3")
+        with pytest.raises(ssl.SSLCertVerificationError):
+            urllib.request.urlopen(f"{service.url}/readyz", timeout=30)
+
+
+def set_certificate(project: Path, both: bool) -> None:
+    """Sets the knob, and that of the key."""
+    path = project / "params.yaml"
+    text = path.read_text().replace("certificate: null ", "certificate: certificate.pem ")
+    path.write_text(text.replace("certificate_key: null", "certificate_key: key.pem") if both else text)
+
+
+def test_a_certificate_without_its_key_is_refused_in_one_sentence(project: Path, ssgan_here) -> None:
+    set_certificate(project, both=False)
+    code, said = ssgan_here("serve", "-C", project, "--port", free_port())
+    assert code == 2
+    assert "a certificate needs its key" in said
+
+
+def test_a_new_server_takes_over_from_the_one_before_without_a_failed_request(project: Path, records) -> None:
+    """The file `port` stands for a proxy: whoever asks looks into it first."""
+    blue, green = free_port(), free_port()
+    (project / "port").write_text(str(blue))
+    body, statuses, enough = json.dumps(records[0]), [], threading.Event()
+
+    def ask() -> None:
+        while not enough.is_set():
+            link = http.client.HTTPConnection("127.0.0.1", int((project / "port").read_text()), timeout=30)
+            link.request("POST", "/v1/predict", body, {"content-type": "application/json"})
+            statuses.append((link.port, link.getresponse().status))
+            link.close()
+
+    switch = 'printf %s "${SSGAN_URL##*:}" > port.new && mv port.new port'
+    with started(project, blue) as first:
+        asking = threading.Thread(target=ask)
+        asking.start()
+        try:
+            eventually(lambda: len(statuses) > 20)
+            with started(project, green, "--instead", "--switch", switch, "--drain", "0.5"):
+                eventually(lambda: first.poll() is not None, 60)
+                before = len(statuses)
+                eventually(lambda: len(statuses) > before + 20)
+                enough.set()
+                asking.join()
+        finally:
+            enough.set()
+            asking.join()
+    assert {status for _, status in statuses} == {200}
+    assert {port for port, _ in statuses} == {blue, green}
+
+
+@contextlib.contextmanager
+def started(project: Path, port: int, *options: str) -> Iterator[subprocess.Popen[str]]:
+    """`ssgan serve`, once it answers."""
+    command = [sys.executable, "-m", "ssgan", "serve", "-C", str(project), "--port", str(port), *options]
+    process = subprocess.Popen(command, env=settings.environment(), stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        assert "answers at" in process.stdout.readline()
+        yield process
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        process.wait(60)
+
+
+def test_there_is_nobody_to_take_over_from_where_nothing_runs(project: Path, ssgan_here) -> None:
+    (project / ".ssgan" / "service.json").unlink(missing_ok=True)
+    code, said = ssgan_here("serve", "-C", project, "--port", free_port(), "--instead")
+    assert code == 2
+    assert "no service" in said
+
+
+def test_a_taken_port_is_refused_in_one_sentence(cancer: tuple[Path, str], ssgan_here) -> None:
     import socket
 
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        done = ssgan("serve", "-C", cancer[0], "--port", taken.getsockname()[1])
-    assert done.returncode == 2
-    assert "is taken" in done.stderr
-    assert "Traceback" not in done.stderr
+        code, said = ssgan_here("serve", "-C", cancer[0], "--port", taken.getsockname()[1])
+    assert code == 2
+    assert "is taken" in said
 
 
-def test_the_service_needs_no_tensorflow(cancer: tuple[Path, str]) -> None:
+def test_the_service_needs_no_tensorflow_and_no_pandas(cancer: tuple[Path, str]) -> None:
     project, _ = cancer
     tag = Champion.read(project / "champion.json").tag.replace(":", "/")
     source = project / "bento" / "bentos" / tag / "src"
@@ -153,13 +194,13 @@ import sys
 
 class Absent:
     def find_spec(self, name, path=None, target=None):
-        if name in ("tensorflow", "keras", "prefect", "dvc", "great_expectations", "pandas", "sklearn", "pyarrow"):
+        if name in ("tensorflow", "keras", "prefect", "dvc", "great_expectations", "pandas", "sklearn"):
             raise ModuleNotFoundError(name, name=name)
 
 sys.meta_path.insert(0, Absent())
 import serving.service as service
 assert str(service.__file__).startswith(sys.argv[1]), service.__file__
-service.Discriminator()
+service.Discriminator().close()
 """
     environment = os.environ | {"BENTOML_HOME": str(project / "bento"), "PYTHONPATH": str(source)}
     environment.pop("SSGAN_MODEL_TAG", None)

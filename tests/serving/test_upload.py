@@ -35,7 +35,9 @@ def test_csv_and_parquet_get_the_answers_that_their_rows_get_alone(asked, toy) -
         asked.post("/v1/predict_file", content=text, headers=CSV | LINES),
         asked.post("/v1/predict_file", content=parquet(ROWS), headers=PARQUET | LINES),
         asked.post("/v1/predict_file", files={"file": ("../../etc/passwd.csv", text)}, headers=LINES),
-        asked.post("/v1/predict_file", content=parquet(ROWS), headers={"content-type": "application/octet-stream"} | LINES),
+        asked.post(
+            "/v1/predict_file", content=parquet(ROWS), headers={"content-type": "application/octet-stream"} | LINES
+        ),
     ):
         first, second, third = lines(said)
         assert first["probability_ill"] == alone["probabilities"]["ill"]

@@ -1,0 +1,150 @@
+"""The page for people, in a real browser that can reach nothing but this machine."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+from collections.abc import Iterator
+
+import pytest
+from made import COLUMNS, GOOD, add_model, bentoml, make_project
+from test_in_flight import eventually
+
+from serving.desk import Desk
+from serving.front import Front
+from ssgan.config import ServeParams
+from ssgan.process import free_port
+from ssgan.ship.champion import model_folder, promote
+from ssgan.ship.keys import make_key
+
+webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+if not (shutil.which("chromium") and shutil.which("chromedriver")):
+    pytest.skip("there is no browser: `apt-get install chromium chromium-driver`", allow_module_level=True)
+
+from selenium.webdriver.common.by import By  # noqa: E402
+from selenium.webdriver.common.keys import Keys  # noqa: E402
+from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory) -> Iterator[str]:
+    """A service that asks for a key, over real HTTP; the key is `url`'s part after the mark."""
+    import uvicorn
+
+    project = make_project(tmp_path_factory.mktemp("page") / "project")
+    tag = add_model(project, columns={**COLUMNS, "<b>odd</b>": {"type": "number", "nullable": True}})
+    promote(project, tag)
+    key = make_key(project.root / "keys.txt", "page")
+    desk = Desk(ServeParams(keys="keys.txt"), project.root)
+    desk.open(model_folder(project, tag))
+    port = free_port()
+    server = uvicorn.Server(uvicorn.Config(Front(bentoml, desk), port=port, log_level="warning", http="h11"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    eventually(lambda: server.started)
+    yield f"http://127.0.0.1:{port}/ui#{key}"
+    server.should_exit = True
+    thread.join()
+    desk.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[webdriver.Chrome]:
+    options = webdriver.ChromeOptions()
+    options.binary_location = shutil.which("chromium")
+    nowhere = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1200,1400", nowhere):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver")))
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def page(browser, url) -> webdriver.Chrome:
+    """The page with its form drawn, after the key was given by keyboard alone."""
+    browser.get("about:blank")
+    address, _, key = url.partition("#")
+    browser.get(address)
+    wait(browser, lambda: browser.switch_to.active_element.get_attribute("id") == "key")
+    browser.switch_to.active_element.send_keys(key, Keys.TAB, Keys.ENTER)
+    wait(browser, lambda: find(browser, "#field-0"))
+    return browser
+
+
+def wait(browser, holds) -> None:
+    WebDriverWait(browser, 30).until(lambda _: holds())
+
+
+def find(browser, selector: str):
+    found = browser.find_elements(By.CSS_SELECTOR, selector)
+    return found[0] if found else None
+
+
+def test_a_record_is_filled_in_and_answered_by_keyboard_alone(page) -> None:
+    find(page, "#field-0").click()
+    page.switch_to.active_element.send_keys("61", Keys.TAB, "140,5", Keys.TAB, "north", Keys.TAB, Keys.TAB, Keys.ENTER)
+    wait(page, lambda: find(page, ".said"))
+    assert find(page, ".said").text in ("ill", "well")
+    answer = find(page, "#answer").text
+    assert "With 90 % confidence" in answer or "No class is likely enough" in answer
+    assert answer.count(" %") >= 3
+    assert "fake" in answer
+    find(page, "#answer summary").click()
+    assert "ssgan-toy:" in find(page, "#answer dl").text
+    assert find(page, "#answer").get_attribute("aria-live") == "polite"
+
+
+def test_every_control_has_a_name_for_those_who_do_not_see_it(page) -> None:
+    for control in page.find_elements(By.CSS_SELECTOR, "input, select, textarea, button, summary"):
+        if control.is_displayed():
+            assert control.accessible_name, control.get_attribute("outerHTML")
+    assert find(page, "html").get_attribute("lang") == "en"
+    assert "<b>odd</b>" in [label.text for label in page.find_elements(By.CSS_SELECTOR, "label")]
+
+
+def test_wrong_fields_are_marked_where_they_are(page) -> None:
+    find(page, "#field-0").send_keys("200")
+    find(page, "#field-1").send_keys("high")
+    find(page, "#ask").click()
+    wait(page, lambda: find(page, "#answer .error"))
+    assert find(page, "#field-0").get_attribute("aria-invalid") == "true"
+    assert "from 0 to 120 years" in find(page, "#field-0-fault").text
+    assert "must be a number or null" in find(page, "#field-1-fault").text
+    assert page.switch_to.active_element.get_attribute("id") == "field-0"
+
+
+def test_a_file_gives_a_table_back_with_its_refused_rows(page, tmp_path) -> None:
+    file = tmp_path / "rows.csv"
+    file.write_text("age,blood pressure,ward,<b>odd</b>\n61,140.5,north,\n200,100,north,\n5,,,1\n")
+    find(page, "#file").send_keys(str(file))
+    find(page, "#send").click()
+    wait(page, lambda: find(page, "#file-answer .rows"))
+    assert "2 rows answered, 1 refused" in find(page, "#file-answer").text
+    assert len(page.find_elements(By.CSS_SELECTOR, "#file-answer tbody tr")) == 3
+    assert find(page, "#file-answer tr.refused").text.endswith("age: outside range")
+    assert find(page, "#file-answer a").get_attribute("download") == "answers.csv"
+
+
+def test_a_record_can_be_pasted_and_nothing_is_asked_of_a_network(page, browser) -> None:
+    page.execute_script("document.getElementById('paste').value = arguments[0]", json.dumps(GOOD))
+    page.execute_script("document.getElementById('fill').click()")
+    assert find(page, "#field-0").get_attribute("value") == "61"
+    loaded = page.execute_script("return performance.getEntriesByType('resource').map(each => each.name)")
+    assert all(name.startswith("http://127.0.0.1:") for name in loaded)
+    complaints = [line["message"] for line in browser.get_log("browser") if " 401 " not in line["message"]]
+    assert not [line for line in complaints if " 400 " not in line]
+
+
+def test_the_page_has_a_dark_dress(page) -> None:
+    def background() -> str:
+        return page.execute_script("return getComputedStyle(document.body).backgroundColor")
+
+    light = background()
+    page.execute_cdp_cmd(
+        "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": "dark"}]}
+    )
+    assert background() != light
+    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
