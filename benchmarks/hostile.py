@@ -1,7 +1,7 @@
 """What the service does when it is attacked: over real HTTP, with counts, peak memory, and a good request after each.
 
-    python benchmarks/hostile.py --project mine             # about six minutes; writes results/hostile.json
-    python benchmarks/hostile.py --project mine --bodies 800 --gigabytes 0.05
+python benchmarks/hostile.py --project mine             # about six minutes; writes results/hostile.json
+python benchmarks/hostile.py --project mine --bodies 800 --gigabytes 0.05
 """
 
 from __future__ import annotations
@@ -181,9 +181,15 @@ def files(target: Target, _: int) -> Counts:
         *((b"PAR1" + bytes([byte]) * 5_000 + b"PAR1", parquet) for byte in (0, 7, 128, 255)),
         *((_parquet(_rows(10))[:-cut], parquet) for cut in (1, 8, 30)),
         *((_bent(_parquet(_rows(10)), place), parquet) for place in range(4, 400, 9)),
-        *((_png_bomb(), {"content-type": "image/png"}), (b"\x89PNG\r\n\x1a\n" + b"\0" * 99, {"content-type": "image/png"})),
+        *(
+            (_png_bomb(), {"content-type": "image/png"}),
+            (b"\x89PNG\r\n\x1a\n" + b"\0" * 99, {"content-type": "image/png"}),
+        ),
         *((body, csv) for body in (b"," * 5_000_000, b'"' * 99_999, b"a\n" * 900_000, b"\0" * 9_999, b"a,a\n1,2\n")),
-        *((named % name, form) for name in (b"../../x.csv", b"/etc/passwd", b"a\0.csv", b"x" * 9_000, b"http://127.0.0.1/a.csv")),
+        *(
+            (named % name, form)
+            for name in (b"../../x.csv", b"/etc/passwd", b"a\0.csv", b"x" * 9_000, b"http://127.0.0.1/a.csv")
+        ),
         (b"--x\r\n" * 50_000, form),
     ]
     return Counter(target.ask("/v1/predict_file", body, headers) for body, headers in attacks)

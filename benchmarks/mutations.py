@@ -10,10 +10,33 @@ Body = tuple[str, str, bytes]  # kind, path, body
 
 EVIL: tuple[object, ...] = (
     *(None, True, False, [], {}, "", "0", "NaN", -0.0, 1e308, -1e308, 5e-324, 2**63, -(2**63), 10**30),
-    *("x" * 10_000, "\x00", "\ud7ff\uffff", "é" * 50, "../../etc/passwd", "'; drop table", "{{7*7}}", "${jndi:ldap://x}"),
+    *(
+        "x" * 10_000,
+        "\x00",
+        "\ud7ff\uffff",
+        "é" * 50,
+        "../../etc/passwd",
+        "'; drop table",
+        "{{7*7}}",
+        "${jndi:ldap://x}",
+    ),
     *([[]] * 3, {"": {"": {}}}, [1] * 100, {"__proto__": 1}, {"$ref": "#"}, "http://127.0.0.1/", "=1+1", "\u202e"),
 )
-RAW = (b"NaN", b"Infinity", b"-Infinity", b"1e999", b"0x10", b"01", b"1.", b".5", b"+1", b"--1", b"1e", b"'a'", b"undefined")
+RAW = (
+    b"NaN",
+    b"Infinity",
+    b"-Infinity",
+    b"1e999",
+    b"0x10",
+    b"01",
+    b"1.",
+    b".5",
+    b"+1",
+    b"--1",
+    b"1e",
+    b"'a'",
+    b"undefined",
+)
 
 
 def wrong_value(record: dict[str, object], draw: random.Random) -> bytes:

@@ -1,8 +1,9 @@
 """Reads one uploaded table in a process of its own: `python -m serving.reader FILE ROWS BYTES`.
 
-The contract lies beside the file, as contract.json. Writes one line of JSON, then the rows as an Arrow stream. A Parquet
-file can be a thousand times as large as it looks, and what it says of its size may be a lie; so the system limits this
-process, and nobody else is harmed.
+The contract lies beside the file, as contract.json. Writes one line of JSON, then the rows as an Arrow stream.
+
+A Parquet file can be a thousand times as large as it looks, and what it says of its size may be a lie; so the system
+limits this process, and nobody else is harmed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Projects with small packaged models, made in a moment: real artefacts, with a linear graph in place of a trained one."""
+"""Projects with small packaged models, made in a moment: real artefacts with a linear graph."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nothing that a client sends makes the service fail. `SSGAN_FUZZ=50000 pytest tests/serving/test_hostile.py` looks longer.
+"""Nothing that a client sends makes the service fail. With SSGAN_FUZZ=50000 in the environment it looks longer.
 
 `benchmarks/hostile.py` does the same over real HTTP, with slow clients and bodies of a gigabyte.
 """

@@ -1,4 +1,4 @@
-"""The Bento of a finished project: under BentoML, over real HTTP and TLS, and as a process that another one replaces."""
+"""The Bento of a finished project: under BentoML, over real HTTP and TLS, and replaced by a new process."""
 
 from __future__ import annotations
 
