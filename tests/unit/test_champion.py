@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 
 import pytest
@@ -73,3 +74,25 @@ def test_a_champion_that_is_not_on_this_machine_is_said_to_be_elsewhere(project:
     folder.rmdir()
     with pytest.raises(ProjectError, match="packaged elsewhere"):
         require_champion(project)
+
+
+def test_whoever_reads_the_pointer_while_it_moves_sees_one_champion_or_the_other(project: Project) -> None:
+    promote(project, "ssgan-toy:a")
+    promote(project, "ssgan-toy:b")
+    moving = threading.Event()
+    moving.set()
+    seen: set[str] = set()
+
+    def read() -> None:
+        while moving.is_set():
+            seen.add(require_champion(project).tag)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for _ in range(50):
+        rollback(project)
+        promote(project, "ssgan-toy:b")
+    moving.clear()
+    reader.join()
+    assert seen == {"ssgan-toy:a", "ssgan-toy:b"}
+    assert len(project.champions.read_text().splitlines()) == 102
