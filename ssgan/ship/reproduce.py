@@ -18,6 +18,7 @@ from ssgan.records import RunTimes
 from ssgan.ship.compare import Difference, differences, metrics
 
 TOLERANCE = 0.02  # of a metric, or of its size where that is above 1
+_UNKNOWN = "a device that was not recorded"
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Reproduction:
 
     @property
     def same_device(self) -> bool:
-        return self.device_then == self.device_now
+        return self.device_then == self.device_now != _UNKNOWN
 
     @property
     def holds(self) -> bool:
@@ -93,6 +94,7 @@ def reproduce(project: Project, version: str, tolerance: float = TOLERANCE, into
             return Reproduction(found, count, 0, (), 0.0, "", "", "", tolerance)
         paths, was = outputs(clone, "outs", "metrics", "plots"), folder / "recorded"
         _copy(clone.root, was, [*paths, clone.times.relative_to(clone.root).as_posix()])
+        clone.times.unlink(missing_ok=True)  # so that it tells of the training that follows
         for name in stages(clone):
             with step(f"{name} again"):
                 repro(clone, name, force=True)
@@ -135,6 +137,6 @@ def _metrics_apart(was: Path, now: Path, paths: list[str]) -> tuple[float, str]:
 
 def _device(times: Path) -> str:
     if not times.is_file():
-        return "a device that was not recorded"
+        return _UNKNOWN
     record = RunTimes.read(times)
     return f"{record.device}, {record.processor}"
