@@ -111,15 +111,16 @@ def test_the_report_loads_nothing_from_a_network(finished: tuple[Path, str]) -> 
     assert "<link" not in html
 
 
-def test_a_clone_computes_the_same_bytes_by_hand(cancer: tuple[Path, str], tmp_path: Path) -> None:
-    project, _ = cancer
-    clone = tmp_path / "clone"
-    tool("git", "clone", "--quiet", str(project), str(clone), where=tmp_path)
-    tool("dvc", "pull", "--quiet", where=clone)
-    tool("dvc", "repro", "--force", "--quiet", where=clone)
-    for name in ("evaluation.json", "scores.csv", "report.html"):
-        assert (clone / "reports" / name).read_bytes() == (project / "reports" / name).read_bytes(), name
-    assert (clone / "dvc.lock").read_bytes() == (project / "dvc.lock").read_bytes()
+def test_a_clean_clone_computes_the_same_bytes_again(cancer: tuple[Path, str], ssgan) -> None:
+    done = ssgan("reproduce", "-C", cancer[0], "data-2", timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "files of models and reports: equal, byte for byte" in done.stdout
+    assert tool("git", "status", "--porcelain", where=cancer[0]) == ""
+
+
+def test_a_version_without_a_model_is_reproduced_as_data(cancer: tuple[Path, str], ssgan) -> None:
+    done = ssgan("reproduce", "-C", cancer[0], "data-1")
+    assert "no model was trained on it; its 1 data files: equal, byte for byte" in done.stdout
 
 
 def test_a_run_with_nothing_new_changes_nothing(project: Path, ssgan) -> None:
