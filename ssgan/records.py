@@ -232,7 +232,7 @@ class CurvePoint(Record):
 
 
 class Importance(Record):
-    """How much the deciding metric loses when a column is shuffled among the judged rows."""
+    """How much log loss (of values the deciding metric) rises when a column is shuffled among the judged rows."""
 
     column: str
     loss: Score

@@ -19,7 +19,7 @@ FEWEST_ROWS = 100
 
 
 def importance(artefact: Artefact, rows: pd.DataFrame, truth: Array, metric: str, seed: int) -> tuple[Importance, ...]:
-    """The columns in order of what the metric loses without them, the most important first.
+    """The columns in order of how much the model errs without them, the most important first.
 
     The interval goes from the least to the greatest loss among the shuffles: it says how steady the number is for these
     rows, not for others. Columns that say the same thing share what they are worth: shuffling one alone loses little.
@@ -28,7 +28,7 @@ def importance(artefact: Artefact, rows: pd.DataFrame, truth: Array, metric: str
         artefact: the model.
         rows: judged rows, as accepted.
         truth: their class numbers or values.
-        metric: the one that decides.
+        metric: the one that decides; see `measured`.
         seed: of the shuffles.
 
     Returns:
@@ -44,7 +44,8 @@ def importance(artefact: Artefact, rows: pd.DataFrame, truth: Array, metric: str
         kept = np.sort(np.random.default_rng(seed).permutation(len(rows))[:affordable])
         rows, truth = rows.iloc[kept], truth[kept]
     table = rows[names].reset_index(drop=True)
-    scoring = _scoring(metric, truth, len(artefact.contract.classes))
+    classes = len(artefact.contract.classes)
+    scoring = _scoring(measured(metric, classes > 0), truth, classes)
     found = permutation_importance(
         _Answers(artefact), table, truth, scoring=scoring, n_repeats=REPEATS, random_state=seed, n_jobs=1
     )
@@ -53,6 +54,11 @@ def importance(artefact: Artefact, rows: pd.DataFrame, truth: Array, metric: str
         for name, each in zip(names, found.importances, strict=True)
     ]
     return tuple(sorted(losses, key=lambda each: -each.loss.value))
+
+
+def measured(metric: str, classes: bool) -> str:
+    """What is seen to rise: log loss for classes, for with few rows a share of right answers moves in leaps or not."""
+    return "log_loss" if classes else metric
 
 
 class _Answers:
@@ -71,7 +77,7 @@ class _Answers:
 
 
 def _scoring(metric: str, truth: Array, classes: int) -> Any:
-    """The deciding metric as a number that is better when it is larger; by the form for resamples, which is quicker."""
+    """The metric as a number that is better when it is larger; by the form for resamples, which is quicker."""
     scorer = ClassScorer(truth, classes) if classes else ValueScorer(truth)
     once = np.ones((1, len(truth)))
 

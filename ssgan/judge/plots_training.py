@@ -142,11 +142,10 @@ def feature_map(found: FeatureMap, classes: Sequence[str], label: str) -> str:
         else:
             _values(figure, axes, found, label)
         axes.plot(*found.places[found.wanted].T, "o", color="none", markeredgecolor=INK, markersize=11, label="ask")
-        axes.set_aspect("equal", "datalim")
         quiet(axes)
         figure.legend(loc="outside lower center", ncols=4 if len(classes) < 8 else 5, fontsize=11, handletextpad=0.2)
 
-    return draw("map", paint, 5.2)
+    return draw("map", paint, 4.8)
 
 
 def _values(figure: Figure, axes: Axes, found: FeatureMap, label: str) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from ssgan.contract import Contract
 from ssgan.judge import plots, plots_rows, words
 from ssgan.judge.document import Block, Cell, Figure, Section, Table, Text
+from ssgan.judge.importance import measured
 from ssgan.judge.metrics import Array
 from ssgan.judge.report_scores import score_cell, score_columns, values
 from ssgan.records import CalibrationCheck, Evaluation, Score
@@ -159,15 +160,15 @@ def importance(evaluation: Evaluation) -> Section:
     if not found:
         return Section(title, (Text("Not measured: there is one column only, or there are too many to shuffle each."),))
     shown = found[:COLUMNS_SHOWN]
-    metric = words.metric_title(evaluation.metric)
+    metric = words.metric_title(measured(evaluation.metric, evaluation.task == "classification"))
     rows = [(each.column, plots.colour("ssgan"), *values(each.loss), words.signed(each.loss.value)) for each in shown]
     more = f" The first {COLUMNS_SHOWN} of {len(found)}." if len(found) > COLUMNS_SHOWN else ""
     figure = Figure(
         "importance",
-        plots.intervals("importance", rows, f"loss in {metric} when shuffled", zero=True),
-        "Loss when a column is shuffled: " + ", ".join(f"{row[0]} {row[-1]}" for row in rows[:8]),
+        plots.intervals("importance", rows, f"rise of {metric} when shuffled", zero=True),
+        f"Rise of {metric} when a column is shuffled: " + ", ".join(f"{row[0]} {row[-1]}" for row in rows[:8]),
         "A column is shuffled among the judged rows and the model asked again; the bar goes from the least to the "
-        f"greatest loss of the shuffles.{more} Columns that say the same thing share what they are worth.",
+        f"greatest rise of the shuffles.{more} Columns that say the same thing share what they are worth.",
         ("column", "loss", "low", "high"),
         tuple((each.column, *values(each.loss)) for each in found),
     )

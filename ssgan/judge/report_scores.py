@@ -119,7 +119,9 @@ def curve(evaluation: Evaluation) -> Section:
     """Score over number of labels."""
     title, points = "How many labels does it take?", evaluation.curve
     if not points:
-        return Section(title, (Text("Not measured: training on subsets of the labels is off in params.yaml."),))
+        return Section(
+            title, (Text("Not measured: name shares of the labels in evaluate.curve, such as [0.25, 0.5]."),)
+        )
     ours = [each for each in points if each.model == words.OURS]
     alt = "Score of the SSGAN over labels: " + ", ".join(
         f"{words.number(each.score.value)} with {each.labels}" for each in ours
