@@ -58,7 +58,9 @@ class Reproduction:
         return [*told, self._judgement()]
 
     def _judgement(self) -> str:
-        metric = f"the metrics are apart by up to {self.apart:.2g}{f' ({self.worst})' if self.worst else ''}"
+        metric = (
+            f"the metrics are apart by up to {self.apart:.2g} ({self.worst})" if self.worst else "the metrics are equal"
+        )
         if self.same_device:
             return f"not reproduced: on the same device every byte should be equal; {metric}"
         verdict = "reproduced within" if self.holds else "not reproduced: beyond"
@@ -131,7 +133,7 @@ def _metrics_apart(was: Path, now: Path, paths: list[str]) -> tuple[float, str]:
         for name in sorted({*old, *new}):
             known = name in old and name in new
             apart = abs(old[name] - new[name]) / max(1.0, abs(old[name])) if known else float("inf")
-            worst = max(worst, (apart, name))
+            worst = max(worst, (apart, name), key=lambda each: each[0])
     return worst
 
 

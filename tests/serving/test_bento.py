@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -79,6 +78,16 @@ def fresh(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return python
 
 
+@pytest.fixture(scope="module")
+def elsewhere(fresh: Path, exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store on another machine, so to speak, into which that environment has imported the Bento."""
+    home = tmp_path_factory.mktemp("elsewhere") / "home"
+    home.mkdir()
+    done = tool(fresh, "-m", "bentoml", "import", exported, home=home, where=home.parent)
+    assert done.returncode == 0, done.stderr
+    return home
+
+
 def test_bento_and_model_are_labelled_with_data_version_commit_and_verdict(bento: Path, champion: Champion) -> None:
     lineage = champion.lineage
     expected = {"data_version": lineage.data_version, "git_commit": lineage.git_commit, "gate": lineage.gate}
@@ -114,12 +123,8 @@ def test_our_dockerfile_needs_no_compiler_and_no_root() -> None:
     }
 
 
-def test_an_exported_bento_is_whole_after_import_elsewhere(exported: Path, champion: Champion, tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    home.mkdir()
-    done = tool(sys.executable, "-m", "bentoml", "import", exported, home=home, where=tmp_path)
-    assert done.returncode == 0, done.stderr
-    found = load_packaged(home / "models" / champion.tag.replace(":", "/"), champion)
+def test_an_exported_bento_is_whole_after_import_elsewhere(elsewhere: Path, champion: Champion) -> None:
+    found = load_packaged(elsewhere / "models" / champion.tag.replace(":", "/"), champion)
     assert found.artefact.digest == champion.digest
 
 
@@ -131,18 +136,20 @@ def test_the_environment_of_the_service_is_small_and_has_nothing_for_training(fr
 
 
 def test_it_serves_from_there_with_the_bits_of_the_artefact(
-    fresh: Path, exported: Path, champion: Champion, cancer: tuple[Path, str], tmp_path: Path
+    fresh: Path, elsewhere: Path, champion: Champion, cancer: tuple[Path, str], tmp_path: Path
 ) -> None:
-    home = tmp_path / "home"
-    home.mkdir()
-    assert tool(fresh, "-m", "bentoml", "import", exported, home=home, where=tmp_path).returncode == 0
     artefact = Artefact.load(cancer[0] / champion.model)
     rows = pd.read_parquet(cancer[0] / "data" / "prepared" / "test.parquet").head(1)
     record = {name: float(rows[name].iloc[0]) for name in artefact.contract.features}
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     command = [fresh, "-m", "bentoml", "serve", champion.tag, "--host", "127.0.0.1", "--port", str(port)]
-    environment = {"BENTOML_HOME": str(home), "HOME": str(tmp_path), "PATH": os.defpath, "BENTOML_DO_NOT_TRACK": "True"}
+    environment = {
+        "BENTOML_HOME": str(elsewhere),
+        "HOME": str(tmp_path),
+        "PATH": os.defpath,
+        "BENTOML_DO_NOT_TRACK": "True",
+    }
     with server(list(map(str, command)), url, f"{url}/readyz", tmp_path / "log", environment) as running:
         running.wait()
         headers = {"Content-Type": "application/json"}
@@ -153,4 +160,3 @@ def test_it_serves_from_there_with_the_bits_of_the_artefact(
     assert said["label"] == expected.answer[0]
     assert list(said["probabilities"].values()) == expected.probabilities[0].tolist()
     assert said["fake_probability"] == expected.fake_probability[0]
-    shutil.rmtree(home)
