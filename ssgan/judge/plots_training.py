@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, Normalize, to_hex
@@ -17,6 +16,7 @@ from ssgan.judge.generated import Compared
 from ssgan.judge.metrics import Array
 from ssgan.judge.plots import CYCLE, FAINT, INK, MARKERS, SOFT, WIDTH, colour, draw, quiet, short
 
+VALUES = ("#0072b2", "#cc79a7", "#e69f00")  # from low to high; grey is for rows without a label
 NOBODY = "#9aa0a6"  # grey: without a label, as readable on white as on black
 
 
@@ -151,7 +151,7 @@ def feature_map(found: FeatureMap, classes: Sequence[str], label: str) -> str:
 def _values(figure: Figure, axes: Axes, found: FeatureMap, label: str) -> None:
     values = found.label[found.labelled]
     scale = Normalize(float(values.min()), float(values.max()))
-    shades = LinearSegmentedColormap.from_list("values", [to_hex(colormaps["cividis"](at)) for at in (0.25, 0.6, 1.0)])
+    shades = LinearSegmentedColormap.from_list("values", VALUES)
     for place, value in zip(found.places[found.labelled], values, strict=True):
         axes.plot(*place, "o", color=to_hex(shades(scale(value))), markersize=6, markeredgewidth=0)
     bar = figure.colorbar(ScalarMappable(scale, shades), ax=axes, orientation="horizontal", shrink=0.6, aspect=30)
