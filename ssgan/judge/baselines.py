@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from ssgan.config import BaselinesParams, read_params
-from ssgan.judge.methods import Baseline, Task, methods
+from ssgan.judge.methods import Method, Task, methods, predict
 from ssgan.judge.metrics import Array
 from ssgan.judge.prepared import Prepared, read_prepared
 from ssgan.judge.words import FLOORS, title
@@ -38,12 +38,13 @@ def baselines(project: Project) -> None:
     known = methods(len(prepared.contract.classes), params.baselines.more)
     plan = read_plan(prepared, params.evaluate.curve)
     stored: dict[str, Array] = {}
-    said = _run([(known[name], task) for name in known for task in _tasks(name, prepared, plan, params.baselines)])
+    said = _run([(known[name], task) for name in known for task in tasks_of(name, prepared, plan, params.baselines)])
     for number, name in enumerate(known, start=1):
-        found = [next(said) for _ in _tasks(name, prepared, plan, params.baselines)]
+        found = [next(said) for _ in tasks_of(name, prepared, plan, params.baselines)]
         stored |= _together(name, found, plan)
         reason = stored.get(f"{name}.reason")
-        say(f"baselines: {title(name)} ({number} of {len(known)}){'' if reason is None else f' is left out: {reason}'}")
+        told = f"({number} of {len(known)})" if reason is None else f"is left out: {reason}"
+        say(f"baselines: {title(name)} {told}")
     _store(project, stored)
     learned = sum(name.endswith(".answers") for name in stored)
     say(f"baselines: {learned} of {len(known)} learned from {int(prepared.labelled.sum())} labelled rows")
@@ -56,7 +57,7 @@ def read_plan(prepared: Prepared, shares: Sequence[float]) -> Plan:
     return Plan.of(prepared.split, prepared.x, prepared.y, prepared.fold, judged, shares)
 
 
-def answer(method: Baseline, task: Task) -> Array:
+def answer(method: Method, task: Task) -> Array:
     """A baseline's answers on one thread, as float64, checked to be finite.
 
     Raises:
@@ -67,7 +68,7 @@ def answer(method: Baseline, task: Task) -> Array:
 
     with warnings.catch_warnings(), threadpool_limits(limits=1):
         warnings.simplefilter("ignore", ConvergenceWarning)  # a baseline stopped early is still a baseline
-        found = np.asarray(method(task), dtype=np.float64)
+        found = predict(method(task), task)
     if not np.isfinite(found).all():
         raise ValueError("its answers are not all finite numbers")
     return found
@@ -95,7 +96,7 @@ def stored_curves(project: Project) -> dict[str, Array]:
         return {key.removesuffix(".curve"): stored[key] for key in stored.files if key.endswith(".curve")}
 
 
-def _tasks(name: str, prepared: Prepared, plan: Plan, knobs: BaselinesParams) -> list[Task]:
+def tasks_of(name: str, prepared: Prepared, plan: Plan, knobs: BaselinesParams) -> list[Task]:
     """What a baseline is given: the whole, then each share of the curve; a guess is the same for any share."""
     x, classes = _flat(prepared.x), len(prepared.contract.classes)
     steps = [plan.whole] if name in FLOORS else [plan.whole, *plan.curve]
@@ -106,7 +107,7 @@ def _tasks(name: str, prepared: Prepared, plan: Plan, knobs: BaselinesParams) ->
     ]
 
 
-def _run(jobs: Sequence[tuple[Baseline, Task]]) -> Iterator[Array | str]:
+def _run(jobs: Sequence[tuple[Method, Task]]) -> Iterator[Array | str]:
     """The answers in order, or the reason why there are none; on all cores, as they become ready."""
     from joblib import Parallel, delayed  # type: ignore[import-untyped]  # a dependency of scikit-learn
 
@@ -115,7 +116,7 @@ def _run(jobs: Sequence[tuple[Baseline, Task]]) -> Iterator[Array | str]:
     return found
 
 
-def _tried(method: Baseline, task: Task) -> Array | str:
+def _tried(method: Method, task: Task) -> Array | str:
     try:
         return answer(method, task)
     except (ValueError, ArithmeticError, MemoryError) as error:

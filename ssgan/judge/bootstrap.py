@@ -58,13 +58,17 @@ def _units(strata: Array, groups: Array | None) -> tuple[Array, Array]:
 
 
 def resample(
-    scorer: Scorer, entrants: Mapping[str, Floats], knobs: EvaluateParams, groups: Array | None = None
+    scorer: Scorer,
+    entrants: Mapping[str, Floats],
+    knobs: EvaluateParams,
+    groups: Array | None = None,
+    ranking: bool = True,
 ) -> Samples:
-    """Every metric of every entrant on the same resamples."""
+    """Every metric of every entrant on the same resamples; without `ranking` none that needs rows in order."""
     blocks: dict[str, dict[str, list[Floats]]] = {name: {} for name in entrants}
     for counts in draw(scorer.strata, knobs.resamples, knobs.seed, groups):
         for name, answers in entrants.items():
-            for metric, values in scorer.resampled(answers, counts).items():
+            for metric, values in scorer.resampled(answers, counts, ranking).items():
                 blocks[name].setdefault(metric, []).append(values)
     return {
         name: {metric: np.concatenate(parts) for metric, parts in metrics.items()} for name, metrics in blocks.items()

@@ -219,9 +219,10 @@ def _curve(
     points = []
     for step, count in enumerate(labels.tolist()):
         clean = {name: scorer.clean(each[step]) for name, each in answers.items()}
-        samples = resample(scorer, clean, knobs, prepared.groups)
+        samples = resample(scorer, clean, knobs, prepared.groups, ranking=False)
         for name, each in clean.items():
-            score = score_entrant(name, scorer.score(each), samples[name], knobs.confidence)
+            value = {evaluation.metric: scorer.score(each)[evaluation.metric]}
+            score = score_entrant(name, value, samples[name], knobs.confidence)
             points.append(CurvePoint(model=name, labels=count, score=score.metrics[evaluation.metric]))
     known = int(prepared.labelled.sum())
     whole = round(known * (1 - 1 / prepared.split.folds)) if prepared.crossfit else known

@@ -179,7 +179,7 @@ def _standing(evaluation: Evaluation) -> str:
     ours, twin, best = evaluation.score(words.OURS), evaluation.score(words.TWIN), words.best_baseline(evaluation)
     text = (
         f"{words.metric_title(evaluation.metric)} {words.value_of(evaluation, ours)} on {evaluation.test_rows} "
-        f"labelled test rows, the supervised twin {words.value_of(evaluation, twin)}"
+        f"labelled rows, the supervised twin {words.value_of(evaluation, twin)}"
     )
     if best is None:
         return text

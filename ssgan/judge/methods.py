@@ -1,4 +1,4 @@
-"""Plainer methods, as one function each: rows in, answers to other rows out.
+"""Plainer methods, as one function each: labelled and unlabelled rows in, a fitted scikit-learn model out.
 
 Supervised ones learn from the labelled rows; self-training and label spreading use the unlabelled rows as well, so that
 the SSGAN is compared with other ways to use them. Every forest and every choice of rows is seeded, and all run on one
@@ -40,15 +40,26 @@ class Task:
         return self.x[self.labelled], self.y[self.labelled]
 
 
-Baseline = Callable[[Task], Array]
+Method = Callable[[Task], Any]  # a fitted estimator
+
+SPREADING = "label_spreading"
 
 
-def _fitted(model: Any, task: Task, x: Array, y: Array) -> Array:
-    """Fits a classifier and spreads its probabilities over all classes of the contract, seen or not."""
-    model.fit(x, y)
+def predict(model: Any, task: Task) -> Array:
+    """What a fitted model says of the asked rows: probabilities of all the contract's classes `[a, K]`, or values `[a]`.
+
+    A class that the model has not seen gets probability 0; a row that label spreading does not reach, the class shares.
+    """
+    if not task.classes:
+        return np.asarray(model.predict(task.asked), np.float64)
     probabilities = np.zeros((len(task.asked), task.classes))
-    probabilities[:, model.classes_] = model.predict_proba(task.asked)
-    return probabilities
+    if hasattr(model, "predict_proba"):
+        with np.errstate(invalid="ignore"):
+            probabilities[:, model.classes_] = model.predict_proba(task.asked)
+    else:
+        probabilities[np.arange(len(task.asked)), np.asarray(model.predict(task.asked), np.int64)] = 1.0
+    shares = np.bincount(task.known[1], minlength=task.classes) / task.labelled.sum()
+    return np.where(np.isnan(probabilities), shares, probabilities)
 
 
 def _forest(task: Task) -> Any:
@@ -58,72 +69,75 @@ def _forest(task: Task) -> Any:
     return kind(n_estimators=task.knobs.trees, random_state=task.knobs.seed, n_jobs=1)
 
 
-def _boosted(task: Task) -> dict[str, Any]:
-    leaf = 3 if task.labelled.sum() < FEW_LABELS else 20
-    return {"min_samples_leaf": leaf, "random_state": task.knobs.seed}
+def guess(task: Task) -> Any:
+    """The class shares of the labelled rows, or their mean, for every row."""
+    from sklearn import dummy
+
+    kind = dummy.DummyClassifier(strategy="prior") if task.classes else dummy.DummyRegressor()
+    return kind.fit(*task.known)
 
 
-def majority(task: Task) -> Array:
-    """The class shares of the labelled rows, for every row."""
-    shares = np.bincount(task.known[1], minlength=task.classes) / task.labelled.sum()
-    return np.tile(shares, (len(task.asked), 1))
-
-
-def logistic_regression(task: Task) -> Array:
+def logistic_regression(task: Task) -> Any:
     """Logistic regression with scikit-learn's L2 penalty."""
     from sklearn.linear_model import LogisticRegression
 
-    return _fitted(LogisticRegression(max_iter=1000), task, *task.known)
+    return LogisticRegression(max_iter=1000).fit(*task.known)
 
 
-def random_forest(task: Task) -> Array:
+def ridge(task: Task) -> Any:
+    """Linear regression with an L2 penalty, chosen among 13 by leave-one-out."""
+    from sklearn.linear_model import RidgeCV
+
+    return RidgeCV(alphas=np.logspace(-3, 3, 13)).fit(*task.known)
+
+
+def nearest_neighbours(task: Task) -> Any:
+    """The five nearest labelled rows, of classes or of values."""
+    from sklearn import neighbors
+
+    kind = neighbors.KNeighborsClassifier if task.classes else neighbors.KNeighborsRegressor
+    return kind(n_neighbors=min(NEIGHBOURS, int(task.labelled.sum()))).fit(*task.known)
+
+
+def random_forest(task: Task) -> Any:
     """A random forest, of classes or of values."""
-    if task.classes:
-        return _fitted(_forest(task), task, *task.known)
-    return np.asarray(_forest(task).fit(*task.known).predict(task.asked))
+    return _forest(task).fit(*task.known)
 
 
-def boosting(task: Task) -> Array:
+def boosting(task: Task) -> Any:
     """Histogram gradient boosting, of classes or of values."""
     from sklearn import ensemble
 
-    if task.classes:
-        return _fitted(ensemble.HistGradientBoostingClassifier(**_boosted(task)), task, *task.known)
-    model = ensemble.HistGradientBoostingRegressor(**_boosted(task))
-    return np.asarray(model.fit(*task.known).predict(task.asked))
+    kind = ensemble.HistGradientBoostingClassifier if task.classes else ensemble.HistGradientBoostingRegressor
+    leaf = 3 if task.labelled.sum() < FEW_LABELS else 20
+    return kind(min_samples_leaf=leaf, random_state=task.knobs.seed).fit(*task.known)
 
 
-def nearest_neighbours(task: Task) -> Array:
-    """The five nearest labelled rows, the nearer the weightier; of classes or of values."""
-    from sklearn import neighbors
+def self_training(task: Task) -> Any:
+    """The traditional way: train a forest, predict the missing labels, train again.
 
-    count = {"n_neighbors": min(NEIGHBOURS, int(task.labelled.sum())), "weights": "distance"}
-    if task.classes:
-        return _fitted(neighbors.KNeighborsClassifier(**count), task, *task.known)
-    return np.asarray(neighbors.KNeighborsRegressor(**count).fit(*task.known).predict(task.asked))
-
-
-def self_training_classes(task: Task) -> Array:
-    """The traditional way: train a forest, predict the missing labels, keep the sure ones, train again.
-
-    Up to eleven full forests: the slowest baseline by far, but with smaller ones it would be an unfair comparison.
+    Of classes only sure predictions are kept, and it goes on while there are any: up to eleven full forests, the
+    slowest baseline by far, but with smaller ones it would be an unfair comparison. Of values all are kept, once.
     """
     from sklearn.semi_supervised import SelfTrainingClassifier
 
     if task.labelled.all():
         raise ValueError("every training row has a label, so there is none to predict")
-    return _fitted(SelfTrainingClassifier(estimator=_forest(task)), task, task.x, task.y)
+    if task.classes:
+        return SelfTrainingClassifier(estimator=_forest(task)).fit(task.x, task.y)
+    filled = task.y.copy()
+    filled[~task.labelled] = _forest(task).fit(*task.known).predict(task.x[~task.labelled])
+    return _forest(task).fit(task.x, filled)
 
 
-def label_spreading(task: Task) -> Array:
-    """Labels spread along a graph of 10 nearest neighbours; a test row that no label reaches gets the class shares."""
+def label_spreading(task: Task) -> Any:
+    """Labels spread along a graph of 10 nearest neighbours."""
     from sklearn.semi_supervised import LabelSpreading
 
     rows = spreading_rows(task.labelled, task.knobs)
     model = LabelSpreading(kernel="knn", n_neighbors=min(10, len(rows) - 1))
     with np.errstate(invalid="ignore"):
-        probabilities = _fitted(model, task, task.x[rows], task.y[rows])
-    return np.where(np.isnan(probabilities), majority(task), probabilities)
+        return model.fit(task.x[rows], task.y[rows])
 
 
 def spreading_rows(labelled: Array, knobs: BaselinesParams) -> Array:
@@ -134,47 +148,26 @@ def spreading_rows(labelled: Array, knobs: BaselinesParams) -> Array:
     return np.sort(np.concatenate([np.flatnonzero(labelled), chosen]))
 
 
-def mean(task: Task) -> Array:
-    """The mean of the known values, for every row."""
-    return np.full(len(task.asked), task.known[1].mean())
-
-
-def ridge(task: Task) -> Array:
-    """Linear regression with an L2 penalty, chosen among 13 by leave-one-out."""
-    from sklearn.linear_model import RidgeCV
-
-    return np.asarray(RidgeCV(alphas=np.logspace(-3, 3, 13)).fit(*task.known).predict(task.asked))
-
-
-def self_training_values(task: Task) -> Array:
-    """The traditional way: train a forest, predict the missing values, train again on all rows."""
-    if task.labelled.all():
-        raise ValueError("every training row has a label, so there is none to predict")
-    filled = task.y.copy()
-    filled[~task.labelled] = _forest(task).fit(*task.known).predict(task.x[~task.labelled])
-    return np.asarray(_forest(task).fit(task.x, filled).predict(task.asked))
-
-
-CLASSIFIERS: dict[str, Baseline] = {
-    "majority": majority,
+CLASSIFIERS: dict[str, Method] = {
+    "majority": guess,
     "logistic_regression": logistic_regression,
     "nearest_neighbours": nearest_neighbours,
     "random_forest": random_forest,
     "boosting": boosting,
-    "self_training": self_training_classes,
-    "label_spreading": label_spreading,
+    "self_training": self_training,
+    SPREADING: label_spreading,
 }
-REGRESSORS: dict[str, Baseline] = {
-    "mean": mean,
+REGRESSORS: dict[str, Method] = {
+    "mean": guess,
     "ridge": ridge,
     "nearest_neighbours": nearest_neighbours,
     "random_forest": random_forest,
     "boosting": boosting,
-    "self_training": self_training_values,
+    "self_training": self_training,
 }
 
 
-def methods(classes: int, more: Mapping[str, str]) -> dict[str, Baseline]:
+def methods(classes: int, more: Mapping[str, str]) -> dict[str, Method]:
     """Every method of the task by name, the user's last.
 
     Args:
@@ -191,8 +184,8 @@ def methods(classes: int, more: Mapping[str, str]) -> dict[str, Baseline]:
     return {**ours, **{name: theirs(path) for name, path in more.items()}}
 
 
-def theirs(path: str) -> Baseline:
-    """A scikit-learn estimator of the user's as a baseline.
+def theirs(path: str) -> Method:
+    """A scikit-learn estimator of the user's, learned from the labelled rows.
 
     Args:
         path: `package.module.Class`, or a function that returns an estimator; called without arguments, but for
@@ -210,14 +203,9 @@ def theirs(path: str) -> Baseline:
             "package.module.Class, such as sklearn.svm.SVC"
         ) from None
 
-    def method(task: Task) -> Array:
+    def method(task: Task) -> Any:
         seeded = "random_state" in inspect.signature(make).parameters
         model = make(random_state=task.knobs.seed) if seeded else make()
-        if not task.classes:
-            return np.asarray(model.fit(*task.known).predict(task.asked))
-        if hasattr(model, "predict_proba"):
-            return _fitted(model, task, *task.known)
-        guess = np.asarray(model.fit(*task.known).predict(task.asked), np.int64)
-        return np.asarray(np.eye(task.classes)[guess])
+        return model.fit(*task.known)
 
     return method

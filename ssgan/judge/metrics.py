@@ -28,8 +28,11 @@ class Scorer(Protocol):
     def score(self, answers: Floats) -> dict[str, float]:
         """scikit-learn's metrics; one that cannot be computed on these rows is left out."""
 
-    def resampled(self, answers: Floats, counts: Floats) -> dict[str, Floats]:
-        """The same metrics for each row of `counts` `[b, m]`, the times that each judged row was drawn."""
+    def resampled(self, answers: Floats, counts: Floats, ranking: bool = True) -> dict[str, Floats]:
+        """The same metrics for each row of `counts` `[b, m]`, the times that each judged row was drawn.
+
+        Without `ranking` those are left out that need rows in order, and nearly all of the time.
+        """
 
     def part(self, rows: Array) -> Scorer:
         """A scorer of some of the rows, bool `[m]`."""
@@ -77,7 +80,7 @@ class ClassScorer:
             )
         return {name: float(value) for name, value in scores.items()}
 
-    def resampled(self, answers: Floats, counts: Floats) -> dict[str, Floats]:
+    def resampled(self, answers: Floats, counts: Floats, ranking: bool = True) -> dict[str, Floats]:
         """See `Scorer`; every class of the test rows must be in every resample."""
         guess, rows = answers.argmax(axis=1), counts.sum(axis=1)
         is_class = np.equal.outer(self.strata, self._present).astype(np.float64)
@@ -92,7 +95,7 @@ class ClassScorer:
             "log_loss": counts @ -np.log(own) / rows,
             "brier": counts @ self._brier(answers) / rows,
         }
-        if len(self._ranked):
+        if len(self._ranked) and ranking:
             ranked = [(self.strata == k, answers[:, k]) for k in self._ranked]
             scores["auroc"] = np.mean([resampled_auroc(*each, counts) for each in ranked], axis=0)
             scores["auprc"] = np.mean([resampled_auprc(*each, counts) for each in ranked], axis=0)
@@ -144,7 +147,7 @@ class ValueScorer:
             scores["r2"] = metrics.r2_score(self._truth, answers)
         return {name: float(value) for name, value in scores.items()}
 
-    def resampled(self, answers: Floats, counts: Floats) -> dict[str, Floats]:
+    def resampled(self, answers: Floats, counts: Floats, ranking: bool = True) -> dict[str, Floats]:  # noqa: ARG002
         """See `Scorer`. R2 of a resample whose true values are all equal is 1 or 0, as scikit-learn has it."""
         error, rows = answers - self._truth, counts.sum(axis=1)
         squared = counts @ error**2

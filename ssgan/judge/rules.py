@@ -71,7 +71,7 @@ class Case:
         scorer, metric = self.scorer.part(rows), self.evaluation.metric
         both = {"ours": self.candidate.answers[self.candidate.name][rows], "theirs": other[rows]}
         clean = {name: scorer.clean(each) for name, each in both.items()}
-        samples = resample(scorer, clean, self.bootstrap, self.prepared.groups[rows])
+        samples = resample(scorer, clean, self.bootstrap, self.prepared.groups[rows], ranking=False)
         return np.asarray(gain(metric, samples["ours"][metric], samples["theirs"][metric]))
 
     def gain(self, other: Array, rows: Array) -> float:

@@ -93,10 +93,10 @@ def _verdict(twin: Difference) -> str:
     if twin.high < 0:
         return "did harm"
     if TOSS_UP <= twin.win_probability <= 1 - TOSS_UP:
-        return "made no difference that these test rows can show"
+        return "made no difference that these rows can show"
     if twin.value > 0:
-        return "seem to have helped, though the test rows cannot prove it"
-    return "seem to have done harm, though the test rows cannot prove it"
+        return "seem to have helped, though these rows cannot prove it"
+    return "seem to have done harm, though these rows cannot prove it"
 
 
 def _comparison(evaluation: Evaluation, twin: Difference) -> str:
@@ -130,9 +130,15 @@ def _weakness(evaluation: Evaluation) -> str:
     rows, per_class = evaluation.test_rows, evaluation.test_rows_per_class
     scarce = {name: count for name, count in per_class.items() if count < FEW_OF_A_CLASS}
     if rows >= FEW_ROWS and not scarce:
-        return f"judged on {rows} labelled test rows"
+        return f"judged on {_rows(evaluation)}"
     named = ", ".join(f"{count} of {name}" for name, count in list(scarce.items())[:3])
-    return f"the verdict is weak, for it rests on {rows} labelled test rows" + (f" (only {named})" if named else "")
+    return f"the verdict is weak, for it rests on {_rows(evaluation)}" + (f" (only {named})" if named else "")
+
+
+def _rows(evaluation: Evaluation) -> str:
+    if evaluation.method == "holdout":
+        return f"{evaluation.test_rows} labelled test rows"
+    return f"{evaluation.test_rows} labelled rows, each answered by a model that had not seen it"
 
 
 def runs(metric: str) -> str:

@@ -8,10 +8,13 @@ from judged import make_frame, make_project, write_prepared
 
 from ssgan.config import BaselinesParams, set_knob
 from ssgan.contract import read_contract
-from ssgan.judge import baselines as room
-from ssgan.judge.baselines import CLASSIFIERS, REGRESSORS, baselines, read_task, spreading_rows, stored_answers
+from ssgan.errors import ParamsError
+from ssgan.judge.baselines import answer, baselines, read_plan, stored_answers, stored_curves, tasks_of
+from ssgan.judge.methods import CLASSIFIERS, REGRESSORS, spreading_rows
 from ssgan.judge.prepared import read_prepared
 from ssgan.progress import listening
+
+KNOBS = BaselinesParams(trees=10)
 
 
 def quick(project):
@@ -113,13 +116,69 @@ def test_label_spreading_keeps_every_labelled_row_under_its_cap():
 
 
 def test_baselines_see_the_numbers_that_the_ssgan_sees(project):
-    task = read_task(project)
+    prepared = read_prepared(project)
+    (task,) = tasks_of("random_forest", prepared, read_plan(prepared, ()), KNOBS)
     with np.load(project.prepared / "train.npz") as stored:
         assert (task.x == stored["x"]).all()
         assert (task.y == stored["y"]).all()
-    assert (task.labelled.sum(), len(task.test)) == (30, 80)
+    assert (task.labelled.sum(), len(task.asked)) == (30, 80)
 
 
 def test_answers_that_are_not_numbers_are_refused(project):
+    class Broken:
+        classes_ = np.arange(3)
+
+        def predict_proba(self, rows):
+            return np.full((len(rows), 3), np.inf)
+
+    prepared = read_prepared(project)
+    (task,) = tasks_of("random_forest", prepared, read_plan(prepared, ()), KNOBS)
     with pytest.raises(ValueError, match="not all finite"):
-        room.answer(lambda task: np.full(len(task.test), np.nan), read_task(project))
+        answer(lambda _: Broken(), task)
+
+
+def test_with_crossfit_every_labelled_row_is_answered_by_a_model_that_does_not_know_its_label(tmp_path):
+    project = quick(make_project(tmp_path, folds=3))
+    prepared = read_prepared(project)
+    tasks = tasks_of("nearest_neighbours", prepared, read_plan(prepared, ()), KNOBS)
+    assert sum(int(task.labelled.sum()) for task in tasks) == 60
+    for task in tasks:
+        known = task.x[task.labelled]
+        assert not (task.asked[:, None] == known[None]).all(axis=2).any()
+    baselines(project)
+    answers, reasons = stored_answers(project, prepared)
+    assert reasons == {}
+    assert {each.shape for each in answers.values()} == {(30, 3)}
+
+
+def test_the_curve_has_the_answers_of_every_baseline_that_learns(tmp_path):
+    project = quick(make_project(tmp_path, folds=3))
+    set_knob(project.params, "evaluate.curve=[0.5]")
+    baselines(project)
+    curves = stored_curves(project)
+    assert set(curves) == set(CLASSIFIERS) - {"majority"}
+    assert {each.shape for each in curves.values()} == {(1, 30, 3)}
+
+
+def test_a_baseline_of_the_users_has_a_try_too(project):
+    set_knob(project.params, "baselines.more={naive: sklearn.naive_bayes.GaussianNB, vectors: sklearn.svm.LinearSVC}")
+    baselines(project)
+    prepared = read_prepared(project)
+    answers, _ = stored_answers(project, prepared)
+    assert list(answers)[-2:] == ["naive", "vectors"]
+    assert (answers["naive"].argmax(axis=1) == prepared.truth).mean() > 0.6
+    assert set(np.unique(answers["vectors"])) == {0.0, 1.0}  # it says classes, no probabilities
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("{mine: nowhere.Model}", "cannot be imported .*give it as package.module.Class"),
+        ("{mine: sklearn.svm.Nothing}", "cannot be imported"),
+        ("{boosting: sklearn.svm.SVC}", "is a baseline already; rename it"),
+    ],
+)
+def test_a_baseline_that_is_none_is_the_users_mistake(project, more, said):
+    set_knob(project.params, f"baselines.more={more}")
+    with pytest.raises(ParamsError, match=said):
+        baselines(project)

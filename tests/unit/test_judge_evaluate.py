@@ -118,7 +118,7 @@ def toy(tmp_path):
             ("The unlabelled rows helped:", "the SSGAN, before the best baseline, random forest"),
         ),
         ((60, 30, 0), ("The unlabelled rows did harm:", "better than the SSGAN: random forest with 1.000")),
-        ((20, 21, 60), ("seem to have helped, though the test rows cannot prove it",)),
+        ((20, 21, 60), ("seem to have helped, though these rows cannot prove it",)),
         ((21, 20, 60), ("seem to have done harm", "better than the SSGAN: supervised twin")),
         ((9, 9, 9), ("made no difference", "level; ", "best of all: the SSGAN")),
     ],

@@ -4,19 +4,42 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 
+import numpy as np
+import pandas as pd
 import pytest
 from judged import make_frame, make_project, write_model, write_prepared
 
-from ssgan.config import set_knob
-from ssgan.contract import read_contract
-from ssgan.errors import ProjectError
-from ssgan.judge.baselines import baselines
-from ssgan.judge.evaluate import evaluate
-from ssgan.judge.gate import BETTER_THAN_GUESS, KERAS_AND_ONNX_AGREE, NO_WORSE_THAN_CHAMPION, gate, is_new
+from ssgan.config import EvaluateParams, GateParams, set_knob
+from ssgan.contract import GROUP, ROW_ID, read_contract
+from ssgan.errors import ProjectError, SsganError
+from ssgan.judge.baselines import baselines, stored_answers
+from ssgan.judge.evaluate import evaluate, judge
+from ssgan.judge.frozen import champions_answers
+from ssgan.judge.gate import decide, gate, is_new
+from ssgan.judge.metrics import ClassScorer, ValueScorer
+from ssgan.judge.prepared import read_prepared
+from ssgan.judge.rules import (
+    BETTER_THAN_GUESS,
+    CALIBRATED,
+    ENOUGH_ROWS,
+    FAST_ENOUGH,
+    KERAS_AND_ONNX_AGREE,
+    NO_SLICE_WORSE,
+    NO_WORSE_THAN_BASELINE,
+    NO_WORSE_THAN_CHAMPION,
+    NO_WORSE_THAN_TWIN,
+    Candidate,
+    Case,
+    better_than_guess,
+    no_worse_than_twin,
+)
+from ssgan.judge.winner import package_baseline
+from ssgan.judge.words import best_baseline, title
 from ssgan.learn.artefact import Artefact, write_checksums
 from ssgan.project import Project
-from ssgan.records import Champion, GateDecision, Lineage
+from ssgan.records import Champion, GateDecision, Lineage, RunRecord
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +100,9 @@ def test_a_useful_first_model_is_promoted(ready):
     decision = gate(project)
     assert decision.decision == "promote"
     assert is_new(decision)
-    assert verdicts(decision) == {BETTER_THAN_GUESS: True, KERAS_AND_ONNX_AGREE: True}
+    asked = (ENOUGH_ROWS, BETTER_THAN_GUESS, NO_WORSE_THAN_TWIN, KERAS_AND_ONNX_AGREE)
+    assert verdicts(decision) == dict.fromkeys(asked, True)
+    assert project.judged_of(decision.challenger).is_file()
     assert GateDecision.read(project.gate) == decision
     assert "the supervised twin" in decision.sentence
     assert "the best baseline" in decision.sentence
@@ -93,7 +118,7 @@ def test_a_useless_model_is_kept_out(ready):
 
 def test_the_margin_over_the_guess_is_a_knob(ready):
     project = ready()
-    set_knob(project.params, "gate.margin_over_majority=0.9")
+    set_knob(project.params, "gate.margin_over_guess=0.9")
     assert gate(project).decision == "keep"
 
 
@@ -197,3 +222,145 @@ def test_a_model_that_was_rolled_back_does_not_come_back_by_itself(ready):
 def test_force_without_need_is_not_recorded_as_force(ready):
     decision = gate(ready(), force="to be safe")
     assert (decision.decision, decision.forced) == ("promote", None)
+
+
+def rewritten(project, **knobs):
+    for name, value in knobs.items():
+        set_knob(project.params, f"gate.{name}={value}")
+    return gate(project)
+
+
+def test_too_few_rows_are_a_verdict_that_says_how_many_are_lacking(ready):
+    decision = rewritten(ready(), rows_at_least=40)
+    assert decision.decision == "keep"
+    assert "26 labelled rows for class blue, 40 are needed" in decision.sentence
+
+
+def test_a_challenger_that_is_shown_to_be_worse_than_its_twin_is_kept_out(ready):
+    assert verdicts(gate(ready(good=-1.0)))[NO_WORSE_THAN_TWIN] is False
+
+
+@pytest.mark.parametrize(
+    ("knob", "strict", "lax", "rule"),
+    [
+        ("worse_than_baseline_by_at_most", 0.0, 1.0, NO_WORSE_THAN_BASELINE),
+        ("calibration_error_at_most", 1e-9, 1.0, CALIBRATED),
+        ("milliseconds_at_most", 1e-6, 1e6, FAST_ENOUGH),
+        ("parity_at_most", 1e-9, 1.0, KERAS_AND_ONNX_AGREE),
+    ],
+)
+def test_every_limit_is_a_knob_that_can_forbid_and_allow(ready, knob, strict, lax, rule):
+    project = ready(good=-1.0)
+    assert verdicts(rewritten(project, **{knob: strict}))[rule] is False
+    assert verdicts(rewritten(project, **{knob: lax}))[rule] is True
+
+
+def test_a_slice_far_behind_the_whole_keeps_the_challenger_out(ready):
+    project = ready()
+    set_knob(project.params, "evaluate.slices=[a]")
+    evaluation = evaluate(project)
+    assert [each.name.count(" to ") for each in evaluation.slices] == [1, 1, 1, 1]
+    assert sum(each.rows for each in evaluation.slices) == 80
+    assert verdicts(rewritten(project, slice_worse_by_at_most=1.0))[NO_SLICE_WORSE] is True
+    decision = rewritten(project, slice_worse_by_at_most=0.0)
+    assert verdicts(decision)[NO_SLICE_WORSE] is False
+    assert " behind, 0 is allowed" in decision.sentence
+
+
+def test_rows_that_the_champion_has_learned_from_do_not_judge_it_and_its_folds_speak_for_the_rest(tmp_path):
+    project = make_project(tmp_path, folds=3, good=3.0)
+    set_knob(project.params, "baselines.trees=5")
+    set_knob(project.params, "gate.rows_at_least=5")
+    baselines(project)
+    evaluate(project)
+    champion = crown(project, 1.0)
+    ids = read_prepared(project).judged[ROW_ID].to_numpy(str)
+    truth = read_prepared(project).truth
+    place = project.judged_of(champion.digest)
+    place.parent.mkdir(parents=True)
+    wrong = np.eye(3)[(truth + 1) % 3]
+    np.savez(place, id=ids[:10], answers=wrong[:10], taught=ids[:20])
+    theirs, counts = champions_answers(project, read_prepared(project), Artefact.load(project.root / champion.model))
+    assert counts.tolist() == [True] * 10 + [False] * 10 + [True] * 10
+    np.testing.assert_array_equal(theirs[:10], wrong[:10])
+    assert verdicts(gate(project))[NO_WORSE_THAN_CHAMPION] is True
+
+
+def case_of(project, truth, answers):
+    """A case of given answers about rows of given truth."""
+    prepared = read_prepared(project)
+    classes = len(prepared.contract.classes)
+    rows = pd.DataFrame({GROUP: np.arange(len(truth)).astype(str)})
+    prepared = replace(prepared, judged=rows, truth=truth)
+    scorer = ClassScorer(truth, classes) if classes else ValueScorer(truth)
+    evaluation = judge(prepared, scorer, answers, EvaluateParams(resamples=10), {}, {})
+    candidate = Candidate("ssgan", Artefact.load(project.model), answers)
+    return Case(project, prepared, scorer, evaluation, candidate, GateParams(), EvaluateParams(resamples=400))
+
+
+@pytest.mark.parametrize(("classes", "rows"), [(("a", "b"), 40), (("a", "b", "c"), 60), ((), 40)])
+def test_where_labels_are_random_a_useless_challenger_is_promoted_in_at_most_5_of_100_runs(tmp_path, classes, rows):
+    project = make_project(tmp_path, classes=classes)
+    generator = np.random.default_rng(0)
+    promoted = 0
+    for _ in range(200):
+        if classes:
+            truth = generator.permutation(np.arange(rows) % len(classes))
+            ours, twin = (generator.dirichlet(np.ones(len(classes)), rows) for _ in range(2))
+            floor = {"majority": np.tile(np.bincount(truth) / rows, (rows, 1))}
+        else:
+            truth = generator.normal(size=rows)
+            ours, twin = (0.3 * generator.normal(size=rows) for _ in range(2))
+            floor = {"mean": np.zeros(rows)}
+        case = case_of(project, truth, {"ssgan": ours, "twin": twin, **floor})
+        found = (better_than_guess(case), no_worse_than_twin(case))
+        promoted += decide(case.evaluation, found, "digest", None, None).decision == "promote"
+    assert promoted <= 10
+
+
+@pytest.fixture(scope="module", params=[("red", "green", "blue"), ()], ids=["classes", "values"])
+def beaten(request, tmp_path_factory):
+    """A judged project whose SSGAN every baseline beats."""
+    root = tmp_path_factory.mktemp("beaten") / "project"
+    project = make_project(root, folds=3, good=-0.5, classes=request.param, labelled=60)
+    for knob in ("baselines.trees=10", "gate.serve=winner", "evaluate.resamples=100"):
+        set_knob(project.params, knob)
+    baselines(project)
+    return project, evaluate(project)
+
+
+@pytest.mark.parametrize("name", ["random_forest", "boosting", "nearest_neighbours", "self_training", "linear"])
+def test_a_baseline_is_packaged_in_the_same_format_and_answers_as_scikit_learn_does(beaten, name):
+    project, _ = beaten
+    prepared, trained = read_prepared(project), Artefact.load(project.model)
+    name = name if name != "linear" else "logistic_regression" if prepared.contract.classes else "ridge"
+    served, _ = package_baseline(project, prepared, name, trained, stored_answers(project, prepared)[0][name])
+    assert RunRecord.read(project.winner / "run.json").parity < 1e-4
+    said, theirs = served.predict_encoded(prepared.x), trained.predict_encoded(prepared.x)
+    np.testing.assert_array_equal(said.fake_probability, theirs.fake_probability)
+    known = prepared.labelled
+    if prepared.contract.classes:
+        right = said.probabilities[known].argmax(axis=1) == prepared.y[known]
+        assert right.mean() > 0.8
+        assert said.sets is not None
+    else:
+        assert np.abs(said.answer[known] - prepared.y[known]).mean() < 5
+        assert said.low is not None
+
+
+def test_the_winner_goes_into_service_where_the_user_wants_the_best(beaten):
+    project, evaluation = beaten
+    best = best_baseline(evaluation)
+    decision = gate(project)
+    if best.name == "label_spreading":
+        pytest.fail("choose data on which a method wins that can be packaged")
+    assert (decision.entrant, decision.decision) == (best.name, "promote")
+    assert decision.challenger == Artefact.load(project.winner).digest
+    assert decision.sentence.startswith(f"Promote {title(best.name)}, the winner,")
+
+
+def test_a_winner_that_cannot_be_packaged_says_what_to_do(beaten):
+    project, _ = beaten
+    prepared = read_prepared(project)
+    with pytest.raises(SsganError, match="cannot be packaged; set gate.serve to ssgan"):
+        package_baseline(project, prepared, "label_spreading", Artefact.load(project.model), prepared.truth)

@@ -9,7 +9,7 @@ import pytest
 from sklearn import metrics
 
 from ssgan.config import EvaluateParams
-from ssgan.judge.bootstrap import difference, draw, interval, resample, score_entrant
+from ssgan.judge.bootstrap import difference, draw, interval, mean_score, resample, score_entrant
 from ssgan.judge.metrics import ClassScorer, ValueScorer, gain
 
 KNOBS = EvaluateParams(resamples=300)
@@ -38,6 +38,15 @@ def by_scikit_learn(truth: np.ndarray, answers: np.ndarray, everything: int) -> 
         "macro_f1": metrics.f1_score(truth, guess, average="macro"),
         "log_loss": metrics.log_loss(truth, answers, labels=list(range(everything))),
         "auroc": auroc,
+        "brier": metrics.brier_score_loss(
+            truth, answers, labels=list(range(everything)), scale_by_half=everything == 2
+        ),
+        "auprc": np.mean(
+            [
+                metrics.average_precision_score(truth == each, answers[:, each])
+                for each in ([1] if everything == 2 else range(everything))
+            ]
+        ),
     }
 
 
@@ -175,3 +184,39 @@ def test_r2_of_a_resample_without_spread_is_what_scikit_learn_says():
     scorer = ValueScorer(np.array([1.0, 2.0]))
     counts = np.array([[2.0, 0.0], [0.0, 2.0]])
     assert scorer.resampled(np.array([1.0, 5.0]), counts)["r2"].tolist() == [1.0, 0.0]
+
+
+def test_scores_of_one_class_equal_scikit_learn_on_each_resample():
+    truth, answers = some_answers(60, 3, seed=4, ties=True)
+    scorer = ClassScorer(truth, 3)
+    clean = scorer.clean(answers)
+    for counts in draw(truth, 10, seed=3):
+        fast = scorer.of_class(clean, 1, counts)
+        for place, count in enumerate(counts.astype(int)):
+            drawn = np.repeat(np.arange(60), count)
+            positive = truth[drawn] == 1
+            slow = {
+                "recall": (clean[drawn].argmax(axis=1) == 1)[positive].mean(),
+                "auroc": metrics.roc_auc_score(positive, clean[drawn][:, 1]),
+                "auprc": metrics.average_precision_score(positive, clean[drawn][:, 1]),
+            }
+            assert {name: values[place] for name, values in fast.items()} == pytest.approx(slow, abs=1e-12)
+
+
+def test_rows_of_a_group_are_drawn_together_and_no_resample_loses_a_class():
+    strata = np.array([0, 0, 1, 1, 0, 0, 1, 2])
+    groups = np.array(["a", "a", "b", "b", "c", "c", "d", "d"])
+    for counts in draw(strata, 100, seed=0, groups=groups):
+        for name in "abcd":
+            assert (np.ptp(counts[:, groups == name], axis=1) == 0).all()
+        for each in range(3):
+            assert (counts[:, strata == each].sum(axis=1) > 0).all()
+
+
+def test_groups_make_an_interval_wider_than_rows_that_stand_alone():
+    groups = np.repeat(np.arange(12), 10).astype(str)
+    hits = np.repeat(np.arange(12) % 2, 10)
+    alone = mean_score(hits, np.zeros(120, int), KNOBS)
+    together = mean_score(hits, np.zeros(120, int), KNOBS, groups)
+    assert together.value == alone.value == 0.5
+    assert together.high - together.low > 2 * (alone.high - alone.low)
