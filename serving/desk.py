@@ -5,35 +5,33 @@ from __future__ import annotations
 import gc
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anyio
 import numpy as np
-import pyarrow as pa
 
 from serving.answers import answers, encoded, lineage
 from serving.background import Background, Exchange
 from serving.current import Current
 from serving.guard import Guard
-from serving.log import PredictionLog
 from serving.metrics import Metrics
 from serving.model import Model
 from serving.records import Record
-from serving.refusal import Refusal
 from serving.shadow import Challenger
-from serving.upload import NDJSON, PNG, as_csv, as_lines, rows_of, uploaded
 from ssgan.config import ServeParams
-from ssgan.errors import DataError, SsganError
+from ssgan.errors import SsganError
 from ssgan.learn.artefact import Predictions
-from ssgan.ship import rows as file_rows
 from ssgan.ship.packaged import split_tag
 from ssgan.ship.shadow import Shadow, shadow_file
 from ssgan.ship.watch import Watch
 
+if TYPE_CHECKING:
+    from serving.log import PredictionLog
+
 JSON = "application/json"
-UNPACKED = 10  # times the largest body: what a file's rows may need in memory
 
 _log = logging.getLogger("ssgan.service")
 
@@ -118,51 +116,9 @@ class Desk:
 
     async def predict_file(self, ask: Ask) -> Reply:
         """A table, answered as a stream; or one PNG."""
-        upload = await uploaded(ask.content_type, ask.body)
-        if upload.kind == PNG:
-            return self._picture(ask, upload.content)
-        contract = ask.model.artefact.contract.model_dump_json()
-        unpacked = UNPACKED * self.guard.body_at_most
-        opened = rows_of(upload, contract, self._params.file_rows_at_most, unpacked)
-        tables = await opened.__aenter__()
-        form = as_lines if NDJSON in ask.accept else as_csv
+        from serving.files import answer_file  # Arrow, which no other request needs
 
-        async def stream() -> AsyncIterator[bytes]:
-            try:
-                first, start = True, 0
-                while (table := await anyio.to_thread.run_sync(_next, tables, limiter=self._threads)) is not None:
-                    yield await anyio.to_thread.run_sync(
-                        self._piece, ask, table, start, form, first, limiter=self._threads
-                    )
-                    first, start = False, start + table.num_rows
-            finally:
-                await opened.__aexit__(None, None, None)
-
-        return Reply(NDJSON if form is as_lines else "text/csv; charset=utf-8", stream(), ask.model)
-
-    def _picture(self, ask: Ask, png: bytes) -> Reply:
-        image = ask.model.artefact.contract.image
-        if image is None:
-            raise Refusal(415, "this model's rows are no images; send a CSV or Parquet file")
-        (name,) = ask.model.artefact.contract.features
-        try:
-            said = self._answered(ask, {name: np.array([png], object)})
-        except DataError as error:
-            fault: dict[str, str | int] = {"field": name, "rule": "not a PNG of the declared size", "value": ""}
-            raise Refusal(400, str(error), [fault | {"message": str(error)}]) from None
-        answer = answers(ask.model, said)[0]
-        return Reply(JSON, encoded({**answer, "lineage": lineage(ask.model, ask.id)}), ask.model)
-
-    def _piece(
-        self, ask: Ask, table: pa.Table, start: int, form: Callable[[pa.Table, bool], bytes], first: bool
-    ) -> bytes:
-        """Some rows of a file, read and answered as `ssgan score` does it."""
-        packaged = ask.model.packaged
-        judged = file_rows.judge(file_rows.Piece(0, "", start, table), packaged.artefact.contract)
-        said = self._answered(ask, judged.columns)
-        told = file_rows.answers(judged, packaged, said).drop_columns([file_rows.FILE])
-        request = pa.array([ask.id] * table.num_rows).dictionary_encode()
-        return form(told.append_column("request_id", request), first)
+        return await answer_file(ask, self._answered, self._params, self._threads)
 
     def _said(self, ask: Ask, records: list[Record]) -> Predictions:
         artefact = ask.model.artefact
@@ -188,6 +144,8 @@ class Desk:
         self._log_task: Background | None = None
         if not self._params.log:
             return None
+        from serving.log import PredictionLog
+
         log = PredictionLog((self._root or Path()) / ".ssgan" / "predictions", self._params)
         self._log_task = Background("log", log.write, lambda: self.metrics.dropped("log"), log.rotate)
         return log
@@ -223,8 +181,3 @@ class Desk:
         """The first answer of a session is slower; nobody should be the one who gets it."""
         with np.load(self.current.model.artefact.folder / "probe.npz", allow_pickle=False) as stored:
             self.current.model.artefact.predict_encoded(stored["x"][:1])
-
-
-def _next(tables: Iterator[pa.Table]) -> pa.Table | None:
-    found = next(tables, None)
-    return None if found is None else pa.Table.from_batches([found])

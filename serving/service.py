@@ -12,23 +12,45 @@ store. What is asked and answered is in `desk.py`; who may ask in `guard.py`; th
 from __future__ import annotations
 
 import os
+import sys
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import bentoml
 from bentoml.models import BentoModel
 
-from serving import patient
-from serving.desk import Desk
-from serving.front import Front
 from ssgan.config import ServeParams
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+    from serving.desk import Desk
 
 _TAG_FILE = Path(__file__).with_name("model.tag")
 TAG = os.environ.get("SSGAN_MODEL_TAG") or _TAG_FILE.read_text(encoding="utf-8").strip()
 PARAMS = ServeParams.model_validate_json(os.environ.get("SSGAN_SERVE", "{}"))
 ROOT = Path(os.environ["SSGAN_PROJECT"]) if "SSGAN_PROJECT" in os.environ else None
 
-desk = Desk(PARAMS, ROOT)
-patient.install(PARAMS.connections_at_most)
+if "uvicorn" in sys.modules:  # this is the server; BentoML's supervisor, which loads this file too, has none
+    from serving import patient
+
+    patient.install(PARAMS.connections_at_most)
+
+
+@cache
+def desk() -> Desk:
+    """The one of this process; the supervisor never needs it, nor what it loads."""
+    from serving.desk import Desk
+
+    return Desk(PARAMS, ROOT)
+
+
+def front(app: ASGIApp) -> ASGIApp:
+    """The door before BentoML's own routes."""
+    from serving.front import Front
+
+    return Front(app, desk())
 
 
 @bentoml.service(
@@ -47,12 +69,12 @@ class Discriminator:
     model = BentoModel(TAG)
 
     def __init__(self) -> None:
-        desk.open(Path(bentoml.models.get(TAG).path))
+        desk().open(Path(bentoml.models.get(TAG).path))
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
     def close(self) -> None:
         """Writes what is waiting to be logged."""
-        desk.close()
+        desk().close()
 
 
-Discriminator.add_asgi_middleware(Front, desk=desk)  # type: ignore[attr-defined]  # made by the decorator
+Discriminator.add_asgi_middleware(front)  # type: ignore[attr-defined]  # made by the decorator

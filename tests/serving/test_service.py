@@ -102,6 +102,7 @@ def test_over_tls_the_service_answers_whom_its_certificate_convinces(project: Pa
         link.request("POST", "/v1/predict", json.dumps(records[0]), {"content-type": "application/json"})
         assert link.getresponse().status == 200
         assert link.sock.version() in ("TLSv1.2", "TLSv1.3")
+        link.close()
         with pytest.raises(ssl.SSLCertVerificationError):
             urllib.request.urlopen(f"{service.url}/readyz", timeout=30)
 
@@ -165,6 +166,8 @@ def started(project: Path, port: int, *options: str) -> Iterator[subprocess.Pope
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
         process.wait(60)
+        if process.stdout is not None:
+            process.stdout.close()
 
 
 def test_there_is_nobody_to_take_over_from_where_nothing_runs(project: Path, ssgan_here) -> None:
