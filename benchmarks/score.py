@@ -4,9 +4,9 @@
     python benchmarks/score.py --rows 100000 --project PROJECT   # a finished cancer project instead of making one
 
 Each case is one `ssgan score` of rows with 30 columns, drawn around the rows of the cancer demo, from the start of the
-command to its end; memory is the peak resident set of that process. `workers` of 1 is one thread beside the one that
-reads and writes; `processes` of 2 are two commands at once with half of the rows each, one thread each, for what
-processes instead of threads could gain. Writes results/score.json.
+command to its end; memory is the peak resident set of that process, `cpu_seconds` what all its threads used.
+`processes` of 2 are two commands at once with half of the rows each, one thread each, for what processes instead of
+threads could gain. Where the load is above the number of cores, others were at work too. Writes results/score.json.
 """
 
 from __future__ import annotations
@@ -64,12 +64,12 @@ def start(project: Path, file: Path, out: Path, workers: int) -> subprocess.Pope
     return subprocess.Popen([*command, "--workers", str(workers)], stderr=subprocess.DEVNULL)
 
 
-def wait(process: subprocess.Popen[bytes]) -> int:
-    """Peak resident set in MiB of a command that has to end well."""
+def wait(process: subprocess.Popen[bytes]) -> tuple[int, float]:
+    """Peak resident set in MiB and seconds on all cores of a command that has to end well."""
     _, status, used = os.wait4(process.pid, 0)
     if status:
         sys.exit(f"ssgan score ended with {os.waitstatus_to_exitcode(status)}")
-    return used.ru_maxrss >> 10
+    return used.ru_maxrss >> 10, used.ru_utime + used.ru_stime
 
 
 def measure(project: Path, folder: Path, rows: int, suffix: str, workers: int, processes: int = 1) -> dict[str, object]:
@@ -80,7 +80,7 @@ def measure(project: Path, folder: Path, rows: int, suffix: str, workers: int, p
             make_rows(project, file, rows // processes, place)
     began = time.perf_counter()
     running = [start(project, file, file.with_suffix(".answers"), workers) for file in files]
-    memory = [wait(each) for each in running]
+    used = [wait(each) for each in running]
     seconds = time.perf_counter() - began
     return {
         "rows": rows,
@@ -90,8 +90,10 @@ def measure(project: Path, folder: Path, rows: int, suffix: str, workers: int, p
         "processes": processes,
         "workers": workers,
         "seconds": round(seconds, 2),
+        "cpu_seconds": round(sum(each for _, each in used), 2),
         "rows_per_second": round(rows / seconds),
-        "peak_mib": max(memory),
+        "peak_mib": max(each for each, _ in used),
+        "load": round(os.getloadavg()[0], 1),  # of the machine, also by others, over the last minute
     }
 
 
@@ -104,20 +106,20 @@ def main() -> None:
     from machine import describe
 
     cores, cases = len(os.sched_getaffinity(0)), []
+    results = Path(__file__).with_name("results") / "score.json"
     with tempfile.TemporaryDirectory(prefix="ssgan-score-") as name:
         project = (chosen.project or make_project(Path(name))).resolve()
         for rows in chosen.rows:
             small = rows == min(chosen.rows)
-            shapes = [(cores, 1), (1, 1), (1, cores)] if small else [(cores, 1)]
+            shapes = [(cores, 1), (1, cores)] if small else [(cores, 1)]
             for suffix in ("parquet", "csv"):
                 for workers, processes in shapes:
                     cases.append(measure(project, Path(name), rows, suffix, workers, processes))
                     print(json.dumps(cases[-1]), flush=True)
+                    text = json.dumps({"machine": describe(), "cases": cases}, indent=2)
+                    results.write_text(text + "\n", encoding="utf-8")
                 for file in Path(name).glob("rows-*"):
                     file.unlink()
-    load = [round(each, 1) for each in os.getloadavg()]
-    text = json.dumps({"machine": describe(), "load_at_the_end": load, "cases": cases}, indent=2)
-    (Path(__file__).with_name("results") / "score.json").write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

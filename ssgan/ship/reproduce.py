@@ -58,13 +58,12 @@ class Reproduction:
         return [*told, self._judgement()]
 
     def _judgement(self) -> str:
-        metric = (
-            f"the metrics are apart by up to {self.apart:.2g} ({self.worst})" if self.worst else "the metrics are equal"
-        )
+        apart = f"apart by up to {self.apart:.2g} ({self.worst})" if self.worst else "equal"
         if self.same_device:
-            return f"not reproduced: on the same device every byte should be equal; {metric}"
+            rule = "with the same ssgan on the same device every byte should be equal"
+            return f"not reproduced: {rule}; the metrics are {apart}"
         verdict = "reproduced within" if self.holds else "not reproduced: beyond"
-        return f"{verdict} the tolerance of {self.tolerance:g} for another device: {metric}"
+        return f"{verdict} the tolerance of {self.tolerance:g} for another device: the metrics are {apart}"
 
 
 def reproduce(project: Project, version: str, tolerance: float = TOLERANCE, into: Path | None = None) -> Reproduction:

@@ -91,7 +91,7 @@ def test_what_differs_is_listed_and_judged_by_the_device(made: tuple[Project, Pa
     assert "not reproduced: beyond the tolerance" in farther.lines()[-1]
     same = replace(found, device_now=found.device_then)
     assert not same.holds
-    assert "on the same device every byte should be equal" in same.lines()[-1]
+    assert "with the same ssgan on the same device every byte should be equal" in same.lines()[-1]
 
 
 def test_data_without_a_training_are_checked_by_themselves(made: tuple[Project, Path]) -> None:
