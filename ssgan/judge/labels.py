@@ -60,7 +60,7 @@ def labels(project: Project, count: int, out: Path, form: Format = "csv") -> int
         say("labels: answers will be new rows, for the contract names no id; set `duplicates: first` in it")
     if len(asked.places) < count:
         say(f"labels: only {len(asked.places)} rows may be asked, not {count}")
-    write_requests(project, artefact, requests(asked, prepared, artefact), out, form)
+    write_requests(project, prepared.contract, requests(asked, prepared, artefact), out, form)
     return len(asked.places)
 
 

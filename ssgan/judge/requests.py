@@ -18,7 +18,6 @@ import pandas as pd
 
 from ssgan.contract import GROUP, REQUEST, ROW_ID, Contract, read_contract
 from ssgan.errors import DataError, UserError
-from ssgan.learn.artefact import Artefact
 from ssgan.learn.prepare import read_accepted
 from ssgan.project import Project
 
@@ -40,13 +39,12 @@ class Request:
     model: str  # digest
 
 
-def write_requests(project: Project, artefact: Artefact, asked: Sequence[Request], out: Path, form: Format) -> None:
+def write_requests(project: Project, contract: Contract, asked: Sequence[Request], out: Path, form: Format) -> None:
     """Writes the rows that the requests name, in their order.
 
     Raises:
         UserError: if the name does not fit the format, or the place cannot be written.
     """
-    contract = artefact.contract
     _check_name(out, contract, form)
     rows = _rows(project, contract, [each.id for each in asked])
     try:

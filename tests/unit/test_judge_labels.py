@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from judged import make_frame, make_project, write_model
 
@@ -14,10 +17,12 @@ from ssgan.config import set_knob
 from ssgan.contract import REQUEST, Contract
 from ssgan.errors import DataError, UserError
 from ssgan.intake import version
+from ssgan.intake.batch import read_batch
 from ssgan.intake.ingest import ingest
 from ssgan.judge.asking import Pool, choose, disagreement, may_be_asked, quotas, uncertainty
 from ssgan.judge.labels import labels
-from ssgan.judge.requests import write_answers
+from ssgan.judge.requests import Request, write_answers, write_requests
+from ssgan.learn.parts import encode_image
 from ssgan.learn.prepare import prepare, read_accepted
 from ssgan.project import Project
 
@@ -183,7 +188,7 @@ def test_requests_that_are_filled_in_come_back_as_late_labels(project, started, 
     assert len(accepted) == 150
 
 
-def test_what_label_studio_exports_comes_back_as_late_labels(project, started, tmp_path):
+def test_what_label_studio_exports_becomes_a_batch_of_labels(project, started, tmp_path):
     labels(project, 5, tmp_path / "tasks.json", "label-studio")
     tasks = json.loads((tmp_path / "tasks.json").read_text())
     assert [task["predictions"][0]["result"][0]["from_name"] for task in tasks] == ["label"] * 5
@@ -195,13 +200,60 @@ def test_what_label_studio_exports_comes_back_as_late_labels(project, started, t
     tasks[4]["annotations"] = [{"was_cancelled": True, "result": []}]
     (tmp_path / "export.json").write_text(json.dumps(tasks))
     assert write_answers(project, tmp_path / "export.json", tmp_path / "answers.csv") == 4
-    assert ingest(project, tmp_path / "answers.csv").labels_added == 4
+    found = read_back(tmp_path / "answers.csv", _contract(project)).set_index("_id")["y"]
+    assert len(found) == 4
+    assert (found == started[1].loc[found.index]).all()
 
 
 def test_an_export_that_is_none_is_refused_in_a_sentence(project, tmp_path):
     (tmp_path / "export.json").write_text('[{"data": {}}]')
     with pytest.raises(DataError, match="no JSON export of Label Studio"):
         write_answers(project, tmp_path / "export.json", tmp_path / "answers.csv")
+
+
+ASKED = Request(id="", uncertainty=0.9, diversity=1.5, real=0.8, reason="why; so", answer="0", sure=0.4, model="d" * 64)
+
+
+def read_back(path, contract):
+    """The rows of a file as intake reads them."""
+    return pa.concat_tables(part.rows for part in read_batch(path, contract).parts()).to_pandas()
+
+
+def test_numbers_come_back_to_the_last_digit_in_the_projects_own_way_of_writing(tmp_path):
+    text = {"files": {"delimiter": ";", "decimal": ",", "encoding": "latin-1"}, "id": "name"}
+    contract = Contract.model_validate({"name": "t", **_plain(), **text})
+    project = Project(tmp_path)
+    project.accepted.mkdir(parents=True)
+    accepted = make_frame(contract, 50, 0, seed=0)
+    accepted.loc[3, "a"] = 1e-17
+    accepted.to_parquet(project.accepted / "batch.parquet", index=False)
+    asked = [replace(ASKED, id=name) for name in accepted["_id"]]
+    write_requests(project, contract, asked, tmp_path / "requests.csv", "csv")
+    found = read_back(tmp_path / "requests.csv", contract)
+    pd.testing.assert_frame_equal(found[["_id", "a", "b"]], accepted[["_id", "a", "b"]], check_exact=True)
+
+
+def test_requests_for_images_are_a_folder_that_intake_reads(tmp_path):
+    image = {"type": "image", "height": 8, "width": 8}
+    label = {"column": "digit", "classes": ["0", "1"]}
+    made = {"name": "d", "task": "classification", "id": "id", "label": label, "columns": {"image": image}}
+    contract, project = Contract.model_validate(made), Project(tmp_path / "project")
+    project.accepted.mkdir(parents=True)
+    pictures = [encode_image(np.full((8, 8, 1), shade, np.uint8)) for shade in (9, 99)]
+    names = ["first", "second"]
+    accepted = pd.DataFrame({"_id": names, "_group": names, "image": pictures, "digit": [None, None]})
+    accepted.to_parquet(project.accepted / "batch.parquet", index=False)
+    asked = [replace(ASKED, id=name) for name in names]
+    write_requests(project, contract, asked, tmp_path / "requests", "csv")
+    found = read_back(tmp_path / "requests", contract)
+    assert found["_id"].tolist() == names
+    assert found["image"].tolist() == pictures
+    write_requests(project, contract, asked, tmp_path / "tasks.json", "label-studio")
+    tasks = json.loads((tmp_path / "tasks.json").read_text())
+    assert base64.b64decode(tasks[1]["data"]["image"].removeprefix("data:image/png;base64,")) == pictures[1]
+    assert '<Image name="row"' in (tmp_path / "tasks.xml").read_text()
+    with pytest.raises(UserError, match="a folder, for the rows are images"):
+        write_requests(project, contract, asked, tmp_path / "requests.csv", "csv")
 
 
 @pytest.mark.parametrize(("name", "form"), [("requests.json", "csv"), ("requests.csv", "label-studio")])
