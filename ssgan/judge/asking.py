@@ -184,11 +184,16 @@ class _Cover:
         self._nearest = np.asarray(pairwise_distances_argmin_min(pool, known)[1], np.float32)  # [p]
         self._uncovered = self._nearest[chosen]  # [references]
         self._unit = float(np.median(self._nearest)) or 1.0
+        self._gains = self._nearer(np.arange(len(chosen)))
 
     def gains(self) -> Floats:
         """Of asking each row [p]."""
-        nearer = np.maximum(self._uncovered[:, None] - self._apart, 0.0)
-        return np.asarray(self._weight @ nearer, np.float64)
+        return self._gains
+
+    def _nearer(self, references: Array) -> Floats:
+        """By how much each row [p] would bring these references nearer, weighted."""
+        nearer = np.maximum(self._uncovered[references, None] - self._apart[references], 0.0)
+        return np.asarray(self._weight[references] @ nearer, np.float64)
 
     def distance(self, row: int) -> float:
         """From the nearest labelled or asked row; 1 is what was usual before anything was asked."""
@@ -202,6 +207,9 @@ class _Cover:
         """Counts a row as asked."""
         from sklearn.metrics import pairwise_distances
 
-        np.minimum(self._uncovered, self._apart[:, row], out=self._uncovered)
+        closer = np.flatnonzero(self._apart[:, row] < self._uncovered)  # the others gain what they did
+        self._gains -= self._nearer(closer)
+        self._uncovered[closer] = self._apart[closer, row]
+        self._gains += self._nearer(closer)
         found = pairwise_distances(self._pool, self._pool[row : row + 1])[:, 0]
         np.minimum(self._nearest, found, out=self._nearest)

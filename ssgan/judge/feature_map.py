@@ -10,8 +10,8 @@ from ssgan.judge.metrics import Array, Floats
 from ssgan.learn.artefact import FEATURES, Artefact
 from ssgan.learn.prepare import is_labelled
 
-ROWS = 1500  # on the map
-LABELLED_ROWS = 600  # of these, at most
+ROWS = 1000  # on the map
+LABELLED_ROWS = 400  # of these, at most
 COMPONENTS = 30  # of the features' variance, which the map is drawn from
 
 
