@@ -87,7 +87,9 @@ def put_in_service(root: str, tag: str) -> None:
     project = open_project(Path(root))
     with logged(), step("promote") as current:
         champion = promote(project, tag)
-        version.commit(project, [project.champion, project.champions], f"Promote {tag}")
+        version.commit(
+            project, [project.champion, project.champions, project.judged_of(champion.digest)], f"Promote {tag}"
+        )
         current.result = f"{tag} is the champion, before it: {champion.previous or 'none'}"
 
 

@@ -333,7 +333,11 @@ def promote(root: Path, tag: str) -> None:
     project = open_project(root)
     with locked(project):
         champion = point_to(project, tag)
-        commit(project, [project.champion, project.champions], f"Promote {champion.tag}")
+        commit(
+            project,
+            [project.champion, project.champions, project.judged_of(champion.digest)],
+            f"Promote {champion.tag}",
+        )
     click.echo(f"{champion.tag} is the champion; before it: {champion.previous or 'none'}")
 
 

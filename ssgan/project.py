@@ -62,11 +62,6 @@ class Project:
         return self.root / "models" / "ssgan"
 
     @property
-    def trained(self) -> Path:
-        """What `train` leaves besides the artefacts."""
-        return self.root / "models" / "trained"
-
-    @property
     def folds(self) -> Path:
         """What models of folds answer to rows that they have not seen."""
         return self.trained / "folds.npz"

@@ -188,7 +188,8 @@ def _open_parquet(path: Path) -> Source:
 
     def read() -> Iterator[pa.Table]:
         try:
-            with pq.ParquetFile(path, memory_map=False) as file:
+            # In blocks, since a file may be one row group, whose columns would be read whole otherwise.
+            with pq.ParquetFile(path, memory_map=False, buffer_size=_BLOCK, pre_buffer=False) as file:
                 for batch in file.iter_batches(batch_size=PART_ROWS):
                     part = pa.Table.from_batches([batch]).rename_columns(names).replace_schema_metadata(None)
                     part.validate(full=True)

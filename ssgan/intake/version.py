@@ -71,6 +71,7 @@ _IGNORED = (
     "/models/trained",
     "/models/ssgan",
     "/models/twin",
+    "/models/winner",
     "/reports/baselines.npz",
     "/reports/judged.npz",
     "/bento",

@@ -46,9 +46,10 @@ SPREADING = "label_spreading"
 
 
 def predict(model: Any, task: Task) -> Array:
-    """What a fitted model says of the asked rows: probabilities of all the contract's classes `[a, K]`, or values `[a]`.
+    """What a fitted model says of the asked rows: probabilities of all classes `[a, K]`, or values `[a]`.
 
-    A class that the model has not seen gets probability 0; a row that label spreading does not reach, the class shares.
+    A class of the contract that the model has not seen gets probability 0; a row that label spreading does not reach
+    gets the class shares.
     """
     if not task.classes:
         return np.asarray(model.predict(task.asked), np.float64)

@@ -198,7 +198,7 @@ def _plain_attributes() -> Iterator[None]:
     """Gives ONNX plain numbers: skl2onnx 1.x passes numpy's and bools, which ONNX takes no more."""
     from skl2onnx.common import _container
 
-    before = _container.make_attribute
+    before = _container.make_node
 
     def plain(value: Any) -> Any:
         if isinstance(value, np.ndarray):
@@ -209,11 +209,14 @@ def _plain_attributes() -> Iterator[None]:
             return int(value)
         return value.item() if isinstance(value, np.generic) else value
 
-    _container.make_attribute = lambda key, value, *rest: before(key, plain(value), *rest)
+    def node(*about: Any, **attributes: Any) -> Any:
+        return before(*about, **{name: plain(value) for name, value in attributes.items()})
+
+    _container.make_node = node
     try:
         yield
     finally:
-        _container.make_attribute = before
+        _container.make_node = before
 
 
 def _write_probe(folder: Path, probe: Array, said: Array, trained: Artefact) -> float:

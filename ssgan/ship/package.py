@@ -17,6 +17,7 @@ import ssgan
 from ssgan import settings
 from ssgan.errors import ArtefactError, NotPromotedError, ProjectError, ToolError
 from ssgan.intake.version import head, trained_version
+from ssgan.judge.words import OURS
 from ssgan.learn.artefact import Artefact
 from ssgan.progress import say
 from ssgan.project import Project
@@ -40,8 +41,10 @@ def package(project: Project) -> str:
         NotPromotedError: if the gate said keep.
         ToolError: if BentoML fails.
     """
-    artefact = Artefact.load(project.model)
-    decision = _decision(project, artefact.digest)
+    decision = _decision(project)
+    artefact = Artefact.load(project.model if decision.entrant == OURS else project.winner)
+    if decision.challenger != artefact.digest:
+        raise ProjectError(f"the gate judged another model than the one in {artefact.folder}; run `ssgan gate` again")
     tag = f"ssgan-{artefact.contract.name}:{artefact.digest[:12]}"
     lineage = _lineage(project, artefact, decision, tag)
     os.environ["BENTOML_HOME"] = str(project.bentos)
@@ -59,12 +62,10 @@ def bento_folder(project: Project, tag: str) -> Path:
     return project.bentos / "bentos" / name / version
 
 
-def _decision(project: Project, digest: str) -> GateDecision:
+def _decision(project: Project) -> GateDecision:
     if not project.gate.is_file():
         raise ProjectError(f"{project.root} has no gate decision; run `ssgan gate -C {project.root}` first")
     decision = GateDecision.read(project.gate)
-    if decision.challenger != digest:
-        raise ProjectError("the gate judged another model than the one in models/ssgan; run `ssgan gate` again")
     if decision.decision == "keep":
         raise NotPromotedError(decision.sentence)
     return decision
