@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import queue
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
 from serving.model import Model
+from serving.records import Record
 from ssgan.learn.artefact import Predictions
 
 QUEUED_AT_MOST = 2_000  # requests
@@ -28,17 +30,30 @@ class Exchange:
     at: float  # seconds since 1970
     request_id: str
     model: Model
-    read: Callable[[], Mapping[str, np.ndarray]]  # the request's columns; done by whoever needs them, not by the answer
     said: Predictions
+    records: Sequence[Record] = ()  # what was asked, as records,
+    read: Mapping[str, np.ndarray] = field(default_factory=dict)  # or as columns
 
     @cached_property
     def columns(self) -> Mapping[str, np.ndarray]:
         """Raw columns, as `Encoder.encode_columns` takes them."""
-        return self.read()
+        return self.read or self.model.artefact.encoder.read_records(self.records)
 
     @property
     def rows(self) -> int:
         return len(self.said.answer)
+
+
+def columns_of(group: Sequence[Exchange]) -> Mapping[str, np.ndarray]:
+    """The columns of exchanges with one model, in order; records are read all at once, at a tenth of the cost."""
+    encoder = group[0].model.artefact.encoder
+    pieces: list[Mapping[str, np.ndarray]] = []
+    for as_columns, run in itertools.groupby(group, key=lambda exchange: bool(exchange.read)):
+        if as_columns:
+            pieces += [exchange.read for exchange in run]
+        else:
+            pieces.append(encoder.read_records([record for exchange in run for record in exchange.records]))
+    return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
 
 
 class Background:

@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import numpy as np
@@ -121,22 +121,21 @@ class Desk:
         return await answer_file(ask, self._answered, self._params, self._threads)
 
     def _said(self, ask: Ask, records: list[Record]) -> Predictions:
-        artefact = ask.model.artefact
-        said = artefact.predict_records(records)
-        self._note(ask, lambda: artefact.encoder.read_records(records), said)
+        said = ask.model.artefact.predict_records(records)
+        self._note(ask, said, records=records)
         return said
 
     def _answered(self, ask: Ask, columns: dict[str, np.ndarray]) -> Predictions:
         said = ask.model.artefact.predict_columns(columns)
-        self._note(ask, lambda: columns, said)
+        self._note(ask, said, read=columns)
         return said
 
-    def _note(self, ask: Ask, columns: Callable[[], dict[str, np.ndarray]], said: Predictions) -> None:
+    def _note(self, ask: Ask, said: Predictions, **asked: Any) -> None:
         """Counts the rows, and hands them to whoever works behind the answer."""
         self.metrics.rows(len(said.answer), int(said.unlike.sum()))
         tasks = [task for task in (self._log_task, self._shadow) if task is not None]
         if tasks:
-            exchange = Exchange(time.time(), ask.id, ask.model, columns, said)
+            exchange = Exchange(time.time(), ask.id, ask.model, said, **asked)
             for task in tasks:
                 task.offer(exchange)
 

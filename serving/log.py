@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from serving.background import Exchange
+from serving.background import Exchange, columns_of
 from serving.model import Model
 from ssgan.config import ServeParams
 
@@ -86,9 +86,10 @@ def _table(group: Sequence[Exchange]) -> pa.Table:
         "_at": pa.array(when, pa.timestamp("us", "UTC")),
         "_request": pa.array(np.repeat([exchange.request_id for exchange in group], sizes), pa.string()),
     }
+    asked = columns_of(group)
     for name in contract.features:
         if name not in contract.log_without:
-            columns[name] = _values(np.concatenate([exchange.columns[name] for exchange in group]))
+            columns[name] = _values(asked[name])
     columns |= _answers(group, model)
     origin = model.lineage
     for name in ("model", "data_version", "git_commit"):
