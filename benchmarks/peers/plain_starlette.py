@@ -1,6 +1,6 @@
 """The same work as the service's `/v1/predict` on plain Starlette: check, encode, ONNX Runtime, answer. Nothing else.
 
-    SSGAN_MODEL=FOLDER uvicorn --app-dir benchmarks/peers plain_starlette:app
+SSGAN_MODEL=FOLDER uvicorn --app-dir benchmarks/peers plain_starlette:app
 """
 
 from __future__ import annotations
