@@ -29,8 +29,9 @@ from ssgan.judge.baselines import answer
 from ssgan.judge.methods import CLASSIFIERS, Task
 from ssgan.judge.words import title
 from ssgan.learn.encode import Encoder
+from ssgan.learn.fit import fit_discriminator
 from ssgan.learn.heads import head_for
-from ssgan.learn.train import fit_discriminator, resolve
+from ssgan.learn.knobs import resolve
 
 HERE = Path(__file__).parent / "results"
 PICTURE = HERE.parents[1] / "docs" / "label_efficiency.png"

@@ -9,15 +9,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ssgan.config import set_knob
 from ssgan.contract import GROUP, ROW_ID
 from ssgan.errors import ArtefactError, DataError
+from ssgan.judge.calibrate import calibrate
 from ssgan.learn.artefact import Artefact
 from ssgan.learn.encode import Encoder
 from ssgan.learn.prepare import prepare
 from ssgan.learn.terms import REPORTED
 from ssgan.learn.train import train
 from ssgan.project import Project
-from ssgan.records import RunRecord, RunTimes
+from ssgan.records import RunRecord, RunTimes, Split
 from tests.unit import learner
 from tests.unit.judged import TEMPLATES
 from tests.unit.learner import fit
@@ -30,8 +32,8 @@ def accepted(tmp_path_factory: pytest.TempPathFactory) -> Project:
     case = learner.classes(rows=200, labelled=10)
     project.accepted.mkdir(parents=True)
     shutil.copy(TEMPLATES / "params.yaml", project.params)
-    text = project.params.read_text()
-    project.params.write_text(text.replace("steps: null", "steps: 60").replace("[128, 128]", "[16, 16]"))
+    for knob in ("train.steps=60", "train.hidden=[16, 16]", "evaluate.folds=3", "evaluate.method=holdout"):
+        set_knob(project.params, knob)
     project.contract.write_text(case.contract.model_dump_json())
     _frame(case).to_parquet(project.accepted / "batch.parquet")
     return project
@@ -52,6 +54,7 @@ def _frame(case: learner.Case) -> pd.DataFrame:
 def trained(accepted: Project) -> Project:
     prepare(accepted)
     train(accepted)
+    calibrate(accepted)
     return accepted
 
 
@@ -78,8 +81,68 @@ def test_training_again_gives_the_same_bytes(trained: Project, tmp_path: Path) -
     digests = Artefact.load(trained.model).digest, Artefact.load(trained.twin).digest
     prepare(trained)
     train(trained)
+    calibrate(trained)
     assert {path.name: path.read_bytes() for path in trained.model.iterdir()} == first
     assert (Artefact.load(trained.model).digest, Artefact.load(trained.twin).digest) == digests
+
+
+@pytest.fixture(scope="module")
+def crossfitted(accepted: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The same, judged by crossfit, with a curve."""
+    project = Project(Path(shutil.copytree(accepted.root, tmp_path_factory.mktemp("crossfit") / "project")))
+    set_knob(project.params, "evaluate.method=crossfit")
+    set_knob(project.params, "evaluate.curve=[0.5]")
+    prepare(project)
+    train(project)
+    calibrate(project)
+    return project
+
+
+def test_with_crossfit_no_labelled_row_is_held_back_and_every_one_is_answered(crossfitted: Project) -> None:
+    split = Split.read(crossfitted.prepared / "split.json")
+    assert (split.method, split.folds, split.judged) == ("crossfit", 3, 20)
+    assert pd.read_parquet(crossfitted.prepared / "test.parquet")["y"].isna().all()
+    with np.load(crossfitted.folds) as folds, np.load(crossfitted.prepared / "train.npz") as prepared:
+        shapes = {name: folds[name].shape for name in folds.files}
+        unlabelled = np.flatnonzero(prepared["y"] == -1)
+        np.testing.assert_array_equal(folds["pool_rows"], unlabelled)
+        assert folds["curve_labels"].tolist() == [7]
+    assert shapes["ssgan_task"] == shapes["twin_task"] == (20, 2)
+    assert shapes["ssgan_realness"] == (20, 1)
+    assert shapes["ssgan_pool"] == (3, len(unlabelled), 2)
+    assert shapes["ssgan_curve"] == shapes["twin_curve"] == (1, 20, 2)
+
+
+def test_what_is_served_is_calibrated_by_the_folds_alone(crossfitted: Project, trained: Project) -> None:
+    for project, rows in ((crossfitted, 20), (trained, len(pd.read_parquet(trained.prepared / "judged.parquet")))):
+        artefact = Artefact.load(project.model)
+        assert artefact.calibration.rows == (rows if project is crossfitted else 20 - rows)
+        assert artefact.calibration.temperature != 1
+        said = artefact.predict_encoded(learner.classes(200, 10).x)
+        assert said.sets is not None
+        assert 0 < artefact.calibration.fake_limit < 1
+
+
+def test_a_group_with_a_label_is_held_back_by_no_one(accepted: Project, tmp_path: Path) -> None:
+    project = Project(Path(shutil.copytree(accepted.root, tmp_path / "copy")))
+    set_knob(project.params, "evaluate.method=crossfit")
+    frame = _frame(learner.classes(200, 10))
+    frame[GROUP] = (np.arange(200) // 10).astype(str)
+    frame.to_parquet(project.accepted / "batch.parquet")
+    prepare(project)
+    test, judged = (pd.read_parquet(project.prepared / f"{name}.parquet") for name in ("test", "judged"))
+    assert not set(test[GROUP]) & set(judged[GROUP])
+    with np.load(project.prepared / "train.npz") as stored:
+        groups = frame.set_index(ROW_ID)[GROUP].reindex(stored["id"])
+        known = stored["fold"] >= 0
+        assert pd.Series(stored["fold"][known]).groupby(groups.to_numpy()[known]).nunique().max() == 1
+
+
+def test_few_labels_are_judged_by_crossfit_unless_the_user_says_otherwise(accepted: Project, tmp_path: Path) -> None:
+    project = Project(Path(shutil.copytree(accepted.root, tmp_path / "copy")))
+    set_knob(project.params, "evaluate.method=null")
+    prepare(project)
+    assert Split.read(project.prepared / "split.json").method == "crossfit"
 
 
 def test_the_artefact_holds_what_was_done(trained: Project) -> None:
@@ -92,6 +155,7 @@ def test_the_artefact_holds_what_was_done(trained: Project) -> None:
     assert history["step"].iloc[-1] == 60
     assert set(RunTimes.read(trained.times).steps_per_second) == {"ssgan", "twin"}
     assert not list(trained.model.parent.glob(".*"))
+    assert not (trained.runtime / "folds").exists()
 
 
 def test_records_and_columns_get_the_same_answers(trained: Project) -> None:
