@@ -120,16 +120,11 @@ def look(project: Project, findings: Findings) -> Beside:
 
 
 def add_decision(project: Project, decision: GateDecision) -> None:
-    """Writes `gate.html` and `gate.md`: the report and the card, with the gate's decision and what git knows."""
-    from ssgan.intake.version import head, trained_version
+    """Writes `gate.html` and `gate.md`: the report and the card, with the gate's decision and the version of the data."""
+    from ssgan.intake.version import trained_version
 
-    versioned = (project.root / ".git").exists()
-    parts = {
-        "gate": report_scores.gate_card(decision),
-        "lineage": report_facts.versions(
-            trained_version(project) if versioned else None, head(project) if versioned else None
-        ),
-    }
+    data = trained_version(project) if (project.root / ".git").exists() else None
+    parts = {"gate": report_scores.gate_card(decision), "lineage": report_facts.versions(data)}
     for source, target, fill in (
         (project.report, project.gate_page, page.fill),
         (project.card, project.gate_card, card.fill),

@@ -43,13 +43,16 @@ def lineage(evaluation: Evaluation, prepared: Prepared, run: RunRecord) -> Secti
     return Section("Data and code", tuple(blocks))
 
 
-def versions(data: DatasetVersion | None, commit: str | None) -> tuple[Block, ...]:
-    """What only git knows: the version of the data, and the commit that the gate looked at."""
-    rows = [("git commit", commit[:12])] if commit else []
-    if data is not None:
-        rows.insert(0, ("data version", f"{data.name}: {data.rows} rows of {len(data.batches)} batches"))
-        rows.insert(1, ("content of the data", data.dvc_hash[:12]))
-    return (Table(("fact", "value"), tuple(rows), prose=True),) if rows else ()
+def versions(data: DatasetVersion | None) -> tuple[Block, ...]:
+    """What only git knows: the version of the data. It stays the same until there are new data."""
+    if data is None:
+        return ()
+    rows = (
+        ("data version", f"{data.name}: {data.rows} rows of {len(data.batches)} batches"),
+        ("content of the data", data.dvc_hash[:12]),
+        ("git commit of the data", data.git_commit[:12]),
+    )
+    return (Table(("fact", "value"), rows, prose=True),)
 
 
 def limits(evaluation: Evaluation, prepared: Prepared) -> Section:
