@@ -120,7 +120,7 @@ def look(project: Project, findings: Findings) -> Beside:
 
 
 def add_decision(project: Project, decision: GateDecision) -> None:
-    """Writes `gate.html` and `gate.md`: the report and the card, with the gate's decision and the version of the data."""
+    """Writes `gate.html` and `gate.md`: report and card with the gate's decision and the version of the data."""
     from ssgan.intake.version import trained_version
 
     data = trained_version(project) if (project.root / ".git").exists() else None
