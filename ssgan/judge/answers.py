@@ -122,7 +122,7 @@ def calibrated(
         knobs: of the calibration.
     """
     task, realness = outputs
-    in_unit, classes = answer_in_unit(task, artefact.metadata), len(artefact.contract.classes)
+    in_unit, classes = answer_in_unit(task, artefact), len(artefact.contract.classes)
     parts, places = [], []
     for number in np.unique(fold):
         held = fold == number

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +54,7 @@ def calibrate(project: Project) -> Calibration:
         fake = artefact.predict_encoded(x[np.linspace(0, len(x) - 1, min(ROWS, len(x))).astype(np.int64)])
         limit = float(np.quantile(fake.fake_probability, 1 - knobs.unlike))
         task, pool = folds.get(f"{name}_task"), folds.get("ssgan_pool")
-        answered = None if task is None else answer_in_unit(task, artefact.metadata)
+        answered = None if task is None else answer_in_unit(task, artefact)
         fitted = fit(answered, y[is_labelled(y)], len(artefact.contract.classes), pool, knobs)
         done[name] = named(fitted, artefact.contract.classes).model_copy(update={"fake_limit": limit})
         _place(artefact.folder, place, done[name])
@@ -69,11 +68,12 @@ def read_folds(project: Project) -> dict[str, Array]:
         return {name: stored[name] for name in stored.files}
 
 
-def answer_in_unit(task: Array, metadata: Mapping[str, str]) -> Floats:
-    """Logits as they are; standardised values [m, 1] in the label's unit."""
-    if "value_mean" not in metadata:
+def answer_in_unit(task: Array, artefact: Artefact) -> Floats:
+    """Logits as they are; standardised values [..., 1] in the label's unit."""
+    if artefact.contract.classes:
         return np.asarray(task, np.float64)
-    return float(metadata["value_mean"]) + float(metadata["value_scale"]) * np.asarray(task, np.float64)
+    mean, scale = (float(artefact.metadata[f"value_{each}"]) for each in ("mean", "scale"))
+    return mean + scale * np.asarray(task, np.float64)
 
 
 def fit(task: Floats | None, truth: Array, classes: int, pool: Array | None, knobs: CalibrateParams) -> Calibration:

@@ -25,7 +25,7 @@ from ssgan.judge.calibrate import answer_in_unit, read_folds
 from ssgan.judge.checks import calibration_check, shifted, slices, strangers
 from ssgan.judge.metrics import Array, ClassScorer, Floats, Scorer, ValueScorer, higher_is_better
 from ssgan.judge.prepared import Findings, Prepared, read_prepared
-from ssgan.learn.artefact import class_probabilities
+from ssgan.learn.artefact import Artefact, class_probabilities
 from ssgan.learn.prepare import frame_columns
 from ssgan.progress import say
 from ssgan.project import Project
@@ -66,7 +66,7 @@ def evaluate(project: Project) -> Evaluation:
             "slices": slices(prepared.judged, prepared.contract, scorer, answers, knobs, prepared.groups),
             "detection": _detection(fake, knobs),
             "calibration": _calibration(prepared, judged, scorer, params),
-            "curve": _curve(project, prepared, scorer, evaluation, knobs, judged.artefact.metadata),
+            "curve": _curve(project, prepared, scorer, evaluation, knobs, judged.artefact),
             "importance": importance(judged.artefact, prepared.judged, prepared.truth, metric, knobs.seed),
             "prior_effect": {
                 prior: scorer.score(scorer.clean(answers_of(each))) for prior, each in judged.by_prior.items()
@@ -207,14 +207,14 @@ def _curve(
     scorer: Scorer,
     evaluation: Evaluation,
     knobs: EvaluateParams,
-    metadata: Mapping[str, str],
+    artefact: Artefact,
 ) -> tuple[CurvePoint, ...]:
     """The deciding metric of every model over the number of labels, the last point being that of all."""
     folds = read_folds(project)
     labels = folds.get("curve_labels", np.empty(0))
     if not len(labels):
         return ()
-    answers = {name: _outputs(folds[f"{name}_curve"], metadata) for name in (words.OURS, words.TWIN)}
+    answers = {name: _outputs(folds[f"{name}_curve"], artefact) for name in (words.OURS, words.TWIN)}
     answers |= stored_curves(project)
     points = []
     for step, count in enumerate(labels.tolist()):
@@ -230,11 +230,11 @@ def _curve(
     return (*points, *(CurvePoint(model=name, labels=whole, score=score) for name, score in last))
 
 
-def _outputs(task: Array, metadata: Mapping[str, str]) -> Array:
+def _outputs(task: Array, artefact: Artefact) -> Array:
     """Raw outputs [s, m, width] as answers [s, m, K] or [s, m]."""
-    if "value_mean" in metadata:
-        return answer_in_unit(task, metadata)[..., 0]
-    return np.stack([class_probabilities(each) for each in task])
+    if artefact.contract.classes:
+        return np.stack([class_probabilities(each) for each in task])
+    return answer_in_unit(task, artefact)[..., 0]
 
 
 def _write_judged(project: Project, prepared: Prepared, entrants: Mapping[str, Array]) -> None:

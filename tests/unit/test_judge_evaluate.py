@@ -5,18 +5,22 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from judged import make_frame, make_project, write_model, write_prepared
+from judged import make_frame, make_project, write_folds, write_model, write_prepared
 
-from ssgan.config import EvaluateParams, set_knob
+from ssgan.config import CalibrateParams, EvaluateParams, set_knob
 from ssgan.contract import read_contract
 from ssgan.errors import ArtefactError, DataError, ParamsError
 from ssgan.judge import words
+from ssgan.judge.answers import answers_of, calibrated, gather
 from ssgan.judge.baselines import baselines
+from ssgan.judge.calibrate import read_folds
 from ssgan.judge.evaluate import evaluate, judge, make_scorer
 from ssgan.judge.prepared import read_prepared
+from ssgan.learn.artefact import Artefact
 from ssgan.records import Evaluation
 
 
@@ -181,4 +185,86 @@ def test_a_damaged_model_is_not_judged(toy):
     baselines(toy)
     (toy.model / "model.onnx").write_bytes(b"not a model")
     with pytest.raises(ArtefactError):
+        evaluate(toy)
+
+
+@pytest.fixture(scope="module", params=["classification", "regression"])
+def crossfitted(request, tmp_path_factory):
+    root = tmp_path_factory.mktemp(f"crossfit-{request.param}") / "project"
+    classes = {} if request.param == "classification" else {"classes": ()}
+    project = make_project(root, folds=3, labelled=60, **classes)
+    write_folds(project, {"ssgan": 3.0, "twin": 2.0, "ablation": 2.5}, curve=True)
+    for knob in ("baselines.trees=10", "evaluate.resamples=100", "evaluate.curve=[0.5]", "evaluate.slices=[a]"):
+        set_knob(project.params, knob)
+    baselines(project)
+    return project, evaluate(project)
+
+
+def test_with_crossfit_every_labelled_row_judges_and_the_ablation_is_an_entrant(crossfitted):
+    _, evaluation = crossfitted
+    assert (evaluation.method, evaluation.folds, evaluation.test_rows) == ("crossfit", 3, 60)
+    assert [each.name for each in evaluation.scores[:3]] == ["ssgan", "twin", "ablation"]
+    assert "60 labelled rows, each answered by a model that had not seen it" in evaluation.sentence
+
+
+def test_the_curve_ends_at_the_scores_themselves(crossfitted):
+    _, evaluation = crossfitted
+    counts = sorted({each.labels for each in evaluation.curve})
+    assert counts == [30, 40]
+    for each in evaluation.curve:
+        if each.labels == 40:
+            assert each.score == evaluation.score(each.model).metrics[evaluation.metric]
+    assert {each.model for each in evaluation.curve} >= {"ssgan", "twin", "random_forest"}
+
+
+def test_the_check_of_calibration_says_what_was_asked_and_found(crossfitted):
+    _, evaluation = crossfitted
+    check = evaluation.calibration
+    assert check.asked == 0.9
+    assert 0.75 < check.covered.value <= 1
+    if evaluation.task == "classification":
+        assert set(check.after) == {"log_loss", "brier", "ece"}
+        assert sum(each.rows for each in check.bins) == 60
+        assert set(check.covered_per_class) == {"red", "green", "blue"}
+        assert set(evaluation.prior_effect) == {"balanced", "labelled", "unlabelled"}
+        assert set(evaluation.per_class["red"]) == {"recall", "auroc", "auprc"}
+    assert check.size.value > 0
+
+
+def test_strangers_and_slices_are_scored(crossfitted):
+    _, evaluation = crossfitted
+    assert set(evaluation.detection) == {"shifted", "generated"}
+    assert evaluation.detection["shifted"].low <= evaluation.detection["shifted"].value
+    assert sum(each.rows for each in evaluation.slices) == 60
+
+
+def test_a_row_has_no_say_in_how_its_own_answer_is_calibrated(crossfitted):
+    project, _ = crossfitted
+    prepared, artefact = read_prepared(project), Artefact.load(project.model)
+    folds = read_folds(project)
+    held = folds["fold"] == 1
+    other = prepared.truth.copy()
+    other[held] = other[held][::-1]
+    outputs = folds["ssgan_task"], folds["ssgan_realness"]
+    first, second = (
+        calibrated(artefact, outputs, truth, folds["fold"], folds["ssgan_pool"], CalibrateParams())
+        for truth in (prepared.truth, other)
+    )
+    np.testing.assert_array_equal(answers_of(first)[held], answers_of(second)[held])
+    assert not np.array_equal(other, prepared.truth)
+
+
+def test_labels_of_judged_rows_change_scores_and_no_answer(judged):
+    project, _ = judged
+    prepared = read_prepared(project)
+    turned = replace(prepared, truth=prepared.truth[::-1].copy())
+    first, second = (gather(project, each, CalibrateParams()) for each in (prepared, turned))
+    np.testing.assert_array_equal(answers_of(first.ours), answers_of(second.ours))
+    np.testing.assert_array_equal(first.ours.unlike, second.ours.unlike)
+
+
+def test_a_slice_of_no_column_is_the_users_mistake(toy):
+    set_knob(toy.params, "evaluate.slices=[age]")
+    baselines(toy)
+    with pytest.raises(ParamsError, match="names 'age', which is no column of the contract; it has a, b"):
         evaluate(toy)

@@ -138,6 +138,26 @@ def test_a_group_with_a_label_is_held_back_by_no_one(accepted: Project, tmp_path
         assert pd.Series(stored["fold"][known]).groupby(groups.to_numpy()[known]).nunique().max() == 1
 
 
+def test_labels_of_the_holdout_reach_nothing_that_training_and_calibration_read(
+    accepted: Project, tmp_path: Path
+) -> None:
+    project = Project(Path(shutil.copytree(accepted.root, tmp_path / "copy")))
+    prepare(project)
+    files = ("train.npz", "encoder.json", "schema.json", "split.json")
+    before = {name: (project.prepared / name).read_bytes() for name in files}
+    judged = pd.read_parquet(project.prepared / "judged.parquet")
+    frame = _frame(learner.classes(200, 10))
+    held = frame[ROW_ID].isin(judged[ROW_ID])
+    assert frame.loc[held, "y"].nunique() == 2
+    frame.loc[held, "y"] = frame.loc[held, "y"].map({"up": "down", "down": "up"})
+    frame.to_parquet(project.accepted / "batch.parquet")
+    prepare(project)
+    assert {name: (project.prepared / name).read_bytes() for name in files} == before
+    after = pd.read_parquet(project.prepared / "judged.parquet")
+    assert (after["y"] != judged["y"]).all()
+    pd.testing.assert_frame_equal(after.drop(columns="y"), judged.drop(columns="y"))
+
+
 def test_few_labels_are_judged_by_crossfit_unless_the_user_says_otherwise(accepted: Project, tmp_path: Path) -> None:
     project = Project(Path(shutil.copytree(accepted.root, tmp_path / "copy")))
     set_knob(project.params, "evaluate.method=null")
