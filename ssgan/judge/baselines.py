@@ -97,12 +97,18 @@ def stored_curves(project: Project) -> dict[str, Array]:
 
 
 def tasks_of(name: str, prepared: Prepared, plan: Plan, knobs: BaselinesParams) -> list[Task]:
-    """What a baseline is given: the whole, then each share of the curve; a guess is the same for any share."""
+    """What a baseline is given: the whole, then each share of the curve.
+
+    A guess that knows nothing about rows is given all labels at once: a fold's would be wrong more often than chance,
+    for the class that is rarer among the others is commoner in the fold.
+    """
     x, classes = _flat(prepared.x), len(prepared.contract.classes)
-    steps = [plan.whole] if name in FLOORS else [plan.whole, *plan.curve]
+    if name in FLOORS:
+        asked = np.concatenate([_flat(each.asked) for each in plan.whole])
+        return [Task(x, prepared.y, prepared.labelled, asked, classes, knobs)]
     return [
         Task(x, (y := hidden(prepared.y, each.learned)), is_labelled(y), _flat(each.asked), classes, knobs)
-        for step in steps
+        for step in (plan.whole, *plan.curve)
         for each in step
     ]
 
@@ -125,6 +131,9 @@ def _tried(method: Method, task: Task) -> Array | str:
 
 def _together(name: str, found: Sequence[Array | str], plan: Plan) -> dict[str, Array]:
     """The answers of a baseline's tasks at the places of the judged rows; without any one of the whole, the reason."""
+    if name in FLOORS:
+        (guess,) = found
+        return {f"{name}.{'reason' if isinstance(guess, str) else 'answers'}": np.asarray(guess)}
     width = len(plan.whole)
     steps = [found[at : at + width] for at in range(0, len(found), width)]
     whole, *curve = [_scattered(step, plan) for step in steps]

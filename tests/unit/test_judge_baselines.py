@@ -151,6 +151,13 @@ def test_with_crossfit_every_labelled_row_is_answered_by_a_model_that_does_not_k
     assert {each.shape for each in answers.values()} == {(30, 3)}
 
 
+def test_with_crossfit_the_guess_is_the_same_for_every_row_and_so_no_worse_than_chance(tmp_path):
+    project = quick(make_project(tmp_path, folds=3))
+    baselines(project)
+    answers, _ = stored_answers(project, read_prepared(project))
+    assert len(np.unique(answers["majority"], axis=0)) == 1
+
+
 def test_the_curve_has_the_answers_of_every_baseline_that_learns(tmp_path):
     project = quick(make_project(tmp_path, folds=3))
     set_knob(project.params, "evaluate.curve=[0.5]")
