@@ -19,7 +19,7 @@ from ssgan import settings
 settings.apply()
 os.environ["COLUMNS"] = "200"
 
-TINY = ("train.steps=60", "baselines.trees=20", "evaluate.resamples=100")
+TINY = ("train.steps=60", "evaluate.folds=3", "baselines.trees=20", "evaluate.resamples=100")
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 

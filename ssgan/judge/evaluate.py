@@ -167,12 +167,14 @@ def scores_csv(scores: tuple[ModelScore, ...]) -> str:
 
 
 def _other_fakes(project: Project, prepared: Prepared, judged: Judged, seed: int) -> dict[str, Array]:
-    """P(fake) of rows that are not real: made by the generator, and real ones whose numbers were moved."""
+    """P(fake) of rows that are not real: fakes, rows in quarantine, and real ones whose numbers were moved."""
     found: dict[str, Array] = {SHIFTED: np.empty(0)}
     path = project.fakes
     if path.is_file():
         with np.load(path, allow_pickle=False) as stored:
             found["generated"] = judged.artefact.predict_encoded(stored["x"]).fake_probability
+    with np.load(prepared.folder / "quarantined.npz", allow_pickle=False) as stored:
+        found["quarantined"] = judged.artefact.predict_encoded(stored["x"]).fake_probability
     moved = shifted(frame_columns(prepared.test, prepared.contract), prepared.contract, seed)
     if moved is not None and len(prepared.test):
         found[SHIFTED] = judged.artefact.predict_columns(moved).fake_probability
@@ -180,7 +182,9 @@ def _other_fakes(project: Project, prepared: Prepared, judged: Judged, seed: int
 
 
 def _detection(fake: Mapping[str, Array], knobs: EvaluateParams) -> dict[str, Score]:
-    return strangers(fake["test"], {name: fake[name] for name in (SHIFTED, "generated") if name in fake}, knobs)
+    return strangers(
+        fake["test"], {name: fake[name] for name in ("quarantined", SHIFTED, "generated") if name in fake}, knobs
+    )
 
 
 def _calibration(prepared: Prepared, judged: Judged, scorer: Scorer, params: Params) -> CalibrationCheck:

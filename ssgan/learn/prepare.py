@@ -8,10 +8,13 @@ import warnings
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from ssgan.config import read_params
 from ssgan.contract import GROUP, ROW_ID, ClassLabel, Contract, NumberColumn, read_contract
 from ssgan.errors import DataError
+from ssgan.intake.batch import feature_cells
 from ssgan.learn.encode import Encoder
 from ssgan.progress import say
 from ssgan.project import Project
@@ -27,6 +30,8 @@ def prepare(project: Project) -> None:
         train.npz       x, y, id of the training rows; fold: number of each labelled one's, -1 for the others
         test.parquet    rows that no training sees
         judged.parquet  labelled rows that judge: those of the test rows, or with crossfit all of the training rows
+        quarantined.npz x of the rows of tables in quarantine, for the question whether P(fake) would have seen them;
+                        not declared to DVC, for there may be none: they come and go with accepted rows
         encoder.json, schema.json, split.json
 
     With crossfit labelled rows are too dear to be held back: each is judged by a model of the folds that had not seen
@@ -63,6 +68,8 @@ def prepare(project: Project) -> None:
     project.prepared.mkdir(parents=True)
     with (project.prepared / "train.npz").open("wb") as handle:
         np.savez(handle, x=encoder.encode_columns(columns), y=y, id=train[ROW_ID].to_numpy(str), fold=fold)
+    with (project.prepared / "quarantined.npz").open("wb") as handle:
+        np.savez(handle, x=_quarantined(project, contract, encoder))
     test.to_parquet(project.prepared / "test.parquet", index=False)
     judged.to_parquet(project.prepared / "judged.parquet", index=False)
     (project.prepared / "encoder.json").write_text(encoder.to_json(), encoding="utf-8")
@@ -73,6 +80,26 @@ def prepare(project: Project) -> None:
         f"prepare: {len(train)} training rows ({int(is_labelled(y).sum())} labelled), {len(test)} test rows, "
         f"{encoder.width} features; judged by {how}"
     )
+
+
+def _quarantined(project: Project, contract: Contract, encoder: Encoder) -> np.ndarray:
+    """Encoded rows of the quarantine: numbers as they arrived, in range or not; a cell without sense is missing."""
+    files = sorted(project.quarantine.glob("*.parquet"))
+    if contract.image is not None or not files:
+        return np.empty((0, *encoder.shape), np.float32)
+    free = {
+        name: column.model_copy(update={"min": None, "max": None, "integer": False, "nullable": True})
+        if isinstance(column, NumberColumn)
+        else column
+        for name, column in contract.columns.items()
+    }
+    lenient = contract.model_copy(update={"columns": free})
+    parts = []
+    for file in files:
+        table = pq.read_table(file)
+        cells = {name: feature_cells(table, name, lenient).values for name in lenient.features}  # noqa: PD011
+        parts.append(encoder.encode_columns(frame_columns(pa.table(cells).to_pandas(), contract)))
+    return np.concatenate(parts)
 
 
 def _of_labelled_groups(groups: np.ndarray, known: np.ndarray) -> np.ndarray:

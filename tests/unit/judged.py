@@ -102,6 +102,8 @@ def write_prepared(
         id=train[ROW_ID].to_numpy(str),
         fold=fold,
     )
+    strange = frame_columns(test, contract) | {"a": np.full(len(test), 40.0)}
+    np.savez(project.prepared / "quarantined.npz", x=encoder.encode_columns(strange)[:5])
     test.to_parquet(project.prepared / "test.parquet", index=False)
     judged.reset_index(drop=True).to_parquet(project.prepared / "judged.parquet", index=False)
     split = Split(method="crossfit" if folds else "holdout", folds=folds, judged=len(judged))

@@ -10,9 +10,9 @@ import pytest
 from ssgan.cli import cli
 
 VERBS = (
-    *("init", "ingest", "run", "prepare", "train", "baselines", "evaluate", "gate"),
-    *("package", "promote", "rollback", "serve", "score", "schedule", "reproduce", "status", "demo"),
-    *("data", "quarantine", "contract"),
+    *("init", "ingest", "run", "prepare", "train", "calibrate", "baselines", "evaluate", "gate"),
+    *("package", "promote", "rollback", "serve", "score", "labels", "schedule", "reproduce", "status", "demo"),
+    *("data", "quarantine", "contract", "key", "shadow"),
 )
 
 

@@ -80,7 +80,7 @@ def test_the_headline_has_the_numbers_a_metrics_diff_should_show(judged):
 
 def test_fake_probability_is_told_for_training_and_test_rows(judged):
     _, evaluation = judged
-    assert set(evaluation.fake_probability) == {"labelled", "unlabelled", "test", "generated"}
+    assert set(evaluation.fake_probability) == {"labelled", "unlabelled", "test", "generated", "quarantined"}
     assert all(0 < value < 1 for value in evaluation.fake_probability.values())
 
 
@@ -233,7 +233,7 @@ def test_the_check_of_calibration_says_what_was_asked_and_found(crossfitted):
 
 def test_strangers_and_slices_are_scored(crossfitted):
     _, evaluation = crossfitted
-    assert set(evaluation.detection) == {"shifted", "generated"}
+    assert set(evaluation.detection) == {"quarantined", "shifted", "generated"}
     assert evaluation.detection["shifted"].low <= evaluation.detection["shifted"].value
     assert sum(each.rows for each in evaluation.slices) == 60
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from ssgan.config import set_knob
-from ssgan.contract import GROUP, ROW_ID
+from ssgan.contract import GROUP, ROW_ID, read_contract
 from ssgan.errors import ArtefactError, DataError
 from ssgan.judge.calibrate import calibrate
 from ssgan.learn.artefact import Artefact
@@ -156,6 +156,22 @@ def test_labels_of_the_holdout_reach_nothing_that_training_and_calibration_read(
     after = pd.read_parquet(project.prepared / "judged.parquet")
     assert (after["y"] != judged["y"]).all()
     pd.testing.assert_frame_equal(after.drop(columns="y"), judged.drop(columns="y"))
+
+
+def test_rows_in_quarantine_are_encoded_as_they_arrived(accepted: Project, tmp_path: Path) -> None:
+    project = Project(Path(shutil.copytree(accepted.root, tmp_path / "copy")))
+    contract = read_contract(project.contract)
+    narrow = contract.columns["a"].model_copy(update={"max": 5.0})
+    limited = contract.model_copy(update={"columns": {**contract.columns, "a": narrow}})
+    project.contract.write_text(limited.model_dump_json())
+    project.quarantine.mkdir()
+    cells = {"a": ["7.5", "seven"], "b": ["0.5", None], "word": ["left", "leaft"], "y": ["up", None]}
+    pd.DataFrame(cells).to_parquet(project.quarantine / "batch.parquet")
+    prepare(project)
+    encoder = Encoder.from_json((project.prepared / "encoder.json").read_text())
+    expected = encoder.encode_records([{"a": 7.5, "b": 0.5, "word": "left"}, {"a": None, "b": None, "word": None}])
+    with np.load(project.prepared / "quarantined.npz") as stored:
+        np.testing.assert_array_equal(stored["x"], expected)
 
 
 def test_few_labels_are_judged_by_crossfit_unless_the_user_says_otherwise(accepted: Project, tmp_path: Path) -> None:
