@@ -1,6 +1,6 @@
 """An intake that is killed anywhere, again and again: the next one finishes it, and every row is there exactly once.
 
-SSGAN_KILLS says how many kills (default 3; the hundred that docs/intake.md speaks of take some twenty minutes).
+SSGAN_KILLS says how many kills (default 2; the hundred that docs/intake.md speaks of take some twenty minutes).
 A process that has loaded everything forks one intake per attempt, so that a kill costs no start.
 """
 
@@ -24,7 +24,7 @@ from ssgan import settings
 from ssgan.intake import store, version
 from ssgan.project import Project
 
-KILLS = int(os.environ.get("SSGAN_KILLS", "3"))
+KILLS = int(os.environ.get("SSGAN_KILLS", "2"))
 SEED = int(os.environ.get("SSGAN_KILL_SEED", "0"))
 CONTRACT = """
 name: t

@@ -12,7 +12,7 @@ import pytest
 
 from ssgan.learn.backend import BACKENDS
 
-KILLS = int(os.environ.get("SSGAN_KILLS", "5"))  # the default keeps the suite short; 20 take some minutes
+KILLS = int(os.environ.get("SSGAN_KILLS", "2"))  # the default keeps the suite short; 20 take some minutes
 UNIT = Path(__file__).parents[1] / "unit"
 
 

@@ -23,7 +23,8 @@ RNG = np.random.default_rng(0)
 X = np.concatenate([RNG.normal(-2, 1, (60, 2)), RNG.normal(2, 1, (60, 2))])
 TRUTH = np.repeat([0, 1], 60)
 FEW = np.isin(np.arange(120), [0, 1, 2, 117, 118, 119])
-SMALL = {"steps": 60, "hidden": (16, 16), "random_state": 0}
+QUICK = {"teacher_weight": 0.0}  # fitting a teacher takes longer than all the steps
+SMALL = {"steps": 60, "hidden": (16, 16), "random_state": 0, **QUICK}
 
 
 @pytest.mark.parametrize(
@@ -140,7 +141,7 @@ def test_a_saved_classifier_answers_the_same_when_loaded(tmp_path: Path, answer:
 
 
 def test_a_saved_regressor_of_arrays_answers_the_same_when_loaded_without_keras(tmp_path: Path) -> None:
-    model = SSGANRegressor(**SMALL, answer="committee", teacher_weight=1.0).fit(X, np.where(FEW, X[:, 0] + 50, np.nan))
+    model = SSGANRegressor(**{**SMALL, "teacher_weight": 1.0}, answer="committee").fit(X, np.where(FEW, X[:, 0] + 50, np.nan))
     model.save(tmp_path / "model")
     np.save(tmp_path / "x.npy", X)
     script = (
@@ -208,8 +209,8 @@ CHECKS = {
 
 @parametrize_with_checks(
     [
-        SSGANClassifier(steps=1, batch=4, hidden=(2,), random_state=0),
-        SSGANRegressor(steps=1, batch=4, hidden=(2,), random_state=0),
+        SSGANClassifier(steps=1, batch=4, hidden=(2,), random_state=0, **QUICK),
+        SSGANRegressor(steps=1, batch=4, hidden=(2,), random_state=0, **QUICK),
     ],
     expected_failed_checks=lambda estimator: CHECKS,
 )
