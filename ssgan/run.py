@@ -17,7 +17,7 @@ from ssgan.intake.version import out_of_date, require_repository
 from ssgan.judge.gate import is_new
 from ssgan.progress import step
 from ssgan.project import Project, locked, open_project
-from ssgan.records import Evaluation
+from ssgan.records import Evaluation, GateDecision
 from ssgan.ship.champion import read_champion
 from ssgan.summary import show_models, show_next
 
@@ -93,9 +93,10 @@ def _nothing_to_do(project: Project, files: Sequence[Path]) -> bool:
     if not all(accepted_before(project, file) for file in files):
         return False
     champion = read_champion(project)
-    if champion is None or not project.evaluation.is_file():
+    if champion is None or not project.evaluation.is_file() or not project.gate.is_file():
         return False
     with step("look for changes") as current:
         stale = out_of_date(project)
         current.result = f"{', '.join(stale)} to be computed" if stale else f"none; {champion.tag} stays in service"
-    return not stale and Evaluation.read(project.evaluation).model == champion.digest
+    judged = {Evaluation.read(project.evaluation).model, GateDecision.read(project.gate).challenger}  # or the winner's
+    return not stale and champion.digest in judged

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from ssgan import settings
+from ssgan.config import set_knob
 from ssgan.project import Project, locked
 
 LABEL = "diagnosis"
@@ -146,8 +147,8 @@ def test_a_second_run_is_refused_while_one_is_running(project: Path, ssgan) -> N
 
 
 def test_a_stage_that_cannot_work_says_why_through_dvc_and_prefect(project: Path, ssgan) -> None:
-    params = project / "params.yaml"
-    params.write_text(params.read_text().replace("test_share: 0.25", "test_share: 0.01"))
+    set_knob(project / "params.yaml", "prepare.test_share=0.01")
+    set_knob(project / "params.yaml", "evaluate.method=holdout")
     done = ssgan("run", "-C", project)
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr

@@ -141,7 +141,9 @@ def test_a_saved_classifier_answers_the_same_when_loaded(tmp_path: Path, answer:
 
 
 def test_a_saved_regressor_of_arrays_answers_the_same_when_loaded_without_keras(tmp_path: Path) -> None:
-    model = SSGANRegressor(**{**SMALL, "teacher_weight": 1.0}, answer="committee").fit(X, np.where(FEW, X[:, 0] + 50, np.nan))
+    model = SSGANRegressor(**{**SMALL, "teacher_weight": 1.0}, answer="committee").fit(
+        X, np.where(FEW, X[:, 0] + 50, np.nan)
+    )
     model.save(tmp_path / "model")
     np.save(tmp_path / "x.npy", X)
     script = (
