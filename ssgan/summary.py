@@ -23,7 +23,7 @@ def show_models(console: Console, project: Project) -> None:
     found.sort(key=lambda each: each[1].value, reverse=evaluation.higher_is_better)
     rows = [[title(name), number(s.value), f"{number(s.low)} to {number(s.high)}"] for name, s in found]
     head = ["model", metric_title(evaluation.metric), f"{100 * evaluation.confidence:g} % interval"]
-    console.print(table(f"Models on {evaluation.test_rows} labelled test rows", head, rows))
+    console.print(table(f"Models on {evaluation.test_rows} labelled rows", head, rows))
     console.print("")
     console.print(evaluation.sentence, markup=False, highlight=False, soft_wrap=True)
 

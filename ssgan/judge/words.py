@@ -69,8 +69,8 @@ def best_of(evaluation: Evaluation, among: tuple[ModelScore, ...]) -> ModelScore
 
 
 def best_baseline(evaluation: Evaluation) -> ModelScore | None:
-    """The best of the others, without the twin, which is the same network."""
-    others = tuple(each for each in evaluation.scores if each.name not in (OURS, TWIN, ALONE))
+    """The best of the others, without those that are the same network."""
+    others = tuple(each for each in evaluation.scores if each.name not in (OURS, TWIN, ABLATION, ALONE))
     return best_of(evaluation, others) if others else None
 
 
