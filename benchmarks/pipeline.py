@@ -53,10 +53,12 @@ def main() -> None:
     """Measures, prints and writes."""
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--examples", nargs="+", default=["cancer", "diabetes", "digits"])
-    chosen = arguments.parse_args().examples
+    arguments.add_argument("--keep", type=Path, help="an existing folder for the projects, instead of a temporary one")
+    given = arguments.parse_args()
     helps = [timed("--help")[0] for _ in range(5)]
     with tempfile.TemporaryDirectory() as name:
-        examples = {example: measure(example, Path(name)) for example in chosen}
+        folder = given.keep or Path(name)
+        examples = {example: measure(example, folder) for example in given.examples}
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     found = {
         "machine": describe(),

@@ -172,8 +172,8 @@ class Desk:
             challenger.dropped += 1
             self.metrics.dropped("shadow")
 
-        self._challenger = challenger
         self._shadow = Background("shadow", challenger.compare, dropped)
+        self._challenger = challenger  # last: whoever sees it may count on being compared
         _log.info("%s answers in the shadow", shadow.tag)
 
     def _warm_up(self) -> None:
