@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 
 import numpy as np
 
@@ -17,12 +16,21 @@ from ssgan.learn.prepare import frame_columns
 from ssgan.project import Project
 
 
-def keep_answers(project: Project, digest: str) -> None:
-    """Keeps what this model said of the rows that judged it: later ones will be compared with it on them."""
+def keep_answers(project: Project, digest: str, answers: Array) -> None:
+    """Keeps what this model said of the rows that judged it: later ones will be compared with it on them.
+
+    Args:
+        project: one that has been evaluated.
+        digest: of the model, the SSGAN or the baseline that is served in its place.
+        answers: its probabilities `[m, K]` or values `[m]`, in the order of the judged rows.
+    """
     place = project.judged_of(digest)
     place.parent.mkdir(parents=True, exist_ok=True)
+    with np.load(project.judged, allow_pickle=False) as stored:
+        rows = {name: stored[name] for name in ("id", "taught")}
     fresh = place.with_name(f".{place.name}.{os.getpid()}")
-    shutil.copyfile(project.judged, fresh)
+    with fresh.open("wb") as handle:
+        np.savez(handle, allow_pickle=False, **rows, answers=np.asarray(answers, np.float64))
     fresh.replace(place)
 
 

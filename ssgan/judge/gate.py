@@ -18,9 +18,9 @@ from ssgan.judge.answers import answers_of, gather
 from ssgan.judge.baselines import stored_answers
 from ssgan.judge.evaluate import make_scorer
 from ssgan.judge.frozen import keep_answers
-from ssgan.judge.metrics import Array
+from ssgan.judge.metrics import Array, gain
 from ssgan.judge.prepared import Prepared, read_prepared
-from ssgan.judge.rules import NOT_ROLLED_BACK, Candidate, Case, better
+from ssgan.judge.rules import NOT_ROLLED_BACK, Candidate, Case
 from ssgan.learn.artefact import Artefact
 from ssgan.progress import say
 from ssgan.project import Project
@@ -59,8 +59,8 @@ def gate(project: Project, force: str | None = None) -> GateDecision:
         else:
             found = _rules(project, prepared, evaluation, candidate, champion)
             decision = decide(evaluation, found, candidate.artefact.digest, champion, force, candidate.name)
-    if decision.decision == "promote":
-        keep_answers(project, decision.challenger)
+        if decision.decision == "promote":
+            keep_answers(project, decision.challenger, candidate.answers[candidate.name])
     decision.write(project.gate)
     add_decision(project, decision)
     say(f"gate: {decision.sentence}")
@@ -110,7 +110,7 @@ def _candidate(project: Project, prepared: Prepared, evaluation: Evaluation, tra
         params.gate.serve == "ssgan"
         or best is None
         or best.name in words.FLOORS
-        or not better(metric, best.metrics[metric].value, ours.metrics[metric].value)
+        or gain(metric, best.metrics[metric].value, ours.metrics[metric].value) <= 0
     ):
         return Candidate(words.OURS, trained, answers)
     from ssgan.judge.winner import package_baseline  # converts, and so loads skl2onnx

@@ -12,8 +12,9 @@ from ssgan.config import EvaluateParams, GateParams
 from ssgan.errors import SsganError
 from ssgan.judge import words
 from ssgan.judge.bootstrap import resample
+from ssgan.judge.checks import calibration_error, slices
 from ssgan.judge.frozen import champions_answers
-from ssgan.judge.metrics import Array, Floats, Scorer, gain, higher_is_better
+from ssgan.judge.metrics import Array, Floats, Scorer, gain
 from ssgan.judge.prepared import Prepared
 from ssgan.learn.artefact import Artefact
 from ssgan.project import Project
@@ -60,27 +61,22 @@ class Case:
     knobs: GateParams
     bootstrap: EvaluateParams
 
-    def ahead(self, other: Array, margin: float = 0.0, rows: Array | None = None) -> float:
+    @property
+    def answers(self) -> Floats:
+        """The candidate's own."""
+        return self.scorer.clean(self.candidate.answers[self.candidate.name])
+
+    def ahead(self, other: Array, margin: float = 0.0) -> float:
         """Share of resamples in which the candidate gains more than the margin over another; a tie is half a win."""
-        gains = self.gains(other, rows) - margin
+        metric, both = self.evaluation.metric, {"ours": self.answers, "theirs": self.scorer.clean(other)}
+        samples = resample(self.scorer, both, self.bootstrap, self.prepared.groups, ranking=False)
+        gains = np.asarray(gain(metric, samples["ours"][metric], samples["theirs"][metric])) - margin
         return float(np.mean(gains > 0) + np.mean(gains == 0) / 2)
 
-    def gains(self, other: Array, rows: Array | None = None) -> Floats:
-        """The candidate's gain over another in the deciding metric, on the same resamples of some rows."""
-        rows = np.ones(len(other), bool) if rows is None else rows
-        scorer, metric = self.scorer.part(rows), self.evaluation.metric
-        both = {"ours": self.candidate.answers[self.candidate.name][rows], "theirs": other[rows]}
-        clean = {name: scorer.clean(each) for name, each in both.items()}
-        samples = resample(scorer, clean, self.bootstrap, self.prepared.groups[rows], ranking=False)
-        return np.asarray(gain(metric, samples["ours"][metric], samples["theirs"][metric]))
-
     def gain(self, other: Array, rows: Array) -> float:
-        """The same on the rows themselves."""
+        """The candidate's gain over another in the deciding metric on some of the rows, bool `[m]`."""
         scorer, metric = self.scorer.part(rows), self.evaluation.metric
-        ours, theirs = (
-            scorer.score(scorer.clean(each[rows]))[metric]
-            for each in (self.candidate.answers[self.candidate.name], other)
-        )
+        ours, theirs = (scorer.score(each[rows])[metric] for each in (self.answers, self.scorer.clean(other)))
         return float(gain(metric, ours, theirs))
 
 
@@ -138,11 +134,14 @@ def no_worse_than_champion(case: Case, champion: Champion) -> GateRule:
 
 def no_slice_worse(case: Case) -> GateRule | None:
     """No slice that has a score may fall behind the whole by more than the knob allows."""
-    allowed, metric = case.knobs.slice_worse_by_at_most, case.evaluation.metric
-    scored = [each for each in case.evaluation.slices if metric in each.metrics]
-    if allowed is None or not scored:
+    allowed, metric, prepared = case.knobs.slice_worse_by_at_most, case.evaluation.metric, case.prepared
+    if allowed is None:
         return None
-    whole = case.evaluation.scores[0].metrics[metric].value
+    found = slices(prepared.judged, prepared.contract, case.scorer, case.answers, case.bootstrap, prepared.groups)
+    scored = [each for each in found if metric in each.metrics]
+    if not scored:
+        return None
+    whole = case.scorer.score(case.answers)[metric]
     behind = {f"{each.column} {each.name}": gain(metric, whole, each.metrics[metric].value) for each in scored}
     worst = max(behind, key=lambda name: behind[name])
     value, passed = float(behind[worst]), bool(behind[worst] <= allowed)
@@ -152,10 +151,11 @@ def no_slice_worse(case: Case) -> GateRule | None:
 
 def calibrated(case: Case) -> GateRule | None:
     """The calibration error must not exceed the limit."""
-    limit, check = case.knobs.calibration_error_at_most, case.evaluation.calibration
-    if limit is None or check is None or "ece" not in check.after:
+    limit = case.knobs.calibration_error_at_most
+    if limit is None or not case.prepared.contract.classes:
         return None
-    return GateRule(rule=CALIBRATED, value=check.after["ece"], limit=limit, passed=check.after["ece"] <= limit)
+    value = calibration_error(case.prepared.truth, case.answers)
+    return GateRule(rule=CALIBRATED, value=value, limit=limit, passed=value <= limit)
 
 
 def fast_enough(case: Case) -> GateRule | None:
@@ -182,8 +182,3 @@ def keras_and_onnx_agree(case: Case) -> GateRule:
 
 def _unjudged(rule: str, limit: float, reason: str) -> GateRule:
     return GateRule(rule=rule, value=None, limit=limit, passed=False, reason=reason)
-
-
-def better(metric: str, ours: float, theirs: float) -> bool:
-    """Whether we are better than they."""
-    return ours > theirs if higher_is_better(metric) else ours < theirs

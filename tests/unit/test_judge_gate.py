@@ -359,6 +359,12 @@ def test_the_winner_goes_into_service_where_the_user_wants_the_best(beaten):
     decision = gate(project)
     assert (decision.entrant, decision.decision) == (best.name, "promote")
     assert decision.challenger == Artefact.load(project.winner).digest
+    with np.load(project.judged_of(decision.challenger)) as kept, np.load(project.judged) as ours:
+        assert kept["id"].tolist() == ours["id"].tolist()
+        own = stored_answers(project, read_prepared(project))[0][best.name]
+        apart = np.abs(kept["answers"] - own).max()
+        assert apart < 1e-9 if own.ndim == 1 else (kept["answers"].argmax(axis=1) == own.argmax(axis=1)).all()
+        assert not np.allclose(kept["answers"], ours["answers"])
     assert decision.sentence.startswith(f"Promote {title(best.name)}, the winner,")
 
 
