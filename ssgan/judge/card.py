@@ -12,7 +12,20 @@ import yaml
 
 from ssgan.contract import Contract
 from ssgan.judge import words
-from ssgan.judge.document import Block, Cell, Document, Figure, Fold, Items, Place, Section, Table, Text
+from ssgan.judge.document import (
+    Block,
+    Cell,
+    Document,
+    Figure,
+    Fold,
+    Items,
+    Place,
+    Section,
+    Table,
+    Text,
+    placed,
+    replaced,
+)
 from ssgan.judge.prepared import Findings
 from ssgan.records import Evaluation
 
@@ -61,13 +74,7 @@ def metadata(contract: Contract, evaluation: Evaluation) -> dict[str, Any]:
 
 def fill(text: str, name: str, blocks: Sequence[Block]) -> str:
     """A card with other blocks in one of its places."""
-    start, end = _marks(name)
-    before, _, rest = text.partition(start)
-    return before + start + _blocks(blocks) + end + rest.partition(end)[2]
-
-
-def _marks(name: str) -> tuple[str, str]:
-    return f"<!-- {name} -->\n\n", f"<!-- end of {name} -->\n\n"
+    return replaced(text, name, _blocks(blocks))
 
 
 def _section(section: Section) -> str:
@@ -93,8 +100,7 @@ def _block(block: Block) -> str:
         case Fold():
             return f"### {_text(block.summary)}\n\n{_blocks(block.blocks)}"
         case Place():
-            start, end = _marks(block.name)
-            return start + _blocks(block.blocks) + end
+            return placed(block.name, _blocks(block.blocks))
 
 
 def _table(table: Table) -> str:

@@ -115,3 +115,20 @@ class Document:
     def figures(self) -> Sequence[Figure]:
         """Every figure, in the order in which they come."""
         return [block for section in self.sections for block in section.blocks if isinstance(block, Figure)]
+
+
+def placed(name: str, text: str) -> str:
+    """A place of that name, in HTML or in Markdown, with what stands in it now."""
+    start, end = _marks(name)
+    return start + text + end
+
+
+def replaced(text: str, name: str, inner: str) -> str:
+    """A page or card with something else in one of its places."""
+    start, end = _marks(name)
+    before, _, rest = text.partition(start)
+    return before + placed(name, inner) + rest.partition(end)[2]
+
+
+def _marks(name: str) -> tuple[str, str]:
+    return f"<!-- {name} -->\n\n", f"<!-- end of {name} -->\n\n"

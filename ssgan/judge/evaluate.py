@@ -11,6 +11,7 @@ import csv
 import io
 import os
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -31,8 +32,6 @@ from ssgan.progress import say
 from ssgan.project import Project
 from ssgan.records import CalibrationCheck, CurvePoint, Evaluation, ModelScore, Score, write_atomically
 
-SHIFTED = "shifted"
-
 
 def evaluate(project: Project) -> Evaluation:
     """Judges the SSGAN, its twin and the baselines; writes the evaluation, the table of scores and the report.
@@ -41,7 +40,6 @@ def evaluate(project: Project) -> Evaluation:
         ParamsError: if a knob does not fit the task.
         ArtefactError: if a stored model is damaged.
     """
-    from ssgan.judge.importance import importance
     from ssgan.judge.report import write_report  # draws, and so loads matplotlib
 
     prepared, params = read_prepared(project), read_params(project.params)
@@ -54,48 +52,46 @@ def evaluate(project: Project) -> Evaluation:
     entrants = {words.OURS: answers_of(judged.ours), **others, **baselines}
     say(f"evaluate: {len(entrants)} models on {len(prepared.truth)} labelled rows, {knobs.resamples} resamples")
     scorer = make_scorer(prepared)
-    fake = judged.fake | _other_fakes(project, prepared, judged, knobs.seed)
-    evaluation = judge(
-        prepared, scorer, entrants, knobs, {name: fake[name] for name in fake if name != SHIFTED}, left_out
-    )
-    answers = scorer.clean(entrants[words.OURS])
-    evaluation = evaluation.model_copy(
-        update={
-            "model": judged.artefact.digest,
-            "per_class": _of_classes(prepared, scorer, answers, knobs),
-            "slices": slices(prepared.judged, prepared.contract, scorer, answers, knobs, prepared.groups),
-            "detection": _detection(fake, knobs),
-            "calibration": _calibration(prepared, judged, scorer, params),
-            "curve": _curve(project, prepared, scorer, evaluation, knobs, judged.artefact),
-            "importance": importance(judged.artefact, prepared.judged, prepared.truth, metric, knobs.seed),
-            "prior_effect": {
-                prior: scorer.score(scorer.clean(answers_of(each))) for prior, each in judged.by_prior.items()
-            },
-        }
-    )
+    fake = judged.fake | _other_fakes(project, prepared, judged)
+    evaluation = judge(prepared, scorer, entrants, knobs, fake, left_out)
+    evaluation = evaluation.model_copy(update=_beyond_scores(project, prepared, judged, scorer, evaluation, fake))
     evaluation.write(project.evaluation)
     write_atomically(project.reports / "scores.csv", scores_csv(evaluation.scores))
     _write_judged(project, prepared, entrants)
-    del fake[SHIFTED]
-    ours = judged.ours
-    write_report(
-        project,
-        Findings(
-            evaluation,
-            prepared,
-            prepared.truth,
-            answers,
-            fake,
-            prepared.judged,
-            judged.artefact,
-            sets=ours.sets,
-            low=ours.low,
-            high=ours.high,
-        ),
-    )
+    answers, ours = scorer.clean(entrants[words.OURS]), judged.ours
+    rows = prepared.judged, judged.artefact, ours.sets, ours.low, ours.high
+    write_report(project, Findings(evaluation, prepared, prepared.truth, answers, fake, *rows))
     values = [f"{words.title(each.name)} {words.value_of(evaluation, each)}" for each in evaluation.scores[:2]]
     say(f"evaluate: {words.metric_title(metric)} {', '.join(values)}; {project.report.name} has the rest")
     return evaluation
+
+
+def _beyond_scores(
+    project: Project,
+    prepared: Prepared,
+    judged: Judged,
+    scorer: Scorer,
+    evaluation: Evaluation,
+    fake: Mapping[str, Array],
+) -> dict[str, Any]:
+    """The fields of the evaluation that are about the SSGAN alone, and the curve."""
+    from ssgan.judge.importance import importance
+
+    params = read_params(project.params)
+    knobs, artefact = params.evaluate, judged.artefact
+    answers = scorer.clean(answers_of(judged.ours))
+    return {
+        "model": artefact.digest,
+        "per_class": _of_classes(prepared, scorer, answers, knobs),
+        "slices": slices(prepared.judged, prepared.contract, scorer, answers, knobs, prepared.groups),
+        "detection": strangers(fake["test"], _strange(prepared, judged, fake, knobs.seed), knobs),
+        "calibration": _calibration(prepared, judged, scorer, params),
+        "curve": _curve(project, prepared, scorer, evaluation, knobs, artefact),
+        "importance": importance(artefact, prepared.judged, prepared.truth, evaluation.metric, knobs.seed),
+        "prior_effect": {
+            prior: scorer.score(scorer.clean(answers_of(each))) for prior, each in judged.by_prior.items()
+        },
+    }
 
 
 def judge(
@@ -166,25 +162,24 @@ def scores_csv(scores: tuple[ModelScore, ...]) -> str:
     return text.getvalue()
 
 
-def _other_fakes(project: Project, prepared: Prepared, judged: Judged, seed: int) -> dict[str, Array]:
-    """P(fake) of rows that are not real: fakes, rows in quarantine, and real ones whose numbers were moved."""
-    found: dict[str, Array] = {SHIFTED: np.empty(0)}
-    path = project.fakes
-    if path.is_file():
-        with np.load(path, allow_pickle=False) as stored:
+def _other_fakes(project: Project, prepared: Prepared, judged: Judged) -> dict[str, Array]:
+    """P(fake) of rows that are not real: fakes, where there was a real/fake term, and rows in quarantine."""
+    found: dict[str, Array] = {}
+    if project.fakes.is_file():
+        with np.load(project.fakes, allow_pickle=False) as stored:
             found["generated"] = judged.artefact.predict_encoded(stored["x"]).fake_probability
     with np.load(prepared.folder / "quarantined.npz", allow_pickle=False) as stored:
         found["quarantined"] = judged.artefact.predict_encoded(stored["x"]).fake_probability
-    moved = shifted(frame_columns(prepared.test, prepared.contract), prepared.contract, seed)
-    if moved is not None and len(prepared.test):
-        found[SHIFTED] = judged.artefact.predict_columns(moved).fake_probability
     return found
 
 
-def _detection(fake: Mapping[str, Array], knobs: EvaluateParams) -> dict[str, Score]:
-    return strangers(
-        fake["test"], {name: fake[name] for name in ("quarantined", SHIFTED, "generated") if name in fake}, knobs
-    )
+def _strange(prepared: Prepared, judged: Judged, fake: Mapping[str, Array], seed: int) -> dict[str, Array]:
+    """P(fake) of what should be told from real rows: the above, and real rows whose numbers were moved."""
+    found = {name: fake[name] for name in ("quarantined", "generated") if name in fake}
+    moved = shifted(frame_columns(prepared.test, prepared.contract), prepared.contract, seed)
+    if moved is not None and len(prepared.test):
+        found["shifted"] = judged.artefact.predict_columns(moved).fake_probability
+    return found
 
 
 def _calibration(prepared: Prepared, judged: Judged, scorer: Scorer, params: Params) -> CalibrationCheck:
@@ -243,8 +238,6 @@ def _outputs(task: Array, artefact: Artefact) -> Array:
 
 def _write_judged(project: Project, prepared: Prepared, entrants: Mapping[str, Array]) -> None:
     """Who said what about which row: what the gate needs to compare a later model with this one on the same rows."""
-    with np.load(prepared.folder / "train.npz", allow_pickle=False) as stored:
-        taught = stored["id"][prepared.labelled]
     path = project.judged
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     with fresh.open("wb") as handle:
@@ -252,7 +245,7 @@ def _write_judged(project: Project, prepared: Prepared, entrants: Mapping[str, A
             handle,
             allow_pickle=False,
             id=prepared.judged[ROW_ID].to_numpy(str),
-            taught=taught.astype(str),
+            taught=prepared.ids[prepared.labelled],
             answers=np.asarray(entrants[words.OURS], np.float64),
         )
     fresh.replace(path)

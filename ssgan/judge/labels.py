@@ -115,10 +115,8 @@ def _pool_rows(prepared: Prepared, folds: Path | None) -> tuple[Array, Floats | 
 
 def requests(asked: Asked, prepared: Prepared, artefact: Artefact) -> list[Request]:
     """The chosen rows with their names, scores and reasons."""
-    with np.load(prepared.folder / "train.npz", allow_pickle=False) as stored:
-        ids = stored["id"][asked.places].tolist()
     found = []
-    for place, name in enumerate(ids):
+    for place, name in enumerate(prepared.ids[asked.places].tolist()):
         choice, answers = asked.choice, asked.answers
         found.append(
             Request(

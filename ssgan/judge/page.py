@@ -5,7 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from ssgan.judge.document import Block, Cell, Document, Figure, Fold, Items, Place, Section, Table, Text, Tile
+from ssgan.judge.document import (
+    Block,
+    Cell,
+    Document,
+    Figure,
+    Fold,
+    Items,
+    Place,
+    Section,
+    Table,
+    Text,
+    Tile,
+    placed,
+    replaced,
+)
 from ssgan.judge.style import CSS
 
 
@@ -23,13 +37,7 @@ def page(document: Document) -> str:
 
 def fill(text: str, name: str, blocks: Sequence[Block]) -> str:
     """A page with other blocks in one of its places."""
-    start, end = _marks(name)
-    before, _, rest = text.partition(start)
-    return before + start + _blocks(blocks) + end + rest.partition(end)[2]
-
-
-def _marks(name: str) -> tuple[str, str]:
-    return f"<!-- {name} -->\n", f"<!-- end of {name} -->\n"
+    return replaced(text, name, _blocks(blocks))
 
 
 def _opening(document: Document) -> str:
@@ -68,8 +76,7 @@ def _block(block: Block) -> str:
         case Fold():
             return f"<details><summary>{_text(block.summary)}</summary>{_blocks(block.blocks)}</details>\n"
         case Place():
-            start, end = _marks(block.name)
-            return start + _blocks(block.blocks) + end
+            return placed(block.name, _blocks(block.blocks))
 
 
 def _figure(figure: Figure) -> str:

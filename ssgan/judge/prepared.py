@@ -27,6 +27,7 @@ class Prepared:
         x: float32 `[n, F]` or `[n, H, W, C]`, labelled and unlabelled rows.
         y: int64 `[n]` with -1 for unlabelled, or float64 `[n]` with NaN for unlabelled.
         fold: int64 `[n]`, -1 for unlabelled rows.
+        ids: str `[n]`.
         test: rows that no training sees, as accepted, labelled or not.
         judged: labelled rows `[m]` that judge: those of the test rows, or with crossfit all of the training rows.
         truth: int64 class numbers or float64 values `[m]` of the judged rows.
@@ -38,6 +39,7 @@ class Prepared:
     x: Array
     y: Array
     fold: Array
+    ids: Array
     test: pd.DataFrame
     judged: pd.DataFrame
     truth: Array
@@ -81,10 +83,10 @@ def read_prepared(project: Project) -> Prepared:
         raise DataError("there is no prepared data in data/prepared; run `ssgan prepare` first")
     contract = Contract.model_validate_json((folder / "schema.json").read_text(encoding="utf-8"))
     with np.load(folder / "train.npz", allow_pickle=False) as stored:
-        x, y, fold = stored["x"], stored["y"], stored["fold"]
+        x, y, fold, ids = (stored[name] for name in ("x", "y", "fold", "id"))
     test, judged = (pd.read_parquet(folder / f"{name}.parquet") for name in ("test", "judged"))
     split = Split.read(folder / "split.json")
-    return Prepared(folder, contract, split, x, y, fold, test, judged, labels(judged, contract))
+    return Prepared(folder, contract, split, x, y, fold, ids, test, judged, labels(judged, contract))
 
 
 @dataclass(frozen=True)
