@@ -13,6 +13,7 @@ PACKAGES = (
     "keras",
     "numpy",
     "scikit-learn",
+    "jax",
     "prefect",
     "dvc",
     "great-expectations",

@@ -106,13 +106,16 @@ def commands(work: str, torch_python: Path | None) -> dict[str, tuple[list[str],
     return found
 
 
-def measure(work: str, torch_python: Path | None, rounds: int, seconds: float, core: int) -> dict[str, Any]:
+def measure(given: argparse.Namespace, work: str) -> dict[str, Any]:
     """Every peer's windows, taken in turn."""
     peers = []
+    rounds, seconds = (1, 0.5) if given.quick else (given.rounds, given.seconds)
     try:
-        for name, (command, backend) in commands(work, torch_python).items():
-            peers.append(Peer.start(name, command, backend, core))
-            print(f"{work} {name}: first steps after {peers[-1].seconds_to_first_steps:.1f} s")
+        for name, (command, backend) in commands(work, given.torch_python).items():
+            peers.append(Peer.start(name, command, backend, given.core))
+            print(f"{work} {name}: first steps after {peers[-1].seconds_to_first_steps:.1f} s", flush=True)
+        if given.pause:
+            input(f"{work}: make the machine quiet, then press enter\n")
         for _ in range(rounds):
             for peer in peers:
                 peer.measure(seconds)
@@ -157,28 +160,36 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=4.0, help="per window")
     parser.add_argument("--core", type=int, default=0)
+    parser.add_argument("--pause", action="store_true", help="wait for enter when the peers are ready to be measured")
     parser.add_argument("--without-large", action="store_true", help="leave out the million rows")
     parser.add_argument(
         "--quick", action="store_true", help="one short round, to see that it works; nothing is written"
     )
     given = parser.parse_args()
-    rounds, seconds = (1, 0.5) if given.quick else (given.rounds, given.seconds)
     left_out = {} if given.torch_python else {ANCHOR: "no --torch-python was given"}
     for name, reason in left_out.items():
         print(f"{name} is left out: {reason}")
-    tables = {work: measure(work, given.torch_python, rounds, seconds, given.core) for work in given.works}
+    tables = {work: measure(given, work) for work in given.works}
     backends = ["tensorflow", *(["jax"] if importlib.util.find_spec("jax") else [])]
     memory = {} if given.without_large else {backend: large(backend) for backend in backends}
     if not given.quick:
-        result = {
-            "machine": describe(),
-            "protocol": f"core {given.core}, one thread, median of {rounds} windows of {seconds:g} s, in turn",
-            "left out": left_out,
-            "works": tables,
-            "1e6 rows x 50 columns": memory,
-        }
-        RESULT.parent.mkdir(exist_ok=True)
-        RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        _store(given, left_out, tables, memory)
+
+
+def _store(
+    given: argparse.Namespace, left_out: dict[str, str], tables: dict[str, Any], memory: dict[str, dict[str, Any]]
+) -> None:
+    """Writes what was measured; what was not measured this time stays as it was."""
+    before = json.loads(RESULT.read_text(encoding="utf-8")) if RESULT.is_file() else {}
+    result = {
+        "machine": describe(),
+        "protocol": f"core {given.core}, one thread; median of {given.rounds} windows of {given.seconds:g} s",
+        "left out": left_out,
+        "works": before.get("works", {}) | tables,
+        "1e6 rows x 50 columns": before.get("1e6 rows x 50 columns", {}) | memory,
+    }
+    RESULT.parent.mkdir(exist_ok=True)
+    RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

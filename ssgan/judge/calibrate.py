@@ -24,6 +24,7 @@ from ssgan.errors import DataError
 from ssgan.judge.metrics import Array, Floats
 from ssgan.learn.artefact import CALIBRATION, Artefact, class_probabilities, write_checksums
 from ssgan.learn.prepare import is_labelled
+from ssgan.learn.training_rows import TrainingRows
 from ssgan.progress import say
 from ssgan.project import Project
 from ssgan.records import Calibration
@@ -45,8 +46,8 @@ def calibrate(project: Project) -> Calibration:
     if not (project.folds).is_file():
         raise DataError("calibration needs models/trained, which is not there: run `ssgan train` first")
     knobs = read_params(project.params).calibrate
-    with np.load(project.prepared / "train.npz", allow_pickle=False) as stored:
-        x, y = stored["x"], stored["y"]
+    rows = TrainingRows.read(project.prepared)
+    x, y = rows.x, rows.y
     folds = read_folds(project)
     done: dict[str, Calibration] = {}
     for name, place in (("ssgan", project.model), ("twin", project.twin)):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from ssgan.contract import GROUP, Contract
@@ -13,6 +12,7 @@ from ssgan.errors import DataError
 from ssgan.judge.metrics import Array, Floats
 from ssgan.learn.artefact import Artefact
 from ssgan.learn.prepare import frame_columns, is_labelled, labels
+from ssgan.learn.training_rows import TrainingRows
 from ssgan.project import Project
 from ssgan.records import Evaluation, Split
 
@@ -82,11 +82,12 @@ def read_prepared(project: Project) -> Prepared:
     if not (folder / "split.json").is_file():
         raise DataError("there is no prepared data in data/prepared; run `ssgan prepare` first")
     contract = Contract.model_validate_json((folder / "schema.json").read_text(encoding="utf-8"))
-    with np.load(folder / "train.npz", allow_pickle=False) as stored:
-        x, y, fold, ids = (stored[name] for name in ("x", "y", "fold", "id"))
+    rows = TrainingRows.read(folder)
     test, judged = (pd.read_parquet(folder / f"{name}.parquet") for name in ("test", "judged"))
     split = Split.read(folder / "split.json")
-    return Prepared(folder, contract, split, x, y, fold, ids, test, judged, labels(judged, contract))
+    return Prepared(
+        folder, contract, split, rows.x, rows.y, rows.fold, rows.ids, test, judged, labels(judged, contract)
+    )
 
 
 @dataclass(frozen=True)

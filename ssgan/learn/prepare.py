@@ -15,6 +15,7 @@ from ssgan.config import read_params
 from ssgan.contract import GROUP, ROW_ID, ClassLabel, Contract, NumberColumn, read_contract
 from ssgan.errors import DataError
 from ssgan.intake.batch import feature_cells
+from ssgan.learn import training_rows
 from ssgan.learn.encode import Encoder
 from ssgan.progress import say
 from ssgan.project import Project
@@ -27,11 +28,11 @@ UNLABELLED = -1  # in `y` of a classification; NaN in `y` of a regression
 def prepare(project: Project) -> None:
     """Divides the accepted rows, fits the encoder on the training rows alone, and writes `data/prepared`.
 
-        train.npz       x, y, id of the training rows; fold: number of each labelled one's, -1 for the others
-        test.parquet    rows that no training sees
-        judged.parquet  labelled rows that judge: those of the test rows, or with crossfit all of the training rows
-        quarantined.npz x of the rows of tables in quarantine, for the question whether P(fake) would have seen them;
-                        not declared to DVC, for there may be none: they come and go with accepted rows
+        x.npy, train.npz  the training rows; see `training_rows.py`
+        test.parquet      rows that no training sees
+        judged.parquet    labelled rows that judge: those of the test rows, or with crossfit all of the training rows
+        quarantined.npz   x of the rows of tables in quarantine, for the question whether P(fake) would have seen them;
+                          not declared to DVC, for there may be none: they come and go with accepted rows
         encoder.json, schema.json, split.json
 
     With crossfit labelled rows are too dear to be held back: each is judged by a model of the folds that had not seen
@@ -66,8 +67,7 @@ def prepare(project: Project) -> None:
     encoder = Encoder.fit(columns, contract)
     shutil.rmtree(project.prepared, ignore_errors=True)
     project.prepared.mkdir(parents=True)
-    with (project.prepared / "train.npz").open("wb") as handle:
-        np.savez(handle, x=encoder.encode_columns(columns), y=y, id=train[ROW_ID].to_numpy(str), fold=fold)
+    training_rows.write(project.prepared, encoder, columns, y, fold, train[ROW_ID].to_numpy(str))
     with (project.prepared / "quarantined.npz").open("wb") as handle:
         np.savez(handle, x=_quarantined(project, contract, encoder))
     test.to_parquet(project.prepared / "test.parquet", index=False)

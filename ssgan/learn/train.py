@@ -14,6 +14,7 @@ import shutil
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -21,7 +22,7 @@ import pandas as pd
 from ssgan.config import read_params
 from ssgan.contract import Contract
 from ssgan.errors import DataError
-from ssgan.learn import backend
+from ssgan.learn import backend, training_rows
 from ssgan.learn.checkpoint import Checkpoints
 from ssgan.learn.encode import Encoder
 from ssgan.learn.export import write_artefact
@@ -52,23 +53,25 @@ class Rows:
     digest: str
 
     @classmethod
-    def read(cls, project: Project) -> Rows:
+    def read(cls, project: Project, rows: Literal["held", "streamed"] | None) -> Rows:
         """Reads `data/prepared`.
+
+        Args:
+            project: whose rows.
+            rows: as `train.rows` has it.
 
         Raises:
             DataError: if it is not there.
         """
         folder = project.prepared
-        if not (folder / "train.npz").is_file():
+        if not (folder / training_rows.X).is_file():
             raise DataError("training needs data/prepared, which is not there: run `ssgan prepare` first")
         contract = Contract.model_validate_json((folder / "schema.json").read_text(encoding="utf-8"))
         encoder = Encoder.from_json((folder / "encoder.json").read_text(encoding="utf-8"))
-        with np.load(folder / "train.npz", allow_pickle=False) as stored:
-            x, y, fold = stored["x"], stored["y"], stored["fold"]
+        stored = training_rows.TrainingRows.read(folder, rows)
         judged = encoder.encode_columns(frame_columns(pd.read_parquet(folder / "judged.parquet"), contract))
-        with (folder / "train.npz").open("rb") as handle:
-            digest = hashlib.file_digest(handle, "sha256").hexdigest()
-        return cls(contract, encoder, Split.read(folder / "split.json"), x, y, fold, judged, digest)
+        split, digest = Split.read(folder / "split.json"), training_rows.digest(folder)
+        return cls(contract, encoder, split, stored.x, stored.y, stored.fold, judged, digest)
 
 
 def train(project: Project) -> None:
@@ -80,7 +83,8 @@ def train(project: Project) -> None:
         DataError: if there is nothing prepared.
         SsganError: if training diverges, or an export does not answer as the network does.
     """
-    rows, params = Rows.read(project), read_params(project.params)
+    params = read_params(project.params)
+    rows = Rows.read(project, params.train.rows)
     known = int(is_labelled(rows.y).sum())
     knobs = resolve(params.train, rows.contract, known)
     backend.deterministic(knobs.seed)

@@ -13,9 +13,11 @@ import pandas as pd
 from onnx import TensorProto, helper, numpy_helper
 
 from ssgan.contract import GROUP, ROW_ID, Contract
+from ssgan.learn import training_rows
 from ssgan.learn.artefact import write_checksums
 from ssgan.learn.encode import Encoder
 from ssgan.learn.prepare import frame_columns, is_labelled, labels
+from ssgan.learn.training_rows import TrainingRows
 from ssgan.project import Project
 from ssgan.records import RunRecord, Split
 
@@ -65,8 +67,7 @@ def make_project(
 
 def write_fakes(project: Project) -> None:
     """The sample of fakes that `train` keeps: here rows with shuffled columns."""
-    with np.load(project.prepared / "train.npz") as stored:
-        x = stored["x"]
+    x = TrainingRows.read(project.prepared).x
     project.fakes.parent.mkdir(parents=True, exist_ok=True)
     np.savez(project.fakes, x=np.random.default_rng(2).permuted(x, axis=0))
 
@@ -95,13 +96,7 @@ def write_prepared(
     fold = np.full(len(y), -1)
     fold[known] = np.arange(known.sum()) // max(1, len(contract.classes)) % max(1, folds)
     judged = (train if folds else test)[is_labelled(labels(train if folds else test, contract))]
-    np.savez(
-        project.prepared / "train.npz",
-        x=encoder.encode_columns(columns),
-        y=y,
-        id=train[ROW_ID].to_numpy(str),
-        fold=fold,
-    )
+    training_rows.write(project.prepared, encoder, columns, y, fold, train[ROW_ID].to_numpy(str))
     strange = frame_columns(test, contract) | {"a": np.full(len(test), 40.0)}
     np.savez(project.prepared / "quarantined.npz", x=encoder.encode_columns(strange)[:5])
     test.to_parquet(project.prepared / "test.parquet", index=False)
@@ -114,8 +109,8 @@ def write_prepared(
 
 def write_folds(project: Project, models: Mapping[str, float], curve: bool = False) -> None:
     """What `train` keeps of the folds: every fold's model is the same linear one."""
-    with np.load(project.prepared / "train.npz") as stored:
-        x, y, fold = stored["x"], stored["y"], stored["fold"]
+    rows = TrainingRows.read(project.prepared)
+    x, y, fold = rows.x, rows.y, rows.fold
     contract = Contract.model_validate_json((project.prepared / "schema.json").read_text(encoding="utf-8"))
     known = is_labelled(y)
     kept: dict[str, np.ndarray] = {"fold": fold[known], "pool_rows": np.flatnonzero(~known)}

@@ -12,6 +12,7 @@ from ssgan.errors import ParamsError
 from ssgan.judge.baselines import answer, baselines, read_plan, stored_answers, stored_curves, tasks_of
 from ssgan.judge.methods import CLASSIFIERS, REGRESSORS, spreading_rows
 from ssgan.judge.prepared import read_prepared
+from ssgan.learn.training_rows import TrainingRows
 from ssgan.progress import listening
 
 KNOBS = BaselinesParams(trees=10)
@@ -118,9 +119,9 @@ def test_label_spreading_keeps_every_labelled_row_under_its_cap():
 def test_baselines_see_the_numbers_that_the_ssgan_sees(project):
     prepared = read_prepared(project)
     (task,) = tasks_of("random_forest", prepared, read_plan(prepared, ()), KNOBS)
-    with np.load(project.prepared / "train.npz") as stored:
-        assert (task.x == stored["x"]).all()
-        assert (task.y == stored["y"]).all()
+    stored = TrainingRows.read(project.prepared)
+    assert (task.x == stored.x).all()
+    assert (task.y == stored.y).all()
     assert (task.labelled.sum(), len(task.asked)) == (30, 80)
 
 

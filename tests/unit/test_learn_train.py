@@ -18,6 +18,7 @@ from ssgan.learn.encode import Encoder
 from ssgan.learn.prepare import prepare
 from ssgan.learn.terms import REPORTED
 from ssgan.learn.train import train
+from ssgan.learn.training_rows import TrainingRows
 from ssgan.project import Project
 from ssgan.records import RunRecord, RunTimes, Split
 from tests.unit import learner
@@ -70,10 +71,10 @@ def test_the_encoder_is_fitted_on_training_rows_and_never_on_test_rows(trained: 
     train_rows = frame[~frame[ROW_ID].isin(test[ROW_ID])]
     assert set(encoder.numbers[0].knots) == set(train_rows["a"])
     assert not set(encoder.numbers[0].knots) & set(test["a"])
-    with np.load(trained.prepared / "train.npz", allow_pickle=False) as stored:
-        assert stored["id"].tolist() == train_rows[ROW_ID].tolist()
-        assert stored["x"].shape == (len(train_rows), encoder.width)
-        assert (stored["y"] == -1).sum() == train_rows["y"].isna().sum()
+    stored = TrainingRows.read(trained.prepared)
+    assert stored.ids.tolist() == train_rows[ROW_ID].tolist()
+    assert stored.x.shape == (len(train_rows), encoder.width)
+    assert (stored.y == -1).sum() == train_rows["y"].isna().sum()
 
 
 def test_training_again_gives_the_same_bytes(trained: Project, tmp_path: Path) -> None:
@@ -143,7 +144,7 @@ def test_labels_of_the_holdout_reach_nothing_that_training_and_calibration_read(
 ) -> None:
     project = Project(Path(shutil.copytree(accepted.root, tmp_path / "copy")))
     prepare(project)
-    files = ("train.npz", "encoder.json", "schema.json", "split.json")
+    files = ("x.npy", "train.npz", "encoder.json", "schema.json", "split.json")
     before = {name: (project.prepared / name).read_bytes() for name in files}
     judged = pd.read_parquet(project.prepared / "judged.parquet")
     frame = _frame(learner.classes(200, 10))
@@ -303,3 +304,14 @@ def test_nothing_accepted_is_an_error_that_says_how_to_begin(accepted: Project, 
     (project.accepted / "batch.parquet").unlink()
     with pytest.raises(DataError, match="ssgan ingest"):
         prepare(project)
+
+
+def test_rows_left_in_their_file_train_the_same_model_as_rows_in_memory(trained: Project, tmp_path: Path) -> None:
+    project = Project(Path(shutil.copytree(trained.root, tmp_path / "copy")))
+    set_knob(project.params, "train.rows=streamed")
+    train(project)
+    for name in ("model.onnx", "history.csv"):
+        there, here = (each.trained / "ssgan" / name for each in (project, trained))
+        assert there.read_bytes() == here.read_bytes()
+    with np.load(project.folds) as streamed, np.load(trained.folds) as held:
+        assert all(np.array_equal(streamed[name], held[name]) for name in held.files)
