@@ -8,14 +8,17 @@ READY := $(VENV)/.ready
 
 setup: $(READY)
 
-# uv comes first, from the same lock, because it installs the rest in half a minute where pip takes three.
-$(READY): requirements.lock pyproject.toml
+# uv comes first, from the same lock, because it installs the rest in half a minute where pip takes three. It leaves
+# compiling to the first import, and where PYTHONDONTWRITEBYTECODE is set (as in many images) to every import of every
+# stage: TensorFlow's then takes ten seconds in place of five. So it is done once, here.
+$(READY): requirements.lock pyproject.toml Makefile
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"Python 3.11 to 3.13 is needed, this is {v[0]}.{v[1]}; name another with make PYTHON=...")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@awk '/^[^ #]/ {on = /^uv==/} on' requirements.lock > $(VENV)/uv.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(VENV)/uv.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m compileall -q -j 0 -x '/tests/' $(VENV)/lib > /dev/null || true  # an odd file of a third party is no obstacle
 	@touch $@
 
 # A demo that is there already stays: the next one gets a number.
