@@ -1,0 +1,91 @@
+"""The command `ssgan`: one verb per stage, the same words as in `dvc.yaml`, `params.yaml` and the flows.
+
+Everything heavy is imported inside the verbs, so that `ssgan --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+
+import click
+
+from ssgan import __version__, settings
+from ssgan.cli import intake, ship, stages, whole
+from ssgan.errors import SsganError
+
+EXIT_CODES = """\b
+Exit codes:
+  0  done (also when some rows went to quarantine)
+  1  our fault, or that of a tool we call
+  2  yours: a bad file, knob or argument
+  3  the batch was rejected
+  4  the challenger was not promoted
+  5  a version did not come out again as it was recorded
+  130, 143  interrupted, or ended by a signal
+"""
+
+
+class _Verbs(click.Group):
+    """Lists the verbs in the order in which data flows, not by the alphabet."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(self.commands)
+
+
+@click.group(cls=_Verbs, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="ssgan")
+def cli() -> None:
+    """Partly labelled data in, a served model out: a workflow around a semi-supervised GAN.
+
+    Start with `ssgan demo`, or with your own table: `ssgan init DIR --from FILE.csv --label COLUMN`, then
+    `ssgan run -C DIR FILE.csv`.
+    """
+
+
+for _command in (
+    *(whole.init, intake.ingest, whole.run, intake.data, intake.quarantine, intake.contract),
+    *(stages.prepare, stages.train, stages.calibrate, stages.baselines, stages.evaluate, stages.gate),
+    *(ship.package, ship.promote, ship.rollback, ship.serve, ship.key, ship.shadow, ship.score),
+    *(stages.labels, ship.reproduce, whole.schedule, whole.status, whole.demo),
+):
+    cli.add_command(_command)
+
+
+def main() -> None:
+    """Runs the command; every error becomes one sentence and an exit code."""
+    settings.apply()
+    for number in (signal.SIGTERM, signal.SIGHUP):  # so that every block ends, and with it every child process
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
+    try:
+        code = cli(standalone_mode=False) or 0
+    except click.ClickException as error:
+        error.show()
+        code = 2
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("ssgan: interrupted", err=True)
+        code = 130
+    except SsganError as error:
+        click.echo(f"ssgan: {error}", err=True)
+        code = error.exit_code
+    except BrokenPipeError:
+        code = 1
+    except Exception as error:
+        click.echo(f"ssgan: {_internal(error)}", err=True)
+        code = 1
+    sys.stdout.flush()
+    sys.exit(code)
+
+
+def _internal(error: Exception) -> str:
+    """Tells of a fault of ours; the traceback goes to a file, not into the user's face."""
+    import tempfile
+
+    name = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+    if os.environ.get("SSGAN_TRACEBACK"):
+        traceback.print_exc()
+    with tempfile.NamedTemporaryFile("w", prefix="ssgan-error-", suffix=".txt", delete=False) as file:
+        traceback.print_exc(file=file)
+    return f"this is our fault ({name}); the details are in {file.name}, please report them"
