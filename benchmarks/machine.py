@@ -31,5 +31,12 @@ def describe() -> dict[str, str]:
         "cores": str(os.cpu_count()),
         "system": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "versions": ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES),
+        "versions": ", ".join(f"{name} {version}" for name in PACKAGES if (version := _version(name))),
     }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None

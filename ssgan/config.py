@@ -40,6 +40,7 @@ class TrainParams(_Section):
     noise: float | None = Field(None, ge=0, le=2)
     head: Literal["huber", "gaussian", "buckets"] | None = None
     networks: str | None = None
+    embedding: Literal["piecewise", "periodic", "none"] = "piecewise"
     answer: Literal["discriminator", "committee"] = "discriminator"
     # the optimisation
     steps: int | None = Field(None, ge=1)
@@ -49,10 +50,12 @@ class TrainParams(_Section):
     ema: float | None = Field(None, ge=0, lt=1)
     update: Literal["simultaneous", "alternating"] = "simultaneous"
     rows: Literal["held", "streamed"] | None = None
+    tensorboard: bool = False
     # the terms of the objective
     ramp: float = Field(0.25, ge=0, le=1)
     gan_weight: float | None = Field(None, ge=0)
     fakes: FakesKind | None = None
+    refined_share: float = Field(0.5, ge=0, le=1)
     matching: Literal["squared", "absolute", "non-saturating"] = "squared"
     pull_away_weight: float = Field(0.0, ge=0)
     complement_weight: float = Field(0.0, ge=0)

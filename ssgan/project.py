@@ -151,6 +151,11 @@ class Project:
         return self.root / ".ssgan"
 
     @property
+    def events(self) -> Path:
+        """What TensorBoard shows, on request."""
+        return self.runtime / "tensorboard"
+
+    @property
     def times(self) -> Path:
         """What the last training cost, and on which device."""
         return self.reports / "train_times.json"

@@ -1,6 +1,6 @@
 """The artefact: a folder with the exported discriminator and all that is needed to ask it.
 
-    model.onnx      x -> task, realness, features; with a committee also discriminator_task
+    model.onnx      x -> task, realness, features; with a committee also discriminator_task, with members disagreement
     encoder.json    raw rows -> x
     schema.json     the contract
     probe.npz       rows and the answers they got when the model was exported
@@ -38,6 +38,7 @@ PARTS = ("model.onnx", "encoder.json", "schema.json", "probe.npz", "run.json")
 TOLERANCE = 1e-4  # between the answers at export and now; another processor rounds differently by about 1e-6
 ROWS_AT_ONCE = 512  # what lies between the layers then stays in the processor's cache: 4096 take twice as long
 FEATURES = "features"  # the graph's output with the discriminator's last layer before its answers
+DISAGREEMENT = "disagreement"  # the graph's output with how far the members are apart, where there are several
 ALONE = "discriminator_task"  # the graph's output with the discriminator's own answer, where `task` is a committee's
 LOG_SUM = {"realness": "logsumexp"}  # metadata of a graph whose realness is that of the discriminator's logits
 
@@ -158,15 +159,30 @@ class Artefact:
         Raises:
             ArtefactError: if the artefact was exported before it told them.
         """
-        if FEATURES not in [output.name for output in self.session.get_outputs()]:
+        if FEATURES not in self._told:
             raise ArtefactError(f"{self.folder} does not tell its features, for it is older: train again")
-        starts = range(0, max(len(x), 1), ROWS_AT_ONCE)
-        return np.concatenate([self.session.run([FEATURES], {"x": x[at : at + ROWS_AT_ONCE]})[0] for at in starts])
+        return self._output(FEATURES, x)
+
+    def disagreement(self, x: np.ndarray) -> np.ndarray:
+        """Encoded rows -> float32 [n]: how far the members are apart; 0 where there is one network.
+
+        For classes the nats by which the mean is less sure than the members (Houlsby et al. 2011), for values their
+        standard deviation in units of the labels' own.
+        """
+        return self._output(DISAGREEMENT, x)[:, 0] if DISAGREEMENT in self._told else np.zeros(len(x), np.float32)
 
     @cached_property
     def committee(self) -> bool:
         """Whether trees answer together with the discriminator."""
-        return ALONE in [output.name for output in self.session.get_outputs()]
+        return ALONE in self._told
+
+    @property
+    def _told(self) -> list[str]:
+        return [output.name for output in self.session.get_outputs()]
+
+    def _output(self, name: str, x: np.ndarray) -> np.ndarray:
+        starts = range(0, max(len(x), 1), ROWS_AT_ONCE)
+        return np.concatenate([self.session.run([name], {"x": x[at : at + ROWS_AT_ONCE]})[0] for at in starts])
 
     def predict_encoded(self, x: np.ndarray) -> Predictions:
         """Answers for encoded rows, float32 [n, F] or [n, height, width, channels]."""

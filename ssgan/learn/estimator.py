@@ -47,7 +47,9 @@ class _SSGAN(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         noise: float | None = None,
         head: Literal["huber", "gaussian", "buckets"] | None = None,
         networks: str | None = None,
+        embedding: Literal["piecewise", "periodic", "none"] = "piecewise",
         fakes: FakesKind | None = None,
+        refined_share: float = 0.5,
         gan_weight: float | None = None,
         ramp: float = 0.25,
         matching: Literal["squared", "absolute", "non-saturating"] = "squared",
@@ -75,7 +77,9 @@ class _SSGAN(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         self.noise = noise
         self.head = head
         self.networks = networks
+        self.embedding = embedding
         self.fakes = fakes
+        self.refined_share = refined_share
         self.gan_weight = gan_weight
         self.ramp = ramp
         self.matching = matching
@@ -96,6 +100,12 @@ class _SSGAN(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     def fake_probability(self, X: Any) -> np.ndarray:
         """float64 [n]: how unlike the training rows each row is, 0 .. 1."""
         return self._ask(X).fake_probability
+
+    def disagreement(self, X: Any) -> np.ndarray:
+        """[n]: how far the members of the network are apart; 0 with `members=1`. See `Artefact.disagreement`."""
+        check_is_fitted(self)
+        x = self.layout_.encode(self._checked(X, fitting=False), self.encoder_)
+        return self.artefact_.disagreement(x) if self.artefact_ is not None else self.fitted_.disagreement(x)
 
     def sample(self, n: int = 1, random_state: int = 0) -> Any:
         """n fake rows in the form of X, from what made them in training; before `save` drops it.

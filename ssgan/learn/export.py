@@ -18,14 +18,14 @@ import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from ssgan.contract import Contract
 from ssgan.errors import SsganError
 from ssgan.learn import backend, heads
-from ssgan.learn.artefact import ALONE, FEATURES, TOLERANCE, open_session, write_checksums
+from ssgan.learn.artefact import ALONE, DISAGREEMENT, FEATURES, TOLERANCE, open_session, write_checksums
 from ssgan.learn.backend import keras, predictor, quiet
 from ssgan.learn.committee import Committee, join
 from ssgan.learn.encode import Encoder
@@ -49,6 +49,7 @@ class _Nets:
     weight_norm: bool
     noise: float
     networks: str | None
+    embedding: Literal["piecewise", "periodic", "none"]
 
 
 def write_artefact(
@@ -139,10 +140,16 @@ def export(
 
 
 def answering(discriminator: Any, head: Head) -> Any:
-    """A discriminator, weight norm folded and members pooled, as a Keras model x -> task, realness, features."""
+    """A discriminator, weight norm folded and members pooled, as a Keras model x -> task, realness, features.
+
+    With several members also their disagreement.
+    """
     plain = fold(discriminator)
-    outputs = head.pooled(plain.outputs[1])
+    of_members = plain.outputs[1]
+    outputs = head.pooled(of_members)
     graph = {"task": head.task(outputs), "realness": head.realness(outputs), FEATURES: plain.outputs[0]}
+    if len(of_members.shape) == 3:
+        graph[DISAGREEMENT] = head.disagreement(of_members)[:, None]
     return keras.Model(plain.inputs, graph, name="exported")
 
 
@@ -180,7 +187,8 @@ def _write(path: Path, model: Any) -> None:
 
 
 def _named(model: Any, x: np.ndarray) -> dict[str, np.ndarray]:
-    answers = dict(zip(sorted((*OUTPUTS, FEATURES)), predictor(model)(x), strict=True))  # Keras sorts the keys
+    names = sorted((*OUTPUTS, FEATURES, *([DISAGREEMENT] if len(model.outputs) > 3 else [])))  # as Keras does
+    answers = dict(zip(names, predictor(model)(x), strict=True))
     return {name: answers[name] for name in OUTPUTS}
 
 
@@ -222,7 +230,7 @@ def main(desk: Path) -> None:
     head: Head = kind(**{name: tuple(each) if isinstance(each, list) else each for name, each in about.items()})
     knobs = json.loads((desk / "knobs.json").read_text(encoding="utf-8"))
     hidden = tuple(int(width) for width in knobs["hidden"].split(","))
-    nets = _Nets(hidden, knobs["members"], knobs["weight_norm"], knobs["noise"], knobs["networks"])
+    nets = _Nets(hidden, knobs["members"], knobs["weight_norm"], knobs["noise"], knobs["networks"], knobs["embedding"])
     model = build(encoder, head, nets, backend.Draws(0), 0)
     with np.load(desk / "network.npz", allow_pickle=False) as stored:
         model.set_weights([stored[f"w{place}"] for place in range(len(stored.files) - 1)])

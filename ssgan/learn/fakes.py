@@ -26,7 +26,6 @@ ops = keras.ops
 
 Matching = Literal["squared", "absolute", "non-saturating"]
 
-LAST_SHARE = 0.5  # of refined rows in the mixture, reached at the end; it begins with none
 SAMPLED_AT_ONCE = 256
 
 
@@ -87,6 +86,10 @@ class FakeKnobs(NetKnobs, Protocol):
     @property
     def complement_weight(self) -> float:
         """Of the complement term, which keeps fakes off the data."""
+
+    @property
+    def refined_share(self) -> float:
+        """Of a mixture's rows, at the end of training."""
 
 
 @dataclass(frozen=True)
@@ -210,7 +213,7 @@ class RefinedRows(GeneratorFakes):
 class Mixture:
     """Rows of two sources. The share of the learned one rises in a line from 0 to `last_share`."""
 
-    def __init__(self, learned: GeneratorFakes, fixed: Fakes, terms: Terms, last_share: float = LAST_SHARE) -> None:
+    def __init__(self, learned: GeneratorFakes, fixed: Fakes, terms: Terms, last_share: float) -> None:
         self._learned, self._fixed, self._terms, self._last_share = learned, fixed, terms, last_share
 
     @property
@@ -274,4 +277,4 @@ def fakes_for(kind: str, pool: Shuffles, encoder: Encoder, knobs: FakeKnobs, dra
     if kind == "shuffled columns":
         return columns
     refined = RefinedRows(generator(encoder, knobs, seed, residual=True), pool, encoder, draws, terms)
-    return refined if kind == "refiner" else Mixture(refined, columns, terms)
+    return refined if kind == "refiner" else Mixture(refined, columns, terms, knobs.refined_share)

@@ -61,6 +61,10 @@ class Fitted:
         """Encoded rows -> task [n, K] or [n, 1], realness [n, 1]."""
         return answers(self.discriminator, self.head, x)
 
+    def disagreement(self, x: np.ndarray) -> np.ndarray:
+        """Encoded rows -> how far the members are apart, [n]; 0 for one network."""
+        return _numpy(self.head.disagreement(backend.predictor(self.discriminator)(x)[1]))
+
 
 def fit_discriminator(
     x: np.ndarray,
@@ -85,7 +89,8 @@ def fit_discriminator(
         knobs: resolved.
         name: for the lines of progress.
         checkpoints: where the state is kept, and where it is taken up again.
-        callbacks: Keras callbacks; an epoch is a fiftieth of the steps, its logs are the losses.
+        callbacks: Keras callbacks; an epoch is a fiftieth of the steps, its logs are the losses, and `params` has the
+            steps in an epoch and in total.
         validation: rows to judge in the progress line.
 
     Raises:
@@ -285,7 +290,8 @@ def _score_text(run: Run, validation: Validation | None) -> str:
 def _callback_list(callbacks: Iterable[Any], run: Run) -> Any:
     given: Sequence[Any] = list(callbacks)
     run.nets.student.stop_training = False
-    return keras.callbacks.CallbackList(given, model=run.nets.student, add_history=False, add_progbar=False)
+    about = {"epochs": -(-run.steps // run.per_call), "steps": run.per_call, "total": run.steps, "verbose": 0}
+    return keras.callbacks.CallbackList(given, model=run.nets.student, add_history=False, add_progbar=False, **about)
 
 
 @contextmanager

@@ -27,6 +27,7 @@ class Knobs:
     noise: float
     head: Literal["huber", "gaussian", "buckets"] | None  # None for classes
     networks: str | None
+    embedding: Literal["piecewise", "periodic", "none"]
     answer: Literal["discriminator", "committee"]
     steps: int
     batch: int
@@ -38,6 +39,7 @@ class Knobs:
     ramp: float
     gan_weight: float
     fakes: FakesKind
+    refined_share: float
     matching: Literal["squared", "absolute", "non-saturating"]
     pull_away_weight: float
     complement_weight: float
@@ -74,7 +76,11 @@ def resolve(params: TrainParams, contract: Contract, labelled: int) -> Knobs:
     Raises:
         ParamsError: if a knob does not go with the task.
     """
-    given = {name: value for name, value in params.model_dump(exclude={"backend"}).items() if value is not None}
+    given = {
+        name: value
+        for name, value in params.model_dump(exclude={"backend", "tensorboard"}).items()
+        if value is not None
+    }
     knobs = {"networks": None, "rows": None, **_defaults(contract, labelled), **given, "hidden": tuple(params.hidden)}
     knobs.setdefault("gan_weight", _gan_weight(contract, knobs["fakes"]))
     resolved = Knobs(**knobs)

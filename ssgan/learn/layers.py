@@ -17,6 +17,7 @@ from ssgan.learn.encode import CLIP, Encoder
 
 ops = keras.ops
 
+WAVES, FREQUENCY = 8, 0.3  # of periodic embeddings: how many per number, deviation of the first frequencies
 KEPT = 2.0  # logit that the refiner's row starts from: a category is kept with odds of e^4 against each other one
 
 
@@ -111,6 +112,26 @@ class PiecewiseLinear(Layer):
     def call(self, x: Tensor) -> Tensor:
         share = (ops.take(x, self._feature, axis=1) - self._low) / self._width
         return ops.clip(share, 0.0, 1.0) * 2.0 - 1.0
+
+
+class Periodic(Layer):
+    """Each numeric feature as sines and cosines of `WAVES` frequencies of its own, which are learned.
+
+    [n, F] -> [n, numbers x 2 WAVES] (Gorishniy et al. 2022, section 3.3).
+    """
+
+    def __init__(self, numbers: int, seed: int, name: str) -> None:
+        super().__init__(name=name, dtype="float32")
+        self._numbers, self._seed = numbers, seed
+
+    def build(self, shape: tuple[int | None, ...]) -> None:  # noqa: ARG002
+        initial = Initializer(self._seed, deviation=FREQUENCY)
+        self.frequencies = self.add_weight(shape=(self._numbers, WAVES), initializer=initial, name="frequencies")
+
+    def call(self, x: Tensor) -> Tensor:
+        angles = 2.0 * math.pi * x[:, : self._numbers, None] * self.frequencies
+        waves = ops.concatenate([ops.sin(angles), ops.cos(angles)], axis=-1)
+        return ops.reshape(waves, (-1, self._numbers * 2 * WAVES))
 
 
 class BatchStandardise(Layer):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from ssgan.learn.backend import Draws, Tensor, keras
 from ssgan.learn.encode import Encoder
-from ssgan.learn.layers import BatchStandardise, Initializer, Noise, PiecewiseLinear, RawRow, TableRow
+from ssgan.learn.layers import BatchStandardise, Initializer, Noise, Periodic, PiecewiseLinear, RawRow, TableRow
 from ssgan.learn.members import MemberScale
 from ssgan.learn.normed import NormedDense
 
@@ -37,17 +37,22 @@ class TableKnobs(Protocol):
     def noise(self) -> float:
         """Standard deviation of the noise on encoded rows; twice that on hidden layers."""
 
+    @property
+    def embedding(self) -> Literal["piecewise", "periodic", "none"]:
+        """What the network sees of a number beside its value."""
+
 
 def table_features(x: Tensor, encoder: Encoder, knobs: TableKnobs, draws: Draws, seeds: Iterator[int]) -> Tensor:
     """Features h of encoded rows [n, F]: [n, H], or [n, members, H] where there are several.
 
-    Values go in as they are and once more in bins, which lets a narrow network bend where the data are.
+    Values go in as they are and once more embedded: in bins, which let a narrow network bend where the data are, or as
+    waves.
     """
     members = knobs.members
     h = Noise(knobs.noise, draws, "noise", dtype="float32")(x)
-    piecewise = PiecewiseLinear(encoder, "piecewise")
-    if piecewise.bins:
-        h = layers.Concatenate(name="embedded")([h, piecewise(h)])
+    embedding = _embedding(encoder, knobs.embedding, seeds)
+    if embedding is not None:
+        h = layers.Concatenate(name="embedded")([h, embedding(h)])
     if members > 1:
         h = MemberScale(members, "members", signs=next(seeds))(h)
     for place, width in enumerate(knobs.hidden):
@@ -58,6 +63,13 @@ def table_features(x: Tensor, encoder: Encoder, knobs: TableKnobs, draws: Draws,
         h = MemberScale(members, f"outputs_{place}", shift=True)(h) if members > 1 else h
         h = layers.LeakyReLU(SLOPE, name=f"leaky_{place}")(h)
     return h
+
+
+def _embedding(encoder: Encoder, kind: str, seeds: Iterator[int]) -> Any | None:
+    if kind == "periodic":
+        return Periodic(len(encoder.numbers), next(seeds), "periodic") if encoder.numbers else None
+    piecewise = PiecewiseLinear(encoder, "piecewise")
+    return piecewise if kind == "piecewise" and piecewise.bins else None
 
 
 def _dense(width: int, weight_norm: bool, seed: int, name: str) -> Any:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -25,6 +26,7 @@ from ssgan.errors import DataError
 from ssgan.learn import backend, training_rows
 from ssgan.learn.checkpoint import Checkpoints
 from ssgan.learn.encode import Encoder
+from ssgan.learn.events import Events
 from ssgan.learn.export import write_artefact
 from ssgan.learn.fit import Fitted, committee_of, fit_discriminator
 from ssgan.learn.folds import Kept, write_folds
@@ -102,7 +104,8 @@ def train(project: Project) -> None:
     shutil.rmtree(fresh, ignore_errors=True)
     for name, used in models.items():
         checkpoints = Checkpoints(project.runtime / "checkpoints" / name, f"{digest} {used.digest()}")
-        fitted = _fit(fresh / name, rows, head, used, name, checkpoints, times)
+        callbacks = [Events(project.events / digest[:8] / name)] if params.train.tensorboard else []
+        fitted = _fit(fresh / name, rows, head, used, name, checkpoints, times, callbacks)
         if name == "ssgan":
             _write_fakes(fresh / "fakes.npz", fitted, rows.x, knobs.seed)
     start = time.perf_counter()
@@ -116,17 +119,28 @@ def train(project: Project) -> None:
         each.clear()
     times.write(project.times)
     fakes = f"fakes by {knobs.fakes}" if knobs.gan_weight else "no real/fake term"
+    if params.train.tensorboard:
+        say(f"train: losses for TensorBoard are in {project.events}: tensorboard --logdir {project.events}")
     pace = times.steps_per_second
     spent = ", ".join(f"{name} {times.seconds[name]:.1f} s at {pace[name]:.0f} steps/s" for name in pace)
     say(f"train: {knobs.steps} steps each, {fakes}; {spent}; folds {times.seconds['folds']:.1f} s; on {times.device}")
 
 
 def _fit(
-    folder: Path, rows: Rows, head: Head, knobs: Knobs, name: str, checkpoints: Checkpoints, times: RunTimes
+    folder: Path,
+    rows: Rows,
+    head: Head,
+    knobs: Knobs,
+    name: str,
+    checkpoints: Checkpoints,
+    times: RunTimes,
+    callbacks: Sequence[Events],
 ) -> Fitted:
     """Trains one model on all labelled rows and exports it."""
     start = time.perf_counter()
-    fitted = fit_discriminator(rows.x, rows.y, rows.encoder, head, knobs, name, checkpoints=checkpoints)
+    fitted = fit_discriminator(
+        rows.x, rows.y, rows.encoder, head, knobs, name, checkpoints=checkpoints, callbacks=callbacks
+    )
     trained = time.perf_counter()
     record = RunRecord(
         task=rows.contract.task,

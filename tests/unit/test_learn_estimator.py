@@ -119,7 +119,7 @@ def test_samples_have_the_form_of_x() -> None:
 def test_a_saved_classifier_answers_the_same_when_loaded(tmp_path: Path, answer: str) -> None:
     frame = pd.DataFrame({"size": X[:, 0], "word": np.where(X[:, 1] > 0, "b", "a")})
     y = pd.Series(np.where(FEW, np.where(TRUTH, "ill", "well"), "-1"))
-    model = SSGANClassifier(**SMALL, answer=answer).fit(frame, y)
+    model = SSGANClassifier(**SMALL, answer=answer, members=2).fit(frame, y)
     digest = model.save(tmp_path / "model")
     loaded = SSGANClassifier.load(tmp_path / "model")
     assert loaded.artefact_.digest == digest
@@ -130,6 +130,8 @@ def test_a_saved_classifier_answers_the_same_when_loaded(tmp_path: Path, answer:
     assert loaded.predict_proba(frame) == pytest.approx(model.predict_proba(frame), abs=1e-4)
     assert loaded.discriminator_proba(frame) == pytest.approx(model.discriminator_proba(frame), abs=1e-4)
     assert loaded.fake_probability(frame) == pytest.approx(model.fake_probability(frame), abs=1e-4)
+    assert loaded.disagreement(frame) == pytest.approx(model.disagreement(frame), abs=1e-4)
+    assert model.disagreement(frame).max() > 0
     with pytest.raises(ParamsError, match="it was loaded"):
         loaded.sample(1)
     with pytest.raises(ParamsError, match="saved already"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -31,6 +31,9 @@ class Knobs:
     matching: Matching = "squared"
     pull_away_weight: float = 0.0
     complement_weight: float = 0.0
+    noise: float = 0.15
+    embedding: Literal["piecewise", "periodic", "none"] = "piecewise"
+    refined_share: float = 0.5
 
 
 class Shuffler:
@@ -117,9 +120,11 @@ def test_the_first_refined_rows_are_nearly_shuffled_rows() -> None:
     assert case.x.shape[1] == difference.shape[1]
 
 
-@pytest.mark.parametrize(("progress", "learned"), [(0.0, 0), (0.5, 16), (1.0, 32)])
-def test_a_mixture_is_refined_more_and_more_often(progress: float, learned: int) -> None:
-    _, mixed = source("mixture")
+@pytest.mark.parametrize(
+    ("share", "progress", "learned"), [(0.5, 0.0, 0), (0.5, 0.5, 16), (0.5, 1.0, 32), (1.0, 0.5, 32), (1.0, 1.0, 64)]
+)
+def test_a_mixture_is_refined_more_and_more_often(share: float, progress: float, learned: int) -> None:
+    _, mixed = source("mixture", Knobs(refined_share=share))
     _, fixed = source("shuffled columns")
     fixed.draw(64, 0.0)  # the mixture draws once for each of its sources
     apart = (array(mixed.draw(64, progress)) != array(fixed.draw(64, progress))).any(axis=1)

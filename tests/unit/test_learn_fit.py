@@ -15,6 +15,7 @@ import pytest
 from ssgan.errors import ParamsError
 from ssgan.learn.backend import keras
 from ssgan.learn.checkpoint import Checkpoints, Saved
+from ssgan.learn.events import Events
 from ssgan.learn.fit import Fitted, Validation
 from ssgan.learn.terms import REPORTED
 from ssgan.progress import listening
@@ -211,10 +212,24 @@ def test_keras_callbacks_hear_the_losses_and_may_stop_the_run() -> None:
             self.heard.append(dict(logs or {}))
             self.model.stop_training = epoch == 4
 
+        def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+            assert (self.params["steps"], self.params["total"], self.params["epochs"]) == (2, 100, 50)
+
     callback = Early()
     fitted = fit(learner.classes(), more={"callbacks": [callback]}, steps=100)
     assert fitted.history[-1, 0] == 10
     assert [set(each) for each in callback.heard] == [set(REPORTED)] * 5
+
+
+def test_tensorboard_reads_the_losses_of_each_epoch_under_its_last_step(tmp_path: Path) -> None:
+    tf = pytest.importorskip("tensorflow")
+    fitted = fit(learner.classes(), more={"callbacks": [Events(tmp_path)]}, steps=70)
+    (path,) = tmp_path.iterdir()
+    found = [event for event in tf.compat.v1.train.summary_iterator(str(path)) if event.summary.value]
+    assert [event.step for event in found] == fitted.history[:, 0].tolist()
+    for event, line in zip(found, fitted.history, strict=True):
+        told = {each.tag: each.simple_value for each in event.summary.value}
+        assert told == {f"loss/{name}": pytest.approx(loss) for name, loss in zip(REPORTED, line[1:], strict=True)}
 
 
 def test_several_devices_share_the_rows_and_agree_with_one() -> None:

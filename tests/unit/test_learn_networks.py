@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from ssgan.errors import ParamsError
 from ssgan.learn import flat
 from ssgan.learn.backend import Draws, constant, keras, slope
 from ssgan.learn.heads import ClassHead, Head, head_for
-from ssgan.learn.layers import ChannelDropout, Dropout, Noise, PiecewiseLinear, RawRow, TableRow
+from ssgan.learn.layers import ChannelDropout, Dropout, Noise, Periodic, PiecewiseLinear, RawRow, TableRow
 from ssgan.learn.networks import discriminator, fold, generator, initialise
 from ssgan.learn.normed import Normed, NormedConv, NormedDeconv, NormedDense
 from tests.unit import learner
@@ -31,6 +31,7 @@ class Knobs:
     weight_norm: bool = False
     noise: float = 0.15
     networks: str | None = None
+    embedding: Literal["piecewise", "periodic", "none"] = "piecewise"
 
 
 def array(x: Any) -> np.ndarray:
@@ -131,6 +132,22 @@ def test_piecewise_linear_features_say_how_far_a_value_went_through_each_bin() -
     value = case.x[:, :1]
     naive = np.clip((value - edges[:-1]) / np.diff(edges), 0, 1) * 2 - 1
     assert np.allclose(got, naive, atol=1e-5)
+
+
+def test_periodic_features_are_sines_and_cosines_of_frequencies_that_are_learned() -> None:
+    case, layer = learner.classes(), Periodic(2, 0, "waves")
+    got = array(layer(constant(case.x))).reshape(len(case.x), 2, 2, -1)
+    (frequencies,) = layer.get_weights()
+    assert layer.trainable_weights
+    angles = 2 * np.pi * case.x[:, :2, None] * frequencies
+    assert np.allclose(got[:, :, 0], np.sin(angles), atol=1e-5)
+    assert np.allclose(got[:, :, 1], np.cos(angles), atol=1e-5)
+
+
+@pytest.mark.parametrize(("embedding", "width"), [("none", 6), ("periodic", 6 + 2 * 16), ("piecewise", 6 + 2 * 8)])
+def test_numbers_are_embedded_as_the_knob_says(embedding: Any, width: int) -> None:
+    net = net_of(learner.classes(), Knobs(embedding=embedding))
+    assert net.get_layer("hidden_0").kernel.shape == (width, 16)
 
 
 def test_a_generated_row_holds_exact_one_hots_flags_and_zeros_where_missing() -> None:

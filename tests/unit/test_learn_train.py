@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -213,8 +214,10 @@ def test_the_exported_graph_answers_as_keras_does_for_each_task(tmp_path: Path) 
     from ssgan.learn.artefact import open_session
     from ssgan.learn.export import export
 
-    for number, case in enumerate((learner.classes(), learner.values(), learner.images())):
-        fitted = fit(case, steps=5)
+    many: dict[str, Any] = {"members": 3, "embedding": "periodic"}
+    cases = (learner.classes(), {}), (learner.values(), many), (learner.images(), {}), (learner.classes(), many)
+    for number, (case, knobs) in enumerate(cases):
+        fitted = fit(case, steps=5, teacher_weight=0.0, **knobs)
         folder = tmp_path / str(number)
         folder.mkdir()
         (folder / "encoder.json").write_text(case.encoder.to_json())
@@ -238,6 +241,9 @@ def test_the_exported_graph_answers_as_keras_does_for_each_task(tmp_path: Path) 
             assert np.abs(ours - theirs).max() < 1e-4
         loaded = Artefact.load(folder)
         assert loaded.digest == digest
+        apart = fitted.disagreement(case.x)
+        assert np.allclose(loaded.disagreement(case.x), apart, atol=1e-4)
+        assert (apart > 0).any() == bool(knobs)
         if case.contract.task == "regression":
             answer = loaded.predict_encoded(case.x).answer
             assert abs(answer.mean() - case.truth.mean()) < 3 * case.truth.std()
@@ -309,7 +315,9 @@ def test_nothing_accepted_is_an_error_that_says_how_to_begin(accepted: Project, 
 def test_rows_left_in_their_file_train_the_same_model_as_rows_in_memory(trained: Project, tmp_path: Path) -> None:
     project = Project(Path(shutil.copytree(trained.root, tmp_path / "copy")))
     set_knob(project.params, "train.rows=streamed")
+    set_knob(project.params, "train.tensorboard=true")
     train(project)
+    assert {path.parent.name for path in project.events.glob("*/*/events*")} == {"ssgan", "twin"}
     for name in ("model.onnx", "history.csv"):
         there, here = (each.trained / "ssgan" / name for each in (project, trained))
         assert there.read_bytes() == here.read_bytes()
