@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup demo test check format lock clean
+.PHONY: setup demo test test-gpu check format lock clean
 
 setup: $(READY)
 
@@ -31,9 +31,13 @@ test: setup
 	@log=$$(mktemp); \
 	$(BIN)/python -m pytest tests/flows tests/serving tests/resume > $$log 2>&1 & second=$$!; \
 	trap 'kill $$second 2> /dev/null' INT TERM; \
-	$(BIN)/python -m pytest tests/unit tests/property tests/docs; first=$$?; \
+	$(BIN)/python -m pytest tests/unit tests/property tests/docs tests/gpu; first=$$?; \
 	wait $$second; status=$$?; cat $$log; rm -f $$log; \
 	exit $$((first + status))
+
+# On the backend that KERAS_BACKEND names, JAX where it names none. Without an accelerator each test says that it is skipped.
+test-gpu: setup
+	KERAS_BACKEND=$${KERAS_BACKEND:-jax} $(BIN)/python -m pytest -rs tests/gpu
 
 check: setup
 	$(BIN)/ruff check .

@@ -14,82 +14,17 @@ import argparse
 import importlib.util
 import json
 import os
-import statistics
 import subprocess
 import sys
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from machine import describe
+from peer import ONE_THREAD, Peer
 
 FOLDER = Path(__file__).parent
 RESULT = FOLDER / "results" / "speed_train.json"
 ANCHOR = "PyTorch loop"
-THREADS = {
-    **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"),
-    **dict.fromkeys(("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), "1"),
-    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
-    "CUDA_VISIBLE_DEVICES": "",
-    "TF_CPP_MIN_LOG_LEVEL": "3",
-}
-
-
-@dataclass
-class Peer:
-    """A process that measures itself when asked."""
-
-    name: str
-    process: subprocess.Popen[str]
-    seconds_to_first_steps: float
-    windows: list[float] = field(default_factory=list)
-    peak_mb: int = 0
-
-    @classmethod
-    def start(cls, name: str, command: Sequence[str], backend: str, core: int) -> Self:
-        """Starts it and waits for its first steps: imports, data, networks, compilation.
-
-        Raises:
-            SystemExit: if it ends before them; what it wrote is on the error output.
-        """
-        environment = {**os.environ, **THREADS, "KERAS_BACKEND": backend, "PYTHONPATH": str(FOLDER.parent)}
-        start = time.perf_counter()
-        process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, cwd=FOLDER / "peers",
-            preexec_fn=lambda: os.sched_setaffinity(0, {core}),
-        )  # fmt: skip
-        peer = cls(name, process, 0.0)
-        peer._read()
-        peer.seconds_to_first_steps = time.perf_counter() - start
-        return peer
-
-    def measure(self, seconds: float) -> None:
-        """One window."""
-        assert self.process.stdin is not None
-        print(seconds, file=self.process.stdin, flush=True)
-        self.windows.append(self._read()["steps_per_second"])
-
-    def end(self) -> None:
-        """Asks for its peak memory and lets it go."""
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        self.peak_mb = self._read()["peak_mb"]
-        self.process.wait(timeout=60)
-
-    def _read(self) -> dict[str, Any]:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            if line.startswith("{"):
-                found: dict[str, Any] = json.loads(line)
-                return found
-        raise SystemExit(f"{self.name} ended with {self.process.wait()} before it answered")
-
-    @property
-    def pace(self) -> float:
-        """Median steps per second."""
-        return statistics.median(self.windows)
 
 
 def commands(work: str, torch_python: Path | None) -> dict[str, tuple[list[str], str]]:
@@ -102,7 +37,7 @@ def commands(work: str, torch_python: Path | None) -> dict[str, tuple[list[str],
     for backend, name in backends.items():
         found[f"Keras fit, {name}"] = ([here, "keras_fit.py", work], backend)
         for update in ("simultaneous", "alternating"):
-            found[f"ours, {name}, {update}"] = ([here, "ours.py", work, update], backend)
+            found[f"ours, {name}, {update}"] = ([here, "ours.py", work, update, "float32"], backend)
     return found
 
 
@@ -112,7 +47,7 @@ def measure(given: argparse.Namespace, work: str) -> dict[str, Any]:
     rounds, seconds = (1, 0.5) if given.quick else (given.rounds, given.seconds)
     try:
         for name, (command, backend) in commands(work, given.torch_python).items():
-            peers.append(Peer.start(name, command, backend, given.core))
+            peers.append(Peer.start(name, command, {**ONE_THREAD, "KERAS_BACKEND": backend}, given.core))
             print(f"{work} {name}: first steps after {peers[-1].seconds_to_first_steps:.1f} s", flush=True)
         if given.pause:
             input(f"{work}: make the machine quiet, then press enter\n")
@@ -143,7 +78,7 @@ def _row(peer: Peer, anchor: float | None) -> dict[str, Any]:
 
 def large(backend: str) -> dict[str, Any]:
     """Peak memory on 1e6 rows x 50 columns."""
-    environment = {**os.environ, **THREADS, "KERAS_BACKEND": backend, "PYTHONPATH": str(FOLDER.parent)}
+    environment = {**os.environ, **ONE_THREAD, "KERAS_BACKEND": backend, "PYTHONPATH": str(FOLDER.parent)}
     done = subprocess.run(
         [sys.executable, "large.py"], env=environment, cwd=FOLDER / "peers", capture_output=True, text=True, check=True
     )

@@ -46,9 +46,14 @@ def _rows(pixels: np.ndarray) -> np.ndarray:
 
 
 def follow(
-    steps: Callable[[int, int], object], logits: Callable[[np.ndarray], np.ndarray], data: Mnist, total: int, every: int
+    steps: Callable[[int, int], object],
+    logits: Callable[[np.ndarray], np.ndarray],
+    data: Mnist,
+    total: int,
+    every: int,
+    device: str,
 ) -> None:
-    """Prints a line for each evaluation: steps done, processor seconds they took (evaluation left out), test error.
+    """Prints a line for each evaluation: steps done, seconds they took (evaluation left out), test error.
 
     Args:
         steps: runs steps first .. first + count - 1.
@@ -56,14 +61,15 @@ def follow(
         data: its test rows tell the error; nothing is chosen by it.
         total: steps.
         every: steps between two evaluations.
+        device: in words.
     """
-    spent = 0.0
+    cpu = wall = 0.0
     for first in range(0, total, every):
-        start = time.process_time()
+        start = time.process_time(), time.perf_counter()
         steps(first, min(every, total - first))
-        spent += time.process_time() - start
+        cpu, wall = cpu + time.process_time() - start[0], wall + time.perf_counter() - start[1]
         wrong = float((logits(data.test_x).argmax(axis=1) != data.test_y).mean())
-        line = {"steps": min(first + every, total), "cpu_seconds": round(spent, 1), "error": round(wrong, 4)}
-        print(json.dumps(line), flush=True)
+        told = {"steps": min(first + every, total), "cpu_seconds": round(cpu, 1), "seconds": round(wall, 1)}
+        print(json.dumps({**told, "error": round(wrong, 4)}), flush=True)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    print(json.dumps({"peak_mb": peak}), flush=True)
+    print(json.dumps({"peak_mb": peak, "device": device}), flush=True)

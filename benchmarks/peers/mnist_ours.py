@@ -1,6 +1,6 @@
 """MNIST with 100 labels by the engine of `ssgan.learn`, on the backend that KERAS_BACKEND names.
 
-KERAS_BACKEND=jax python mnist_ours.py DIR DRAW STEPS EVERY simultaneous uniform
+KERAS_BACKEND=jax python mnist_ours.py DIR DRAW STEPS EVERY simultaneous uniform float32
 """
 
 from __future__ import annotations
@@ -15,19 +15,18 @@ from ours import given
 from work import RATE, WORKS
 
 from ssgan.config import TrainParams
-from ssgan.learn import layers
+from ssgan.learn import backend, fit, layers
 from ssgan.learn.backend import keras
-from ssgan.learn.fit import Run, answers
 from ssgan.learn.heads import head_for
 from ssgan.learn.knobs import resolve
 
 
 def normal_noise(self: Any, x: Any, training: bool = False) -> Any:
-    """As the papers have it; takes a third longer to draw."""
-    return x + self._reach / np.sqrt(3).astype(np.float32) * self._draws.normal(keras.ops.shape(x)) if training else x
+    """As the papers have it, of the same deviation; takes longer to draw."""
+    return x + self._reach / 3**0.5 * self._draws.normal(keras.ops.shape(x)) if training else x
 
 
-def main(folder: Path, draw: int, steps: int, every: int, update: str, noise: str) -> None:
+def main(folder: Path, draw: int, steps: int, every: int, update: str, noise: str, precision: str) -> None:
     """Trains, and tells what it has reached."""
     if noise == "normal":
         layers.Noise.call = normal_noise
@@ -36,19 +35,18 @@ def main(folder: Path, draw: int, steps: int, every: int, update: str, noise: st
     params = TrainParams.model_validate(
         {
             **{"steps": steps, "batch": 100, "learning_rate": RATE, "networks": "ssgan.learn.flat", "seed": draw},
-            **{"update": update, "gan_weight": 1.0, "fakes": "generator", "ramp": 0.0},
+            **{"update": update, "gan_weight": 1.0, "fakes": "generator", "ramp": 0.0, "precision": precision},
         }
     )
-    head = head_for(contract, data.y)
-    run = Run(data.x.reshape(-1, 28, 28, 1), data.y, encoder, head, resolve(params, contract, 100))
-    follow(
-        run.advance,
-        lambda x: answers(run.nets.average, head, x.reshape(-1, 28, 28, 1))[0],
-        data,
-        steps,
-        every,
-    )
+    head, knobs = head_for(contract, data.y), resolve(params, contract, 100)
+    with fit.precision(knobs.precision):
+        run = fit.Run(data.x.reshape(-1, 28, 28, 1), data.y, encoder, head, knobs)
+
+    def logits(x: np.ndarray) -> np.ndarray:
+        return fit.answers(run.nets.average, head, x.reshape(-1, 28, 28, 1))[0]
+
+    follow(run.advance, logits, data, steps, every, backend.device())
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), *map(int, sys.argv[2:5]), *sys.argv[5:7])  # type: ignore[arg-type]
+    main(Path(sys.argv[1]), *map(int, sys.argv[2:5]), *sys.argv[5:8])  # type: ignore[arg-type]

@@ -1,6 +1,6 @@
 """The engine of `ssgan.learn` on the same networks and batch, on the backend that KERAS_BACKEND names.
 
-KERAS_BACKEND=jax python ours.py W1 simultaneous
+KERAS_BACKEND=jax python ours.py W1 simultaneous float32
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from work import BETA1, EMA, RATE, WORKS, Window, Work, clocked, serve
 
 from ssgan.config import TrainParams
 from ssgan.contract import Contract
-from ssgan.learn import fit
+from ssgan.learn import backend, fit
 from ssgan.learn.encode import Encoder
 from ssgan.learn.heads import head_for
 from ssgan.learn.knobs import resolve
@@ -21,7 +21,10 @@ from ssgan.learn.knobs import resolve
 assert fit.BETA1 == BETA1
 
 
-def window_of(work: Work, update: str) -> Window:
+SIZES = {784: (28, 28, 1), 3072: (32, 32, 3)}  # of images, by their numbers
+
+
+def window_of(work: Work, update: str, precision: str) -> Window:
     """A run of the engine, its first steps done, as steps per second over a window.
 
     W1 is `ssgan.learn.flat` on 28 x 28 images; W2 is the table's network without embeddings, on 64 numbers instead of
@@ -29,11 +32,16 @@ def window_of(work: Work, update: str) -> Window:
     """
     x, y, encoder, contract = given(work)
     flat = "ssgan.learn.flat" if work.columns == 784 else None
-    params = TrainParams(
-        steps=10**6, batch=work.batch, learning_rate=RATE, ema=EMA, hidden=work.hidden, networks=flat, weight_norm=True,
-        fakes="generator", gan_weight=1.0, update=update,
-    )  # fmt: skip
-    run = fit.Run(x, y, encoder, head_for(contract, y), resolve(params, contract, 100))
+    params = TrainParams.model_validate(
+        {
+            **{"steps": 10**6, "batch": work.batch, "learning_rate": RATE, "ema": EMA, "hidden": work.hidden or (128,)},
+            **{"networks": flat, "weight_norm": True, "fakes": "generator", "gan_weight": 1.0},
+            **{"update": update, "precision": precision},
+        }
+    )
+    knobs = resolve(params, contract, 100)
+    with fit.precision(knobs.precision):
+        run = fit.Run(x, y, encoder, head_for(contract, y), knobs)
     done = 0
 
     def steps(count: int) -> None:
@@ -41,8 +49,9 @@ def window_of(work: Work, update: str) -> Window:
         run.advance(done, count)
         done += count
 
+    at_once = fit.WINDOW if work.columns < 100 or not backend.device().startswith("CPU") else 8
     steps(fit.WINDOW)
-    return clocked(steps, fit.WINDOW if work.columns < 100 else 8)
+    return clocked(steps, at_once)
 
 
 def given(work: Work) -> tuple[np.ndarray, np.ndarray, Encoder, Contract]:
@@ -51,9 +60,10 @@ def given(work: Work) -> tuple[np.ndarray, np.ndarray, Encoder, Contract]:
     y = np.full(len(x), -1)
     y[: len(classes)] = classes
     described: dict[str, Any] = {f"x{place}": {"type": "number"} for place in range(work.columns)}
-    if work.columns == 784:
-        described = {"picture": {"type": "image", "height": 28, "width": 28}}
-        x = x.reshape(-1, 28, 28, 1)
+    if work.columns in SIZES:
+        height, width, channels = SIZES[work.columns]
+        described = {"picture": {"type": "image", "height": height, "width": width, "channels": channels}}
+        x = x.reshape(-1, height, width, channels)
     label = {"column": "y", "classes": [f"{each}" for each in range(work.classes)]}
     contract = Contract.model_validate(
         {"name": "speed", "task": "classification", "label": label, "columns": described}
@@ -63,4 +73,4 @@ def given(work: Work) -> tuple[np.ndarray, np.ndarray, Encoder, Contract]:
 
 
 if __name__ == "__main__":
-    serve(window_of(WORKS[sys.argv[1]], sys.argv[2]))
+    serve(window_of(WORKS[sys.argv[1]], *sys.argv[2:4]))
