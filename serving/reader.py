@@ -53,7 +53,8 @@ class _Refused(Exception):
 def _read(path: Path, rows_at_most: int, bytes_at_most: int) -> list:  # type: ignore[type-arg]  # of tables
     from ssgan.contract import Contract
     from ssgan.errors import UserError
-    from ssgan.intake.read import nearest, open_table
+    from ssgan.intake.read import open_table
+    from ssgan.intake.source import nearest
 
     contract = Contract.model_validate_json((path.parent / "contract.json").read_text(encoding="utf-8"))
     _check_width(path, len(contract.columns) + SPARE_COLUMNS, contract.files.delimiter)

@@ -18,10 +18,17 @@ contract = group("contract", "What a batch must be.", "ssgan contract diff -C mi
 @verb("ingest", "ssgan ingest -C mine march.csv")
 @project_option
 @file_argument
-def ingest(root: Path, file: Path) -> None:
+@click.option(
+    "--data-docs",
+    "docs",
+    type=click.Path(path_type=Path),
+    help="New folder for Great Expectations' own pages about FILE; they load scripts and styles from a network.",
+)
+def ingest(root: Path, file: Path, docs: Path | None) -> None:
     """Takes one file in: accepted, accepted without its bad rows, or rejected."""
     from ssgan.console import shown
     from ssgan.intake.ingest import ingest as take_in
+    from ssgan.intake.ingest import write_docs
     from ssgan.intake.version import require_repository
     from ssgan.intake.wait import locked_patiently
     from ssgan.progress import step
@@ -30,6 +37,8 @@ def ingest(root: Path, file: Path) -> None:
     project = open_project(root)
     require_repository(project)
     with shown(), locked_patiently(project), step(f"intake {file.name}") as current:
+        if docs is not None:
+            write_docs(project, file, docs)
         current.result = take_in(project, file).sentence
 
 

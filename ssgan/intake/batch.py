@@ -30,7 +30,8 @@ from ssgan.intake.cells import (
     text_cells,
     word_cells,
 )
-from ssgan.intake.read import Source, open_source, require_label, sha256_of
+from ssgan.intake.read import open_source, require_label, sha256_of
+from ssgan.intake.source import Source
 from ssgan.records import BatchManifest
 
 BATCH_DIGITS = 12  # of the file's sha256, which name the batch
@@ -107,7 +108,7 @@ def read_batch(path: Path, contract: Contract) -> Batch:
     """
     source = open_source(path, contract)
     require_label(path, source.columns, contract.label.column)
-    next(source.parts())
+    source.begin()
     return Batch(source, sha256_of(path), contract, datetime.now(UTC).isoformat())
 
 

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from ssgan.contract import CategoryColumn, ImageColumn, NumberColumn, ValueLabel
 from ssgan.intake.pictures import brightness
-from ssgan.intake.read import NUMBER, is_number
+from ssgan.intake.source import NUMBER, is_number
 
 Mask = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]

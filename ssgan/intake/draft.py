@@ -13,7 +13,8 @@ from ssgan.contract import MISSING, RESERVED, Rules, TextFiles
 from ssgan.errors import DataError
 from ssgan.intake.cells import UNLABELLED, are_numbers, as_text, canonical, column_of
 from ssgan.intake.look import WORDS, Look, bounds, describe, look_at, missing_words, plain, quoted
-from ssgan.intake.read import is_number, nearest, read_table, require_label
+from ssgan.intake.read import read_table, require_label
+from ssgan.intake.source import is_number, nearest
 
 _STANDARD = TextFiles()
 CLASSES = 10  # distinct integers up to which a label is a class

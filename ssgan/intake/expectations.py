@@ -1,4 +1,4 @@
-"""The one door to Great Expectations: the suite that a contract amounts to, and how it judged a batch.
+"""The one door to Great Expectations: how it judges a batch by the suite that the contract amounts to.
 
 Import this module late: Great Expectations takes seven seconds and more to load.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import json
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,146 +17,14 @@ import numpy as np
 import pandas as pd
 from great_expectations.execution_engine import pandas_execution_engine
 
-from ssgan.contract import CategoryColumn, ClassLabel, Contract, NumberColumn, Severity, ValueLabel
+from ssgan.contract import Contract, Severity
 from ssgan.errors import ContractError, ToolError
-from ssgan.intake.batch import kept_rules, wanted_columns
 from ssgan.intake.facts import Fact
 from ssgan.intake.keys import Keys
+from ssgan.intake.suite import HOLDS, OF_RULE, columns_suite, row_suite
 from ssgan.records import ColumnDrift, RuleResult
 
-_FINITE = sys.float_info.max  # as a bound it still refuses infinity
-
-
-class _Measured(gxe.ExpectColumnMaxToBeBetween):  # type: ignore[misc, unused-ignore]
-    """A number that was measured on all parts of a batch lies between its bounds: the one value of a column."""
-
-
-class ExpectLabelledRows(_Measured):
-    """At least so many labelled rows."""
-
-
-class ExpectLabelsPerClass(_Measured):
-    """At least so many labelled rows of one class."""
-
-
-class ExpectLabelsPerBand(_Measured):
-    """At least so many labelled rows with a value in one band."""
-
-
-class ExpectLabelledShare(_Measured):
-    """The share of labelled rows lies between two limits."""
-
-
-class ExpectLabelledShareLikeAccepted(_Measured):
-    """The share of labelled rows is near that of the accepted data."""
-
-
-class ExpectLabelsLikeAccepted(_Measured):
-    """The labels are distributed as in the accepted data."""
-
-
-class ExpectNoNewClass(_Measured):
-    """Few rows share one label that is no class."""
-
-
-class ExpectFewNearDuplicates(_Measured):
-    """Few labelled rows equal an unlabelled one to three digits."""
-
-
-class ExpectRowsLikeAccepted(_Measured):
-    """A classifier cannot tell the rows from accepted ones."""
-
-
-class ExpectFewRefusedRows(_Measured):
-    """The number or the share of bad rows is small."""
-
-
-class ExpectGoodRows(_Measured):
-    """There is a row without a fault."""
-
-
-class ExpectKsDistance(_Measured):
-    """Numbers are distributed as in the accepted data, by Kolmogorov's and Smirnov's distance."""
-
-
-class ExpectTotalVariation(_Measured):
-    """Words are distributed as in the accepted data, by total variation."""
-
-
-class ExpectPsi(_Measured):
-    """Numbers or words are distributed as in the accepted data, by the population stability index."""
-
-
-class ExpectFewDriftedColumns(_Measured):
-    """The share of columns that drifted is small."""
-
-
-_HOLDS = {
-    "missing": "no value is missing",
-    "range": "every value lies in the range",
-    "known values": "every value is one of the contract's",
-    "unique id": "every name is there once",
-    "columns": "the columns are those of the contract",
-}
-_OF_RULE: dict[str, type[_Measured]] = {
-    "labelled rows": ExpectLabelledRows,
-    "labels per class": ExpectLabelsPerClass,
-    "labels per band": ExpectLabelsPerBand,
-    "labelled share": ExpectLabelledShare,
-    "labelled share drift": ExpectLabelledShareLikeAccepted,
-    "label drift": ExpectLabelsLikeAccepted,
-    "new class": ExpectNoNewClass,
-    "near duplicates": ExpectFewNearDuplicates,
-    "joint drift": ExpectRowsLikeAccepted,
-    "refused share": ExpectFewRefusedRows,
-    "refused rows": ExpectFewRefusedRows,
-    "good rows": ExpectGoodRows,
-    "drifted columns": ExpectFewDriftedColumns,
-    "ks": ExpectKsDistance,
-    "total_variation": ExpectTotalVariation,
-    "psi": ExpectPsi,
-}
-
-
-def columns_suite(contract: Contract) -> list[Any]:
-    """The one expectation that a table with wrong columns can be held against."""
-    wanted = wanted_columns(contract)
-    meta = {"rule": "columns", "limit": f"{len(wanted)} columns"}
-    return [gxe.ExpectTableColumnsToMatchSet(column_set=wanted, exact_match=True, meta=meta)]
-
-
-def row_suite(contract: Contract) -> list[Any]:
-    """What must hold in every accepted row."""
-    kept = kept_rules(contract)
-    suite = [_not_null(name) for name in (contract.id, contract.group) if name is not None]
-    for name, column in contract.features.items():
-        if not column.nullable:
-            suite.append(_not_null(name))
-        if isinstance(column, NumberColumn):
-            suite += [_range(name, column)] if "outside range" not in kept else []
-        elif isinstance(column, CategoryColumn):
-            suite.append(_known(name, column.values))
-    label = contract.label
-    if isinstance(label, ClassLabel):
-        return [*suite, _known(label.column, label.classes)]
-    return suite if "label outside range" in kept else [*suite, _range(label.column, label)]
-
-
-def _not_null(column: str) -> Any:
-    return gxe.ExpectColumnValuesToNotBeNull(column=column, meta={"rule": "missing", "limit": 0})
-
-
-def _range(name: str, column: NumberColumn | ValueLabel) -> Any:
-    low = -_FINITE if column.min is None else column.min
-    high = _FINITE if column.max is None else column.max
-    said = f"{'' if column.min is None else f'{column.min:g}'}..{'' if column.max is None else f'{column.max:g}'}"
-    meta = {"rule": "range", "limit": said}
-    return gxe.ExpectColumnValuesToBeBetween(column=name, min_value=low, max_value=high, meta=meta)
-
-
-def _known(name: str, words: Sequence[str]) -> Any:
-    meta = {"rule": "known values", "limit": ", ".join(words)[:200]}
-    return gxe.ExpectColumnValuesToBeInSet(column=name, value_set=list(words), meta=meta)
+UNIQUE_ROWS = 2_000_000  # keys that are judged at once; equal ones are in the same share, whatever the shares
 
 
 def judge_columns(names: Sequence[str], contract: Contract) -> RuleResult:
@@ -184,8 +51,10 @@ def broken_rows(frame: pd.DataFrame, contract: Contract) -> dict[tuple[str, str]
 def judge_unique(keys: Keys, column: str) -> RuleResult:
     """Whether every row that is accepted has a name of its own."""
     unique = gxe.ExpectColumnValuesToBeUnique(column=column, meta={"rule": "unique id", "limit": 0})
-    (result,) = _validate(pd.DataFrame({column: keys}), [unique], "BOOLEAN_ONLY")
-    return _row_rule(result)
+    shares = -(-max(len(keys), 1) // UNIQUE_ROWS)
+    chosen = (keys[keys % np.uint64(shares) == share] for share in range(shares)) if shares > 1 else [keys]
+    results = [_validate(pd.DataFrame({column: some}), [unique], "BOOLEAN_ONLY")[0] for some in chosen]
+    return together([[_row_rule(result) for result in results]])[0]
 
 
 def together(parts: Iterable[Sequence[RuleResult]]) -> tuple[RuleResult, ...]:
@@ -202,7 +71,7 @@ def judge_facts(facts: Sequence[Fact], contract: Contract) -> tuple[RuleResult, 
     """Whether each measured number lies between its bounds."""
     frame = pd.DataFrame({str(place): [float(fact.value)] for place, fact in enumerate(facts)})
     suite = [
-        _OF_RULE[fact.rule](column=str(place), min_value=fact.low, max_value=fact.high, meta={"place": place})
+        OF_RULE[fact.rule](column=str(place), min_value=fact.low, max_value=fact.high, meta={"place": place})
         for place, fact in enumerate(facts)
     ]
     passed = {_meta(result)["place"]: bool(result.success) for result in _validate(frame, suite, "SUMMARY")}
@@ -228,7 +97,7 @@ def judge_drift(drift: Sequence[ColumnDrift]) -> tuple[ColumnDrift, ...]:
         for rule, value, limit in ((each.statistic, each.distance, each.limit), ("psi", each.psi, each.psi_limit)):
             if value is not None and limit is not None:
                 column = str(len(values))
-                suite.append(_OF_RULE[rule](column=column, max_value=limit, meta={"place": place}))
+                suite.append(OF_RULE[rule](column=column, max_value=limit, meta={"place": place}))
                 values.append(value)
     frame = pd.DataFrame({str(place): [value] for place, value in enumerate(values)})
     beyond = {_meta(result)["place"] for result in _validate(frame, suite, "SUMMARY") if not result.success}
@@ -332,7 +201,7 @@ def _row_rule(result: Any) -> RuleResult:
     value = f"{len(value)} columns" if isinstance(value, list) else value
     rule = meta["rule"]
     if passed:
-        message = f"`{column}`: {_HOLDS[rule]}" if column else _HOLDS[rule]
+        message = f"`{column}`: {HOLDS[rule]}" if column else HOLDS[rule]
     else:
         message = f"`{column}`: {rule} is broken in rows that were found good" if column else f"{rule} differ"
     value = value.item() if isinstance(value, np.generic) else value

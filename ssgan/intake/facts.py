@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ssgan.contract import Contract, Severity, ValueLabel
+from ssgan.contract import Contract, ValueLabel
 from ssgan.intake.cells import Mask
 from ssgan.intake.drift import (
     BINS,
@@ -40,7 +40,7 @@ class Fact:
     low: float | None = None
     high: float | None = None
     column: str | None = None
-    severity: Severity = "critical"
+    of_batch: bool = False  # it speaks of the batch alone, so it does not bind rows that come out of quarantine
 
 
 @dataclass(frozen=True)
@@ -87,12 +87,11 @@ def measure(tally: Tally, outcome: Outcome) -> tuple[Fact, ...]:
 def _refused_facts(outcome: Outcome, contract: Contract) -> Iterator[Fact]:
     rows, refused, rules = len(outcome.refused), int(outcome.refused.sum()), contract.rules
     share, limit = refused / rows, rules.refused_share_at_most
-    yield Fact(
-        "refused share", share, f"{refused} of {rows} rows are refused ({share:.0%}, at most {limit:.0%})", high=limit
-    )
+    message = f"{refused} of {rows} rows are refused ({share:.0%}, at most {limit:.0%})"
+    yield Fact("refused share", share, message, high=limit, of_batch=True)
     if rules.refused_rows_at_most is not None:
         message = f"{refused} rows are refused, at most {rules.refused_rows_at_most}"
-        yield Fact("refused rows", refused, message, high=rules.refused_rows_at_most)
+        yield Fact("refused rows", refused, message, high=rules.refused_rows_at_most, of_batch=True)
     yield Fact("good rows", rows - refused, f"{rows - refused} good rows", low=1)
 
 
@@ -111,14 +110,15 @@ def _label_facts(outcome: Outcome, contract: Contract, reference: Reference) -> 
         if least or where == together:
             found = sum(counts.values())
             message = f"{found} labelled rows {where}, of at least {least}"
-            yield Fact("labelled rows", found, message, low=least, column=contract.label.column)
+            yield Fact("labelled rows", found, message, least, column=contract.label.column, of_batch=where == alone)
     for counts, where, least in (
         (total, together, rules.labelled_per_class_at_least),
         (batch, alone, rules.batch_labelled_per_class_at_least),
     ):
         for name in contract.classes if least or where == together else ():
             message = f"class `{name}`: {counts[name]} labelled rows {where}, of at least {least}"
-            yield Fact("labels per class", counts[name], message, low=least, column=contract.label.column)
+            column, of_batch = contract.label.column, where == alone
+            yield Fact("labels per class", counts[name], message, least, column=column, of_batch=of_batch)
     yield from _band_facts(outcome, contract, reference)
 
 
@@ -134,14 +134,16 @@ def _band_facts(outcome: Outcome, contract: Contract, reference: Reference) -> I
     if reference.label is not None:
         upto = np.interp(label.bands, reference.label.points, reference.label.cumulative, left=0, right=1)  # type: ignore[union-attr]
         before = np.diff(upto * reference.label.rows, prepend=0, append=reference.label.rows).round()
+    together, alone = "with the accepted data", "in the batch"
     for counts, where, least in (
-        (new + before, "with the accepted data", rules.labelled_per_band_at_least),
-        (batch, "in the batch", rules.batch_labelled_per_band_at_least),
+        (new + before, together, rules.labelled_per_band_at_least),
+        (batch, alone, rules.batch_labelled_per_band_at_least),
     ):
         for place in range(len(counts)) if least else ():
             band = f"{edges[place]:g}..{edges[place + 1]:g}"
             message = f"values in {band}: {int(counts[place])} labelled rows {where}, of at least {least}"
-            yield Fact("labels per band", int(counts[place]), message, low=least, column=label.column)
+            found = int(counts[place])
+            yield Fact("labels per band", found, message, least, column=label.column, of_batch=where == alone)
 
 
 def _share_facts(outcome: Outcome, contract: Contract, reference: Reference) -> Iterator[Fact]:
@@ -153,7 +155,7 @@ def _share_facts(outcome: Outcome, contract: Contract, reference: Reference) -> 
     if rules.labelled_share_at_least > 0 or rules.labelled_share_at_most < 1:
         low, high = rules.labelled_share_at_least, rules.labelled_share_at_most
         message = f"{share:.1%} of the good rows have a label, of {low:.1%} to {high:.1%}"
-        yield Fact("labelled share", share, message, low=low, high=high, column=contract.label.column)
+        yield Fact("labelled share", share, message, low, high, column=contract.label.column, of_batch=True)
     limit = rules.labelled_share_drift_at_most
     if limit is not None and reference.rows:
         before = sum(reference.labelled.values()) / reference.rows

@@ -18,7 +18,8 @@ import pyarrow as pa
 
 from ssgan.contract import Contract
 from ssgan.errors import DataError
-from ssgan.intake.read import INDEX, Source, open_table
+from ssgan.intake.read import INDEX, open_table
+from ssgan.intake.source import Source
 
 PICTURES = 5000  # images that are turned into PNG at once
 FILE = "file"  # column of a folder's index: the name of the image file

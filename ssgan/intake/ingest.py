@@ -17,16 +17,17 @@ from ssgan.errors import DataError, RejectedError, UserError
 from ssgan.intake import history, store, version
 from ssgan.intake.batch import BATCH_DIGITS, Batch, read_batch
 from ssgan.intake.identity import rewritten as merged
+from ssgan.intake.judged import Judged
 from ssgan.intake.page import page_file, write_page
 from ssgan.intake.read import CSV_SUFFIXES, INDEX, PARQUET_SUFFIXES, PICTURE_SUFFIXES, check_file, sha256_of
 from ssgan.intake.reference import read_reference
-from ssgan.intake.validate import Judged, validate
+from ssgan.intake.validate import validate
 from ssgan.progress import say
 from ssgan.project import Project
 from ssgan.records import Verdict
 
 OWN = "data/expectations"  # the user's own suites
-__all__ = ["Batch", "accept", "accepted_before", "ingest", "read_batch", "verdict_of", "waiting_files"]
+__all__ = ["Batch", "accept", "accepted_before", "ingest", "read_batch", "verdict_of", "waiting_files", "write_docs"]
 
 
 def ingest(project: Project, file: Path) -> Verdict:
@@ -76,6 +77,23 @@ def _ingest(project: Project, file: Path) -> Verdict:
         _reject(project, judged, earlier)
         raise RejectedError(judged.verdict.sentence)
     return accept(project, judged, number=1 + max((each.number for each in accepted), default=0))
+
+
+def write_docs(project: Project, file: Path, folder: Path) -> Path:
+    """Writes Great Expectations' own pages about a file, whether it was taken in or not; returns the one to open.
+
+    Raises:
+        DataError: if the file is no batch, or the folder is in use.
+        ContractError: if one of the user's own suites is none.
+        UserError: if the folder cannot be written.
+    """
+    from ssgan.intake.data_docs import write_data_docs
+
+    contract = read_contract(project.contract)
+    try:
+        return write_data_docs(read_batch(file, contract), contract, folder, project.root / OWN)
+    except OSError as error:
+        raise unwritable(project, error) from None
 
 
 def settle(project: Project) -> None:

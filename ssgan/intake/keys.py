@@ -19,7 +19,8 @@ from ssgan.intake.cells import LONGEST_CELL, Floats, Mask
 Keys = npt.NDArray[np.uint64]
 
 NOTHING = np.uint64(0)  # the key of what is missing
-_ROWS = 1 << 15  # at once, which bounds the memory
+_ROWS = 1 << 15  # texts at once, which bounds the memory
+_KEYS = 1 << 20  # keys at once, likewise
 _PLACES = np.random.default_rng(20_240_229).integers(0, 2**64, LONGEST_CELL * 4 + 1, np.uint64) | np.uint64(1)
 
 
@@ -83,6 +84,9 @@ def among(keys: Keys, known: Keys) -> Mask:
     """Which keys are among the known ones, which are in ascending order."""
     if not len(known):
         return np.zeros(len(keys), bool)
-    places = np.searchsorted(known, keys)
-    found: Mask = known[np.minimum(places, len(known) - 1)] == keys
+    found = np.empty(len(keys), bool)
+    for start in range(0, len(keys), _KEYS):
+        some = keys[start : start + _KEYS]
+        places = np.searchsorted(known, some)
+        found[start : start + _KEYS] = known[np.minimum(places, len(known) - 1)] == some
     return found

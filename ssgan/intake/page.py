@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from ssgan.intake.drift import NumberSummary, WordSummary
+from ssgan.intake.judged import Judged
 from ssgan.intake.store import write_text
 from ssgan.intake.tally import Tally
-from ssgan.intake.validate import Judged
 from ssgan.intake.words import warnings_of
 from ssgan.project import Project
 from ssgan.records import ColumnDrift, RuleResult, Verdict

@@ -17,9 +17,10 @@ from ssgan.errors import DataError, RejectedError
 from ssgan.intake import store
 from ssgan.intake.batch import read_batch
 from ssgan.intake.ingest import OWN, accept, settle
+from ssgan.intake.judged import REASONS, ROW
 from ssgan.intake.read import open_table
 from ssgan.intake.reference import read_reference
-from ssgan.intake.validate import REASONS, ROW, validate
+from ssgan.intake.validate import validate
 from ssgan.project import Project
 from ssgan.records import Verdict
 

@@ -94,22 +94,22 @@ class Tally:
     @property
     def good(self) -> Mask:
         """The rows that break no rule by themselves [rows]."""
-        return np.concatenate(self._good)
+        return _whole(self._good)
 
     @property
     def keys(self) -> Keys:
         """Of every row's name [rows]."""
-        return np.concatenate(self._keys)
+        return _whole(self._keys)
 
     @property
     def labels(self) -> np.ndarray:
         """int16 place of the class, -1 unlabelled; or float64, NaN unlabelled [rows]."""
-        return np.concatenate(self._labels)
+        return _whole(self._labels)
 
     @property
     def near(self) -> Keys:
         """Keys of the rows to three digits, where they are wanted [rows]."""
-        return np.concatenate(self._near)
+        return _whole(self._near)
 
     @property
     def faults(self) -> list[tuple[str, str, Places]]:
@@ -130,6 +130,13 @@ class Tally:
 def labelled(labels: np.ndarray) -> Mask:
     """Which codes are labels."""
     return np.asarray(~np.isnan(labels) if labels.dtype.kind == "f" else labels >= 0, bool)
+
+
+def _whole(pieces: list[np.ndarray]) -> np.ndarray:
+    """All pieces as one array, which takes their place, so that nothing is held twice."""
+    if len(pieces) > 1:
+        pieces[:] = [np.concatenate(pieces)]
+    return pieces[0]
 
 
 def _codes(label: pa.Array, contract: Contract) -> np.ndarray:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ssgan.errors import DiffersError
-from ssgan.intake.clone import Recorded, clone_at, damaged_data, pull, recorded
 from ssgan.intake.version import outputs, repro, stages
+from ssgan.intake.version.clone import Recorded, clone_at, damaged_data, pull, recorded
 from ssgan.progress import step
 from ssgan.project import Project
 from ssgan.records import RunTimes
@@ -71,7 +71,7 @@ def reproduce(project: Project, version: str, tolerance: float = TOLERANCE, into
 
     Args:
         project: Where; nothing is changed in it.
-        version: as `recorded` in `intake/clone.py` takes it.
+        version: as `recorded` in `intake/version/clone.py` takes it.
         tolerance: for metrics, where the device is another one.
         into: a new folder for the clone, which is then kept; None means one that is removed.
 

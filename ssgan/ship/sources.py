@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 
 from ssgan.contract import Contract
 from ssgan.errors import DataError
-from ssgan.intake.read import CSV_SUFFIXES, INDEX, PARQUET_SUFFIXES, Source, nearest, open_source
+from ssgan.intake.read import CSV_SUFFIXES, INDEX, PARQUET_SUFFIXES, open_source
+from ssgan.intake.source import Source, nearest
 from ssgan.progress import say
 from ssgan.ship.rows import Piece
 

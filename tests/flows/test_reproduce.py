@@ -100,7 +100,7 @@ def test_data_without_a_training_are_checked_by_themselves(made: tuple[Project, 
 
 
 def test_a_model_is_found_by_its_digest_and_its_tag(made: tuple[Project, Path]) -> None:
-    from ssgan.intake.clone import recorded
+    from ssgan.intake.version.clone import recorded
 
     commits = {recorded(made[0], name).commit for name in ("ab" * 32, "ababab", f"ssgan-toy:{'ab' * 6}", "data-1")}
     assert len(commits) == 1

@@ -13,8 +13,10 @@ from pathlib import Path
 import yaml
 
 from ssgan.errors import ToolError, UserError
-from ssgan.intake.command import git
-from ssgan.intake.version import TAG, cached_file, listed, run_dvc, tags, version_named
+from ssgan.intake.version.command import git
+from ssgan.intake.version.content import cached_file, listed
+from ssgan.intake.version.dvc import run_dvc
+from ssgan.intake.version.versions import TAG, tags, version_named
 from ssgan.project import Project
 
 _LOCK, _EVALUATION = "dvc.lock", "reports/evaluation.json"
