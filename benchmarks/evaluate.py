@@ -71,7 +71,7 @@ def measure(folder: Path, rows: int, columns: int, labelled: int, steps: int) ->
     project, file = folder / "project", folder / "rows.csv"
     table(rows, columns, labelled).to_csv(file, index=False)
     ssgan = (sys.executable, "-m", "ssgan")
-    knobs = ("--set", f"train.steps={steps}")
+    knobs = ("--set", f"train.steps={steps}", "--set", "train.teacher_weight=0")
     run(*ssgan, "init", project, "--from", file, "--label", "y", "--id", "id", *knobs, where=folder)
     seconds = {"ingest": run(*ssgan, "ingest", "-C", project, file, where=folder)[0]}
     for stage in yaml.safe_load((project / "dvc.yaml").read_text(encoding="utf-8"))["stages"]:

@@ -71,7 +71,7 @@ class BaselinesParams(_Section):
 
     seed: int = Field(0, ge=0, lt=2**31)
     trees: int = Field(300, ge=1)
-    spreading_rows_at_most: int = Field(5000, ge=10)
+    semi_supervised_rows_at_most: int = Field(5000, ge=10)
     more: dict[str, str] = {}
 
 

@@ -21,7 +21,7 @@ from ssgan.learn.prepare import frame_columns
 from ssgan.project import Project
 from ssgan.records import Calibration
 
-Prior = Literal["balanced", "labelled", "unlabelled"]
+PRIORS: tuple[Literal["balanced", "labelled", "unlabelled"], ...] = ("balanced", "labelled", "unlabelled")
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def gather(project: Project, prepared: Prepared, knobs: CalibrateParams) -> Judg
     }
     if not prepared.crossfit:
         of_labelled = artefact.predict_encoded(prepared.x[known]).fake_probability
-        return _by_holdout(project, prepared, artefact, {"labelled": of_labelled, **fake})
+        return _by_holdout(project, prepared, artefact, knobs, {"labelled": of_labelled, **fake})
     return _by_folds(project, prepared, artefact, knobs, fake)
 
 
@@ -70,7 +70,9 @@ def answers_of(predictions: Predictions) -> Array:
     return predictions.answer if predictions.probabilities is None else predictions.probabilities
 
 
-def _by_holdout(project: Project, prepared: Prepared, artefact: Artefact, fake: dict[str, Array]) -> Judged:
+def _by_holdout(
+    project: Project, prepared: Prepared, artefact: Artefact, knobs: CalibrateParams, fake: dict[str, Array]
+) -> Judged:
     x = artefact.encoder.encode_columns(prepared.judged_columns())
     outputs = artefact.outputs(x)
     others = {}
@@ -80,7 +82,29 @@ def _by_holdout(project: Project, prepared: Prepared, artefact: Artefact, fake: 
     if (project.trained / words.ABLATION).is_dir():
         others[words.ABLATION] = Artefact.load(project.trained / words.ABLATION).predict_encoded(x)
     raw = answers(artefact.contract, artefact.metadata, *outputs)
-    return Judged(artefact.predict_encoded(x), raw, others, {}, fake, artefact)
+    by_prior = _by_prior(project, prepared, artefact, outputs, knobs)
+    return Judged(artefact.predict_encoded(x), raw, others, by_prior, fake, artefact)
+
+
+def _by_prior(
+    project: Project, prepared: Prepared, artefact: Artefact, outputs: tuple[Array, Array], knobs: CalibrateParams
+) -> dict[str, Predictions]:
+    """The answers with other class shares taken for granted, calibrated as `calibrate` would with that knob."""
+    folds, classes = read_folds(project), len(prepared.contract.classes)
+    if not classes or f"{words.OURS}_task" not in folds:
+        return {}
+    found: dict[str, Predictions] = {}
+    for prior in PRIORS:
+        wanted = knobs.model_copy(update={"prior": prior})
+        fitted = fit(
+            answer_in_unit(folds["ssgan_task"], artefact),
+            prepared.y[prepared.labelled],
+            classes,
+            folds.get("ssgan_pool"),
+            wanted,
+        )
+        found[prior] = answers(artefact.contract, artefact.metadata, *outputs, fitted)
+    return found
 
 
 def _by_folds(
@@ -96,7 +120,7 @@ def _by_folds(
     raw = answers(artefact.contract, artefact.metadata, folds["ssgan_task"], folds["ssgan_realness"])
     others = {words.ALONE: said(words.OURS, part="alone")} if "ssgan_alone" in folds else {}
     others |= {name: said(name) for name in (words.TWIN, words.ABLATION) if f"{name}_task" in folds}
-    priors: tuple[Prior, ...] = ("balanced", "labelled", "unlabelled") if prepared.contract.classes else ()
+    priors = PRIORS if prepared.contract.classes else ()
     by_prior: dict[str, Predictions] = {
         prior: said(words.OURS, knobs.model_copy(update={"prior": prior})) for prior in priors
     }

@@ -124,27 +124,29 @@ def self_training(task: Task) -> Any:
 
     if task.labelled.all():
         raise ValueError("every training row has a label, so there is none to predict")
+    rows = rows_within(task.labelled, task.knobs)
+    x, y, labelled = task.x[rows], task.y[rows], task.labelled[rows]
     if task.classes:
-        return SelfTrainingClassifier(estimator=_forest(task)).fit(task.x, task.y)
-    filled = task.y.copy()
-    filled[~task.labelled] = _forest(task).fit(*task.known).predict(task.x[~task.labelled])
-    return _forest(task).fit(task.x, filled)
+        return SelfTrainingClassifier(estimator=_forest(task)).fit(x, y)
+    filled = y.copy()
+    filled[~labelled] = _forest(task).fit(*task.known).predict(x[~labelled])
+    return _forest(task).fit(x, filled)
 
 
 def label_spreading(task: Task) -> Any:
     """Labels spread along a graph of 10 nearest neighbours."""
     from sklearn.semi_supervised import LabelSpreading
 
-    rows = spreading_rows(task.labelled, task.knobs)
+    rows = rows_within(task.labelled, task.knobs)
     model = LabelSpreading(kernel="knn", n_neighbors=min(10, len(rows) - 1))
     with np.errstate(invalid="ignore"):
         return model.fit(task.x[rows], task.y[rows])
 
 
-def spreading_rows(labelled: Array, knobs: BaselinesParams) -> Array:
-    """Row numbers for label spreading: every labelled row, and by lot as many unlabelled ones as the knob allows."""
+def rows_within(labelled: Array, knobs: BaselinesParams) -> Array:
+    """Row numbers: every labelled row, and by lot as many unlabelled ones as the knob allows."""
     unlabelled = np.flatnonzero(~labelled)
-    room = max(0, knobs.spreading_rows_at_most - int(labelled.sum()))
+    room = max(0, knobs.semi_supervised_rows_at_most - int(labelled.sum()))
     chosen = np.random.default_rng(knobs.seed).permutation(unlabelled)[:room]
     return np.sort(np.concatenate([np.flatnonzero(labelled), chosen]))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from ssgan.errors import ParamsError
 from ssgan.learn import backend, health
-from ssgan.learn.backend import Draws, State, keras
+from ssgan.learn.backend import Copies, Draws, State, keras
 from ssgan.learn.checkpoint import Checkpoints, Saved
 from ssgan.learn.committee import Committee, fit_committee
 from ssgan.learn.encode import Encoder
@@ -33,17 +33,6 @@ EXPLODED = 1e6  # a loss beyond it will not come back
 BETA1 = 0.5  # of Adam, as in every published GAN: the other player moves
 INITIAL_ROWS = 500
 SMALL = 50_000_000  # numbers in an encoded table
-
-Score = Callable[[np.ndarray, np.ndarray], float]  # task, realness -> a score
-
-
-@dataclass(frozen=True)
-class Validation:
-    """Rows that the progress line judges; they decide nothing."""
-
-    x: np.ndarray
-    score: Score
-    name: str
 
 
 @dataclass(frozen=True)
@@ -76,7 +65,6 @@ def fit_discriminator(
     *,
     checkpoints: Checkpoints | None = None,
     callbacks: Iterable[Any] = (),
-    validation: Validation | None = None,
 ) -> Fitted:
     """Trains a discriminator; without any term on unlabelled rows it is the supervised twin.
 
@@ -91,21 +79,22 @@ def fit_discriminator(
         checkpoints: where the state is kept, and where it is taken up again.
         callbacks: Keras callbacks; an epoch is a fiftieth of the steps, its logs are the losses, and `params` has the
             steps in an epoch and in total.
-        validation: rows to judge in the progress line.
 
     Raises:
         ParamsError: if a loss stops being a number, or explodes.
     """
-    with precision(knobs.precision):
-        run = Run(x, y, encoder, head, knobs, taught_by(x, y, head, knobs))
-    try:
-        history, pace = _follow(run, knobs, name, checkpoints, _callback_list(callbacks, run), validation)
-    finally:
-        run.close()
-    warnings = health.warnings(run.nets.average, head, x, run.fakes, knobs.seed) if run.fakes is not None else ()
+    with closing(Run(x, y, encoder, head, knobs, taught_by(x, y, head, knobs))) as run:
+        return finish(run, name, checkpoints, callbacks)
+
+
+def finish(run: Run, name: str, checkpoints: Checkpoints | None = None, callbacks: Iterable[Any] = ()) -> Fitted:
+    """Takes all steps of a run that stands at its start; the rest as for `fit_discriminator`."""
+    history, pace = _follow(run, name, checkpoints, _callback_list(callbacks, run))
+    average, head = run.nets.average, run.nets.head
+    warnings = health.warnings(average, head, run.x, run.fakes, run.knobs.seed) if run.fakes is not None else ()
     for warning in warnings:
         say(f"train: {name}: {warning}")
-    return Fitted(run.nets.average, head, history, pace, run.fakes, warnings)
+    return Fitted(average, head, history, pace, run.fakes, warnings)
 
 
 def taught_by(x: np.ndarray, y: np.ndarray, head: Head, knobs: Knobs) -> np.ndarray | None:
@@ -137,12 +126,20 @@ class Run:
         numbers: Callable[[int], Draws] = Draws,
     ) -> None:
         """As `fit_discriminator`; `taught` is what `taught_by` gives, `numbers` makes random numbers from a seed."""
+        self.x, self.knobs = x, knobs
+        with _precision(knobs.precision):
+            self._build(y, encoder, head, taught, numbers)
+
+    def _build(
+        self, y: np.ndarray, encoder: Encoder, head: Head, taught: np.ndarray | None, numbers: Callable[[int], Draws]
+    ) -> None:
+        x, knobs = self.x, self.knobs
         seeds = [int(each) for each in np.random.SeedSequence(knobs.seed).generate_state(4) >> 1]
         draws, state = numbers(seeds[0]), State()
         nets = [discriminator(encoder, head, knobs, draws, knobs.seed) for _ in range(2)]
         initialise(nets[0], np.asarray(x[np.linspace(0, len(x) - 1, min(INITIAL_ROWS, len(x))).astype(np.int64)]))
         nets[1].set_weights(nets[0].get_weights())
-        self.nets, self.state, self.steps = Nets(nets[0], nets[1], head), state, knobs.steps
+        self.nets, self.state = Nets(nets[0], nets[1], head), state
         self.per_call = max(1, knobs.steps // CALLS)
         self._window = min(WINDOW, self.per_call)
         pool = make_pool(x, taught, encoder, knobs.batch, seeds[1], self._window, state, knobs.rows, numbers)
@@ -161,8 +158,7 @@ class Run:
             state.adopt(net.variables)
         state.adopt(moments)
         self._first = state.values()
-        self._step = step
-        self._loop = backend.compiled_loop(step, len(REPORTED), state)
+        self._loop = backend.Loop(step, len(REPORTED), state)
 
     def begin(self, chosen: np.ndarray, taught: np.ndarray | None) -> None:
         """Goes back to the start, to learn from some of the labelled rows; nothing is compiled again.
@@ -181,9 +177,10 @@ class Run:
         """Whether copies of it fit on the device side by side: a table whose rows are held."""
         return isinstance(self._pool, HeldPool) and self._size < SMALL
 
-    def copies(self, count: int) -> Any:
-        """`count` copies of the networks that learn side by side (`backend.Copies`), each from the rows it is given."""
-        return backend.Copies(self._step, len(REPORTED), self.state, count)
+    def copies(self) -> Copies:
+        """Of the networks, which learn at the same time, each from the rows that it is given."""
+        found: Copies = backend.copies(self._loop)
+        return found
 
     def advance(self, first: int, count: int) -> np.ndarray:
         """Runs steps, returns their mean losses [len(REPORTED)]."""
@@ -191,7 +188,7 @@ class Run:
         for at in range(first, end, self._window):
             some = min(self._window, end - at)
             if isinstance(self._pool, StreamedPool):
-                self._pool.prepare(at, some, more=at + some < self.steps)
+                self._pool.prepare(at, some, more=at + some < self.knobs.steps)
             total += self._loop(at, some) * some
         return total / count
 
@@ -201,16 +198,9 @@ class Run:
             self._pool.close()
 
 
-def _follow(
-    run: Run,
-    knobs: Knobs,
-    name: str,
-    checkpoints: Checkpoints | None,
-    callbacks: Any,
-    validation: Validation | None,
-) -> tuple[np.ndarray, float]:
+def _follow(run: Run, name: str, checkpoints: Checkpoints | None, callbacks: Any) -> tuple[np.ndarray, float]:
     """Runs the loop in equal calls (never by the clock: the history must not depend on the machine's mood)."""
-    saved = checkpoints.latest() if checkpoints is not None else None
+    knobs, saved = run.knobs, checkpoints.latest() if checkpoints is not None else None
     lines: list[list[float]] = [] if saved is None else saved.history.tolist()
     done = 0
     if saved is not None:
@@ -231,7 +221,7 @@ def _follow(
         if checkpoints is not None and done < knobs.steps:
             checkpoints.save(Saved(done, run.state.values(), np.asarray(lines)))
         if pace.worth_telling(done):
-            say(f"train: {name} {pace.text(done)}, {_losses_text(losses)}{_score_text(run, validation)}")
+            say(f"train: {name} {pace.text(done)}, {_losses_text(losses)}")
     callbacks.on_train_end()
     return np.asarray(lines), pace.value(done)
 
@@ -281,21 +271,15 @@ def _losses_text(losses: np.ndarray) -> str:
     return ", ".join(f"{term.replace('_', '/')} {loss:.3f}" for term, loss in named if loss)
 
 
-def _score_text(run: Run, validation: Validation | None) -> str:
-    if validation is None:
-        return ""
-    return f", {validation.name} {validation.score(*answers(run.nets.average, run.nets.head, validation.x)):.3f}"
-
-
 def _callback_list(callbacks: Iterable[Any], run: Run) -> Any:
     given: Sequence[Any] = list(callbacks)
     run.nets.student.stop_training = False
-    about = {"epochs": -(-run.steps // run.per_call), "steps": run.per_call, "total": run.steps, "verbose": 0}
+    about = {"epochs": -(-run.knobs.steps // run.per_call), "steps": run.per_call, "total": run.steps, "verbose": 0}
     return keras.callbacks.CallbackList(given, model=run.nets.student, add_history=False, add_progbar=False, **about)
 
 
 @contextmanager
-def precision(wanted: str) -> Iterator[None]:
+def _precision(wanted: str) -> Iterator[None]:
     """Layers made within it compute in bfloat16, or not; weights, losses and sums are float32 in any case."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16" if wanted == "bfloat16" else "float32")

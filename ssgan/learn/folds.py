@@ -2,8 +2,8 @@
 
 The labelled rows are divided into folds; for each, a model learns from the others and from every unlabelled row, and
 answers the fold's rows. The models differ in their labelled rows and in what a teacher made of those, in nothing else:
-they start from the same weights and draw the same random numbers. So one compiled step serves all of them in turn, or,
-where the backend can, all of them at once.
+they start from the same weights and draw the same random numbers. So one compiled loop serves the model of all
+labels and every fold of it, several folds at the same time: one on each core, or all as slices of a card.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from __future__ import annotations
 import hashlib
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -19,11 +20,8 @@ from typing import Protocol
 import numpy as np
 
 from ssgan.errors import ParamsError
-from ssgan.learn import backend
-from ssgan.learn.encode import Encoder
-from ssgan.learn.fit import EXPLODED, Run, answers, committee_of, precision, taught_by
-from ssgan.learn.heads import Head
-from ssgan.learn.knobs import Knobs
+from ssgan.learn.fit import EXPLODED, Run, answers, committee_of
+from ssgan.learn.lessons import Lessons
 from ssgan.learn.plan import Plan, Subset, hidden, scattered
 from ssgan.learn.prepare import is_labelled
 from ssgan.progress import say
@@ -75,13 +73,10 @@ class Kept:
 
 
 def answer(
-    x: np.ndarray,
+    run: Run,
     y: np.ndarray,
-    encoder: Encoder,
-    head: Head,
-    knobs: Knobs,
     subsets: Sequence[Subset],
-    lessons: Sequence[np.ndarray | None],
+    lessons: Lessons | None,
     pool: np.ndarray,
     name: str,
     kept: Kept | None = None,
@@ -89,13 +84,11 @@ def answer(
     """Trains a model on each subset and asks it.
 
     Args:
-        x: encoded training rows.
-        y: their labels.
-        encoder: that made x.
-        head: of the task; a value's scale is that of all labelled rows, nothing else of theirs is known to a model.
-        knobs: resolved, the same for every subset.
+        run: whose steps are taken; it need not stand at its start, and is somewhere else afterwards. Of the labels that
+            a subset leaves out a model knows the scale of values (that of all labelled rows), and nothing else.
+        y: labels of the run's rows.
         subsets: what each model learns from and is asked.
-        lessons: for each subset what a teacher says of all rows that has seen its labels alone; see `fit.taught_by`.
+        lessons: of teachers that have seen a subset's labels alone; None where the run has no teacher.
         pool: encoded rows that every model answers.
         name: of the model, for the lines of progress.
         kept: where answers are kept, and taken from.
@@ -105,63 +98,65 @@ def answer(
     """
     found = {place: known for place, each in enumerate(subsets) if kept is not None and (known := kept.read(each))}
     todo = [place for place in range(len(subsets)) if place not in found]
-    if todo:
-        with precision(knobs.precision):
-            run = Run(x, y, encoder, head, knobs, lessons[todo[0]])
-        try:
-            for place in _trained(run, knobs, todo, subsets, lessons, name):
-                found[place] = _asked(run, x, y, knobs, subsets[place], pool)
-                if kept is not None:
-                    kept.write(subsets[place], found[place])
-        finally:
-            run.close()
+    for place in _trained(run, todo, subsets, lessons, name):
+        found[place] = _asked(run, y, subsets[place], pool)
+        if kept is not None:
+            kept.write(subsets[place], found[place])
     return [found[place] for place in range(len(subsets))]
 
 
 def _trained(
-    run: Run,
-    knobs: Knobs,
-    todo: Sequence[int],
-    subsets: Sequence[Subset],
-    lessons: Sequence[np.ndarray | None],
-    name: str,
+    run: Run, todo: Sequence[int], subsets: Sequence[Subset], lessons: Lessons | None, name: str
 ) -> Iterator[int]:
     """Yields the place of each subset while the run holds the networks that have learned from it."""
-    if backend.Copies is None or len(todo) == 1 or not run.small:
+
+    def begin(place: int) -> None:
+        learned = subsets[place].learned
+        run.begin(learned, None if lessons is None else lessons.of(learned))
+
+    steps = run.knobs.steps
+    if len(todo) < 2 or not run.small:
         for place in todo:
-            run.begin(subsets[place].learned, lessons[place])
-            _learn(run.advance, run.per_call, knobs, f"{name}, {subsets[place].name}")
+            begin(place)
+            with _told(f"{name}, {subsets[place].name}", steps) as watch:
+                for done in range(0, steps, run.per_call):
+                    count = min(run.per_call, steps - done)
+                    watch(done + count, run.advance(done, count))
             yield place
         return
-    copies = run.copies(len(todo))
+    copies = run.copies()
     for place in todo:
-        run.begin(subsets[place].learned, lessons[place])
+        begin(place)
         copies.put()
-    _learn(copies.advance, run.per_call, knobs, f"{name}, {len(todo)} folds at once")
+    with _told(f"{name}, {len(todo)} folds at once", steps) as watch:
+        copies.learn(steps, run.per_call, watch)
     for number, place in enumerate(todo):
         copies.take(number)
         yield place
 
 
-def _learn(advance: Callable[[int, int], np.ndarray], per_call: int, knobs: Knobs, name: str) -> None:
-    start = time.perf_counter()
-    for done in range(0, knobs.steps, per_call):
-        losses = advance(done, min(per_call, knobs.steps - done))
+@contextmanager
+def _told(name: str, steps: int) -> Iterator[Callable[[int, np.ndarray], None]]:
+    """Gives what to show the losses to, and says at the end how long it took."""
+
+    def watch(done: int, losses: np.ndarray) -> None:
         if not (np.abs(losses) < EXPLODED).all():
             raise ParamsError(
-                f"the losses of {name} must stay finite and below {EXPLODED:.0e}; about step {done} of {knobs.steps} "
+                f"the losses of {name} must stay finite and below {EXPLODED:.0e}; before step {done} of {steps} "
                 "they did not: set a smaller train.learning_rate"
             )
-    pace = knobs.steps / max(time.perf_counter() - start, 1e-9)
-    say(f"train: {name}: {knobs.steps} steps at {pace:.0f} steps/s")
+
+    start = time.perf_counter()
+    yield watch
+    say(f"train: {name}: {steps} steps in {time.perf_counter() - start:.1f} s")
 
 
-def _asked(run: Run, x: np.ndarray, y: np.ndarray, knobs: Knobs, subset: Subset, pool: np.ndarray) -> Answered:
+def _asked(run: Run, y: np.ndarray, subset: Subset, pool: np.ndarray) -> Answered:
     network, head = run.nets.average, run.nets.head
     alone, realness = answers(network, head, subset.asked)
     task = alone
     of_pool = answers(network, head, pool)[0] if len(pool) else np.empty((0, alone.shape[1]), np.float32)
-    committee = committee_of(x, hidden(y, subset.learned), head, knobs)
+    committee = committee_of(run.x, hidden(y, subset.learned), head, run.knobs)
     if committee is not None:
         task = committee.task(alone, subset.asked)
         of_pool = committee.task(of_pool, pool) if len(pool) else of_pool
@@ -178,8 +173,6 @@ class Rows(Protocol):
     @property
     def split(self) -> Split: ...
     @property
-    def encoder(self) -> Encoder: ...
-    @property
     def x(self) -> np.ndarray: ...
     @property
     def y(self) -> np.ndarray: ...
@@ -187,60 +180,48 @@ class Rows(Protocol):
     def fold(self) -> np.ndarray: ...
 
 
-def write_folds(
-    path: Path, plan: Plan, rows: Rows, head: Head, models: Mapping[str, Knobs], kept: Mapping[str, Kept]
-) -> None:
-    """Trains all models of the plan, and writes what they say.
+class Folds:
+    """What the models of the plan say, model by model, and then as one file."""
 
-    Args:
-        path: of the file.
-        plan: of these rows.
-        rows: prepared.
-        head: of the task.
-        models: knobs by name.
-        kept: by name of the model, where answers are kept while others are still computed.
-    """
-    known, crossfit = is_labelled(rows.y), rows.split.method == "crossfit"
-    pool = _pool(rows.y)
-    stored: dict[str, np.ndarray] = {"fold": rows.fold[known], "pool_rows": pool}
-    stored["curve_labels"] = np.array(
-        [round(np.mean([each.learned.sum() for each in step])) for step in plan.curve], int
-    )
-    lessons: dict[bytes, np.ndarray | None] = {}
-    for name, knobs in models.items():
-        folds = plan.folds if crossfit or name == "ssgan" else ()
-        subsets = [*folds, *(each for step in plan.curve for each in step if name in ON_CURVE)]
-        if not subsets:
-            continue
-        taught = [_lesson(lessons, rows, head, knobs, each.learned) for each in subsets]
-        asked = rows.x[pool] if name == "ssgan" else rows.x[:0]
-        found = answer(rows.x, rows.y, rows.encoder, head, knobs, subsets, taught, asked, name, kept[name])
+    def __init__(self, plan: Plan, rows: Rows) -> None:
+        """`plan`: of these rows, which are prepared."""
+        self._plan, self._rows, self._pool = plan, rows, _pool(rows.y)
+        labels = [round(np.mean([each.learned.sum() for each in step])) for step in plan.curve]
+        self._stored: dict[str, np.ndarray] = {
+            "fold": rows.fold[is_labelled(rows.y)],
+            "pool_rows": self._pool,
+            "curve_labels": np.array(labels, int),
+        }
+
+    def subsets(self, name: str) -> list[Subset]:
+        """What a model of this name is trained on: the folds, and then the points of the curve."""
+        folds = self._plan.folds if self._rows.split.method == "crossfit" or name == "ssgan" else ()
+        return [*folds, *(each for step in self._plan.curve for each in step if name in ON_CURVE)]
+
+    def add(self, name: str, run: Run, lessons: Lessons | None, kept: Kept) -> None:
+        """Trains the models of this name; the arguments are those of `answer`."""
+        plan, subsets, x = self._plan, self.subsets(name), self._rows.x
+        asked = x[self._pool] if name == "ssgan" else x[:0]
+        found = answer(run, self._rows.y, subsets, lessons, asked, name, kept)
+        curve = sum(len(step) for step in plan.curve) if name in ON_CURVE else 0
+        folds, curve_found = found[: len(found) - curve], found[len(found) - curve :]
         if folds:
             places = [np.flatnonzero(~each.learned) for each in plan.folds]
-            stored |= _out_of_fold(name, found[: len(folds)], places, knobs.answer == "committee")
-        if name == "ssgan" and folds:
-            stored["ssgan_pool"] = np.stack([each.pool for each in found[: len(folds)]])
-        if name in ON_CURVE and plan.curve:
-            stored[f"{name}_curve"] = _curve(found[len(folds) :], plan)
-    with path.open("wb") as handle:
-        np.savez(handle, allow_pickle=False, **stored)
+            self._stored |= _out_of_fold(name, folds, places, run.knobs.answer == "committee")
+        if folds and name == "ssgan":
+            self._stored["ssgan_pool"] = np.stack([each.pool for each in folds])
+        if curve:
+            self._stored[f"{name}_curve"] = _curve(curve_found, plan)
+
+    def write(self, path: Path) -> None:
+        """Writes what they said."""
+        with path.open("wb") as handle:
+            np.savez(handle, allow_pickle=False, **self._stored)
 
 
 def _pool(y: np.ndarray) -> np.ndarray:
     unlabelled = np.flatnonzero(~is_labelled(y))
     return np.sort(np.random.default_rng(0).permutation(unlabelled)[:POOL])
-
-
-def _lesson(
-    known: dict[bytes, np.ndarray | None], rows: Rows, head: Head, knobs: Knobs, learned: np.ndarray
-) -> np.ndarray | None:
-    """A teacher's, once for all models that it teaches."""
-    if not knobs.teacher_weight:
-        return None
-    key = learned.tobytes()
-    if key not in known:
-        known[key] = taught_by(rows.x, hidden(rows.y, learned), head, knobs)
-    return known[key]
 
 
 def _out_of_fold(

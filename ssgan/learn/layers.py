@@ -101,17 +101,26 @@ class PiecewiseLinear(Layer):
     def __init__(self, encoder: Encoder, name: str) -> None:
         super().__init__(name=name, dtype="float32")
         edges = [np.asarray(part.edges, np.float32) for part in encoder.numbers]
-        self._feature = np.repeat(np.arange(len(edges), dtype=np.int32), [max(len(each) - 1, 0) for each in edges])
+        counts = [max(len(each) - 1, 0) for each in edges]
+        self._feature = np.repeat(np.arange(len(edges), dtype=np.int32), counts)
         self._low = np.concatenate([np.zeros(0, np.float32), *(each[:-1] for each in edges)])
         self._width = np.concatenate([np.zeros(0, np.float32), *(np.diff(each) for each in edges)])
+        self._each = counts[0] if len(set(counts)) == 1 else None  # bins of every number, where they have equally many
 
     @property
     def bins(self) -> int:
         return len(self._feature)
 
     def call(self, x: Tensor) -> Tensor:
-        share = (ops.take(x, self._feature, axis=1) - self._low) / self._width
+        share = (self._spread(x) - self._low) / self._width
         return ops.clip(share, 0.0, 1.0) * 2.0 - 1.0
+
+    def _spread(self, x: Tensor) -> Tensor:
+        """Each number once per bin; taking columns one by one is TensorFlow's slowest way (a fifth of a small step)."""
+        if self._each is None:
+            return ops.take(x, self._feature, axis=1)
+        numbers = x[:, : self.bins // self._each, None]
+        return ops.reshape(ops.repeat(numbers, self._each, axis=2), (-1, self.bins))
 
 
 class Periodic(Layer):

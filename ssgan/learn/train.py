@@ -13,6 +13,7 @@ import hashlib
 import shutil
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -28,10 +29,11 @@ from ssgan.learn.checkpoint import Checkpoints
 from ssgan.learn.encode import Encoder
 from ssgan.learn.events import Events
 from ssgan.learn.export import write_artefact
-from ssgan.learn.fit import Fitted, committee_of, fit_discriminator
-from ssgan.learn.folds import Kept, write_folds
+from ssgan.learn.fit import Fitted, Run, committee_of, finish
+from ssgan.learn.folds import Folds, Kept
 from ssgan.learn.heads import Head, head_for
 from ssgan.learn.knobs import Knobs, resolve
+from ssgan.learn.lessons import Lessons
 from ssgan.learn.plan import Plan
 from ssgan.learn.prepare import frame_columns, is_labelled
 from ssgan.progress import say
@@ -99,19 +101,26 @@ def train(project: Project) -> None:
         models["ablation"] = ablation
     digest = hashlib.sha256(f"{rows.digest} {knobs.digest()} {backend.name}".encode()).hexdigest()
     kept = {name: Kept(project.runtime / "folds", f"{digest} {used.digest()}") for name, used in models.items()}
-    folder, times = project.trained, RunTimes(device=backend.device(), seconds={}, steps_per_second={})
+    folder, times = project.trained, RunTimes(device=backend.device(), seconds={"folds": 0.0}, steps_per_second={})
     fresh = folder.with_name(".trained.new")
     shutil.rmtree(fresh, ignore_errors=True)
+    plan = Plan.of(rows.split, rows.x, rows.y, rows.fold, rows.judged, params.evaluate.curve)
+    folds, whole = Folds(plan, rows), np.ones(known, bool)
+    wanted = [whole, *(each.learned for name in models for each in folds.subsets(name))] if knobs.teacher_weight else []
+    lessons = Lessons(rows.x, rows.y, head, knobs.seed, wanted)
     for name, used in models.items():
         checkpoints = Checkpoints(project.runtime / "checkpoints" / name, f"{digest} {used.digest()}")
-        callbacks = [Events(project.events / digest[:8] / name)] if params.train.tensorboard else []
-        fitted = _fit(fresh / name, rows, head, used, name, checkpoints, times, callbacks)
-        if name == "ssgan":
-            _write_fakes(fresh / "fakes.npz", fitted, rows.x, knobs.seed)
-    start = time.perf_counter()
-    plan = Plan.of(rows.split, rows.x, rows.y, rows.fold, rows.judged, params.evaluate.curve)
-    write_folds(fresh / "folds.npz", plan, rows, head, models, kept)
-    times.seconds["folds"] = time.perf_counter() - start
+        start, taught = time.perf_counter(), lessons if used.teacher_weight else None
+        with closing(_run(rows, head, used, taught, whole)) as run:
+            times.seconds[f"build {name}"] = time.perf_counter() - start
+            callbacks = [Events(project.events / digest[:8] / name)] if params.train.tensorboard else []
+            fitted = _fit(fresh / name, rows, run, name, checkpoints, times, callbacks)
+            if name == "ssgan":
+                _write_fakes(fresh / "fakes.npz", fitted, rows.x, knobs.seed)
+            start = time.perf_counter()
+            folds.add(name, run, taught, kept[name])
+            times.seconds["folds"] += time.perf_counter() - start
+    folds.write(fresh / "folds.npz")
     shutil.rmtree(folder, ignore_errors=True)
     fresh.rename(folder)
     for name, each in kept.items():
@@ -126,21 +135,23 @@ def train(project: Project) -> None:
     say(f"train: {knobs.steps} steps each, {fakes}; {spent}; folds {times.seconds['folds']:.1f} s; on {times.device}")
 
 
+def _run(rows: Rows, head: Head, knobs: Knobs, lessons: Lessons | None, whole: np.ndarray) -> Run:
+    taught = None if lessons is None else lessons.of(whole)
+    return Run(rows.x, rows.y, rows.encoder, head, knobs, taught)
+
+
 def _fit(
     folder: Path,
     rows: Rows,
-    head: Head,
-    knobs: Knobs,
+    run: Run,
     name: str,
     checkpoints: Checkpoints,
     times: RunTimes,
     callbacks: Sequence[Events],
 ) -> Fitted:
     """Trains one model on all labelled rows and exports it."""
-    start = time.perf_counter()
-    fitted = fit_discriminator(
-        rows.x, rows.y, rows.encoder, head, knobs, name, checkpoints=checkpoints, callbacks=callbacks
-    )
+    start, knobs = time.perf_counter(), run.knobs
+    fitted = finish(run, name, checkpoints, callbacks)
     trained = time.perf_counter()
     record = RunRecord(
         task=rows.contract.task,
@@ -155,7 +166,7 @@ def _fit(
         warnings=fitted.warnings,
         parity=0.0,  # measured at export
     )
-    committee = committee_of(rows.x, rows.y, head, knobs)
+    committee = committee_of(rows.x, rows.y, fitted.head, knobs)
     write_artefact(folder, fitted, rows.encoder, rows.contract, rows.x, record, committee)
     times.seconds[name], times.seconds[f"export {name}"] = trained - start, time.perf_counter() - trained
     times.steps_per_second[name] = fitted.steps_per_second

@@ -10,7 +10,7 @@ from ssgan.config import BaselinesParams, set_knob
 from ssgan.contract import read_contract
 from ssgan.errors import ParamsError
 from ssgan.judge.baselines import answer, baselines, read_plan, stored_answers, stored_curves, tasks_of
-from ssgan.judge.methods import CLASSIFIERS, REGRESSORS, spreading_rows
+from ssgan.judge.methods import CLASSIFIERS, REGRESSORS, rows_within
 from ssgan.judge.prepared import read_prepared
 from ssgan.learn.training_rows import TrainingRows
 from ssgan.progress import listening
@@ -106,14 +106,14 @@ def test_self_training_needs_unlabelled_rows_and_says_so(tmp_path):
     assert reasons == {"self_training": "every training row has a label, so there is none to predict"}
 
 
-def test_label_spreading_keeps_every_labelled_row_under_its_cap():
+def test_a_cap_on_rows_leaves_every_labelled_row():
     labelled = np.arange(100) % 10 == 0
-    knobs = BaselinesParams(spreading_rows_at_most=30)
-    rows = spreading_rows(labelled, knobs)
+    knobs = BaselinesParams(semi_supervised_rows_at_most=30)
+    rows = rows_within(labelled, knobs)
     assert len(rows) == 30
     assert set(np.flatnonzero(labelled)) <= set(rows)
-    assert rows.tolist() == spreading_rows(labelled, knobs).tolist()
-    assert rows.tolist() != spreading_rows(labelled, knobs.model_copy(update={"seed": 1})).tolist()
+    assert rows.tolist() == rows_within(labelled, knobs).tolist()
+    assert rows.tolist() != rows_within(labelled, knobs.model_copy(update={"seed": 1})).tolist()
 
 
 def test_baselines_see_the_numbers_that_the_ssgan_sees(project):

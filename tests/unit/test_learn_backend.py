@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ssgan.learn.backend import BACKENDS, Adam, Draws, State, compiled_loop, gradients, keras, slope
+from ssgan.learn.backend import BACKENDS, Adam, Draws, Loop, State, gradients, keras, slope
 
 ops = keras.ops
 HERE = Path(__file__).parent
@@ -105,7 +105,7 @@ def test_a_loop_of_many_steps_is_the_steps_one_by_one() -> None:
             weight.assign(weight.value + draws.uniform((3,)))
             return ops.stack([ops.sum(weight.value)])
 
-        loop = compiled_loop(step, 1, state)
+        loop = Loop(step, 1, state)
         for first, count in calls:
             loop(first, count)
         return state.values()

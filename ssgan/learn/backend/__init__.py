@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from ssgan.learn.backend.copies import Copies as Copies
 from ssgan.learn.backend.quiet import quiet as quiet
 from ssgan.learn.backend.state import State as State
 from ssgan.learn.backend.state import Tensor as Tensor
@@ -21,7 +22,7 @@ from ssgan.learn.backend.switch import keras as keras
 from ssgan.learn.backend.switch import name as name
 
 _chosen: Any = importlib.import_module(f"ssgan.learn.backend.{name}")  # jax.py and tensorflow.py have the same names
-Adam, Copies, Draws = _chosen.Adam, _chosen.Copies, _chosen.Draws
-compiled, compiled_loop, constant = _chosen.compiled, _chosen.compiled_loop, _chosen.constant
+Adam, Draws, Loop = _chosen.Adam, _chosen.Draws, _chosen.Loop
+compiled, constant, copies = _chosen.compiled, _chosen.constant, _chosen.copies
 deterministic, device, spread = _chosen.deterministic, _chosen.device, _chosen.spread
 gradients, slope = _chosen.gradients, _chosen.slope

@@ -12,6 +12,7 @@ import jax as _jax
 import jax.numpy as jnp
 import numpy as np
 
+from ssgan.learn.backend.copies import Copies, Watch
 from ssgan.learn.backend.state import Moments, State, Tensor, Variable
 from ssgan.learn.backend.switch import keras
 
@@ -142,86 +143,101 @@ def compiled(function: Callable[..., Tensor]) -> Callable[..., np.ndarray]:
     return lambda *given: np.asarray(graph(*given))
 
 
-def compiled_loop(step: Callable[[Tensor], Tensor], reported: int, state: State) -> Callable[[int, int], np.ndarray]:
-    """Many steps per call: `run(first, count)` runs steps first .. first + count - 1, returns their mean report.
+class Loop:
+    """Many steps per call: `loop(first, count)` runs steps first .. first + count - 1, returns their mean report."""
 
-    Args:
-        step: takes the step's number, changes variables, returns a report of shape [reported].
-        reported: how many numbers a step reports.
-        state: every variable that the step changes.
-    """
+    def __init__(self, step: Callable[[Tensor], Tensor], reported: int, state: State) -> None:
+        """What a call runs.
 
-    def run(values: list[Tensor], first: Tensor, count: Tensor) -> tuple[list[Tensor], Tensor]:
-        def body(carry: tuple[Tensor, list[Tensor], Tensor]) -> tuple[Tensor, list[Tensor], Tensor]:
-            number, values, total = carry
-            with _carrying(state.variables, values) as scope:
-                total = total + step(number)
-            return number + 1, [scope.get_current_value(variable) for variable in state.variables], total
-
-        start = (first, values, jnp.zeros(reported, jnp.float32))
-        _, values, total = jax.lax.while_loop(lambda carry: carry[0] < first + count, body, start)
-        return values, total / count
-
-    graph: Callable[..., Any] | None = None
-
-    def call(first: int, count: int) -> np.ndarray:
-        nonlocal graph
-        given = [variable.value for variable in state.variables]
-        numbers = jnp.asarray(first, jnp.int32), jnp.asarray(count, jnp.int32)
-        graph = graph or _without_baked_data(run, given, *numbers)
-        values, report = graph(given, *numbers)
-        for variable, value in zip(state.variables, values, strict=True):
-            variable.assign(value)
-        return np.asarray(report)
-
-    return call
-
-
-class Copies:
-    """Several copies of a run's state that go through the same steps side by side: one compiled loop for all of them.
-
-    They differ in what was put into them, such as the labelled rows they may see, and share every random number.
-    """
-
-    def __init__(self, step: Callable[[Tensor], Tensor], reported: int, state: State, count: int) -> None:
-        """`count`: how many; the rest as for `compiled_loop`."""
-        self._state, self._reported, self._step = state, reported, step
-        self._values: list[list[Tensor]] = []
-        self._count = count
+        Args:
+            step: takes the step's number, changes variables, returns a report of shape [reported].
+            reported: how many numbers a step reports.
+            state: every variable that the step changes.
+        """
+        self._step, self.reported, self._state = step, reported, state
         self._graph: Callable[..., Any] | None = None
 
-    def put(self) -> None:
-        """The next copy is what the variables hold now."""
-        self._values.append([variable.value for variable in self._state.variables])
+    def __call__(self, first: int, count: int) -> np.ndarray:
+        held, report = self.run(self.held(), first, count)
+        self.hold(held)
+        return report
 
-    def take(self, place: int) -> None:
-        """Gives the variables what one of the copies holds."""
-        for variable, value in zip(self._state.variables, self._values[place], strict=True):
+    def held(self) -> list[Tensor]:
+        """What the variables hold now."""
+        return [variable.value for variable in self._state.variables]
+
+    def hold(self, held: Sequence[Tensor]) -> None:
+        """Gives the variables what a copy holds."""
+        for variable, value in zip(self._state.variables, held, strict=True):
             variable.assign(value)
 
-    def advance(self, first: int, count: int) -> np.ndarray:
-        """Runs steps first .. first + count - 1 on all copies, returns their mean reports [copies, reported]."""
-        given = [jnp.stack(each) for each in zip(*self._values, strict=True)]
+    def run(self, held: list[Tensor], first: int, count: int) -> tuple[list[Tensor], np.ndarray]:
+        """The steps on a copy, without touching the variables: the copy after them, and their mean report."""
         numbers = jnp.asarray(first, jnp.int32), jnp.asarray(count, jnp.int32)
-        self._graph = self._graph or _without_baked_data(self._run, given, *numbers)
-        values, report = self._graph(given, *numbers)
-        self._values = [[each[place] for each in values] for place in range(self._count)]
-        return np.asarray(report)
+        self._graph = self._graph or _without_baked_data(self._steps, held, *numbers)
+        held, report = self._graph(held, *numbers)
+        return held, np.asarray(report)
 
-    def _run(self, values: list[Tensor], first: Tensor, count: Tensor) -> tuple[list[Tensor], Tensor]:
-        def one(number: Tensor, values: list[Tensor]) -> tuple[list[Tensor], Tensor]:
-            with _carrying(self._state.variables, values) as scope:
-                report = self._step(number)
-            return [scope.get_current_value(variable) for variable in self._state.variables], report
+    def one(self, number: Tensor, held: list[Tensor]) -> tuple[list[Tensor], Tensor]:
+        """One step, as a pure function."""
+        with _carrying(self._state.variables, held) as scope:
+            report = self._step(number)
+        return [scope.get_current_value(variable) for variable in self._state.variables], report
 
-        def body(carry: tuple[Tensor, list[Tensor], Tensor]) -> tuple[Tensor, list[Tensor], Tensor]:
-            number, values, total = carry
-            values, report = jax.vmap(one, in_axes=(None, 0))(number, values)
-            return number + 1, values, total + report
+    def every(self, number: Tensor, held: list[Tensor]) -> tuple[list[Tensor], Tensor]:
+        """One step of every copy, `held` having their axis first; report [copies, reported]."""
+        found: tuple[list[Tensor], Tensor] = jax.vmap(self.one, in_axes=(None, 0))(number, held)
+        return found
 
-        start = (first, values, jnp.zeros((self._count, self._reported), jnp.float32))
-        _, values, total = jax.lax.while_loop(lambda carry: carry[0] < first + count, body, start)
-        return values, total / count
+    def _steps(self, held: list[Tensor], first: Tensor, count: Tensor) -> tuple[list[Tensor], Tensor]:
+        return _many(self.one, held, first, count, jnp.zeros(self.reported, jnp.float32))
+
+
+def _many(
+    step: Callable[..., Any], held: list[Tensor], first: Tensor, count: Tensor, none: Tensor
+) -> tuple[list[Tensor], Tensor]:
+    """Steps first .. first + count - 1, and their mean report; `none` is that of no steps."""
+
+    def body(carry: tuple[Tensor, list[Tensor], Tensor]) -> tuple[Tensor, list[Tensor], Tensor]:
+        number, held, total = carry
+        held, report = step(number, held)
+        return number + 1, held, total + report
+
+    _, held, total = jax.lax.while_loop(lambda carry: carry[0] < first + count, body, (first, held, none))
+    return held, total / count
+
+
+class Stacked(Copies):
+    """All copies as one more axis of every array, for a card: five small networks keep it as busy as one large one.
+
+    Sums are taken in another order than in a single run: the last bits differ.
+    """
+
+    def __init__(self, loop: Loop) -> None:
+        super().__init__(loop)
+        self._stacked = loop
+
+    def learn(self, steps: int, at_once: int, watch: Watch) -> None:
+        """Runs all steps on all copies, `at_once` in a call."""
+        held = [jnp.stack(each) for each in zip(*self._held, strict=True)]
+        none = jnp.zeros((len(self._held), self._stacked.reported), jnp.float32)
+        numbers = jnp.asarray(0, jnp.int32), jnp.asarray(1, jnp.int32)
+
+        def all_steps(held: list[Tensor], first: Tensor, count: Tensor) -> tuple[list[Tensor], Tensor]:
+            return _many(self._stacked.every, held, first, count, none)
+
+        graph = _without_baked_data(all_steps, held, *numbers)
+        for done in range(0, steps, at_once):
+            count = min(at_once, steps - done)
+            held, report = graph(held, jnp.asarray(done, jnp.int32), jnp.asarray(count, jnp.int32))
+            for each in np.asarray(report):
+                watch(done + count, each)
+        self._held = [[each[place] for each in held] for place in range(len(self._held))]
+
+
+def copies(loop: Loop) -> Copies:
+    """Copies of what the loop's variables hold that learn at the same time: a core or a slice of the card for each."""
+    return Copies(loop) if jax.local_devices()[0].platform == "cpu" else Stacked(loop)
 
 
 def _without_baked_data(function: Callable[..., Any], *example: Any) -> Callable[..., Any]:

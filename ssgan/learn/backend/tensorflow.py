@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from ssgan.learn.backend.copies import Copies
 from ssgan.learn.backend.quiet import quiet
 from ssgan.learn.backend.state import Moments, State, Tensor, Variable
 from ssgan.learn.backend.switch import keras
@@ -48,28 +50,38 @@ def spread(batch: Tensor) -> Tensor:
 
 
 class Draws:
-    """Random numbers that depend on the seed, the step and the place of the call alone (Philox counter)."""
+    """Random numbers that depend on the seed, the step and the place of the call alone (Philox, Salmon et al. 2011).
+
+    The counter's upper half is the step, its lower half goes on with every call: 2^64 numbers for each step. Nothing is
+    kept in a variable, so that several copies of a run can draw at once.
+    """
 
     def __init__(self, seed: int) -> None:
-        self._key = np.int64(seed)
-        self._generator = tf.random.Generator.from_state([0, 0, self._key], alg="philox")
+        self._key = tf.constant([seed], tf.uint64)
+        self.start(-1)
 
     def start(self, step: Tensor) -> None:
         """Goes to the numbers of a step; drawing without it goes on from the last."""
-        high = tf.cast(step, tf.int64) + 1  # the upper half of the counter: 2^64 numbers for each step
-        self._generator.state.assign(tf.stack([tf.constant(0, tf.int64), high, tf.constant(self._key)]))
+        self._high = tf.cast(tf.cast(step, tf.int64) + 1, tf.uint64)
+        self._low = 0
 
     def uniform(self, shape: Any, low: float = 0.0, high: float = 1.0) -> Tensor:
         """float32, low <= number < high."""
-        return self._generator.uniform(shape, low, high)
+        drawn = tf.raw_ops.StatelessRandomUniformV2(shape=shape, **self._next(shape))
+        return drawn if (low, high) == (0.0, 1.0) else drawn * (high - low) + low
 
     def normal(self, shape: Any) -> Tensor:
         """float32, standard normal; a third slower than uniform numbers."""
-        return self._generator.normal(shape)
+        return tf.raw_ops.StatelessRandomNormalV2(shape=shape, **self._next(shape))
 
     def integers(self, shape: Any, below: int) -> Tensor:
         """int32, 0 <= number < below."""
-        return self._generator.uniform(shape, 0, below, dtype=tf.int32)
+        return tf.raw_ops.StatelessRandomUniformIntV2(shape=shape, minval=0, maxval=below, **self._next(shape))
+
+    def _next(self, shape: Any) -> dict[str, Any]:
+        counter = tf.stack([tf.constant(self._low, tf.uint64), self._high])
+        self._low += 256 * math.prod(int(each) for each in shape)  # more than any of the three uses up
+        return {"key": self._key, "counter": counter, "alg": 1}
 
 
 def gradients(
@@ -120,31 +132,53 @@ def compiled(function: Callable[..., Tensor]) -> Callable[..., np.ndarray]:
     return lambda *given: np.asarray(graph(*(tf.constant(each) for each in given)))
 
 
-def compiled_loop(
-    step: Callable[[Tensor], Tensor],
-    reported: int,
-    state: State,  # noqa: ARG001  a graph changes variables by itself
-) -> Callable[[int, int], np.ndarray]:
-    """Many steps per call: `run(first, count)` runs steps first .. first + count - 1, returns their mean report.
+class Loop:
+    """Many steps per call: `loop(first, count)` runs steps first .. first + count - 1, returns their mean report."""
 
-    Args:
-        step: takes the step's number, changes variables, returns a report of shape [reported].
-        reported: how many numbers a step reports.
-        state: every variable that the step changes.
-    """
+    def __init__(self, step: Callable[[Tensor], Tensor], reported: int, state: State) -> None:
+        """What a call runs.
 
-    def run(first: Tensor, count: Tensor) -> Tensor:
-        total = tf.zeros([reported])
-        _, total = tf.while_loop(
-            lambda number, _: number < first + count,
-            lambda number, total: (number + 1, total + step(number)),
-            (first, total),
-            parallel_iterations=1,
-        )
+        Args:
+            step: takes the step's number, changes variables, returns a report of shape [reported].
+            reported: how many numbers a step reports.
+            state: every variable that the step changes.
+        """
+        self._step, self._reported, self._state = step, reported, state
+        self._graph = tf.function(self._steps, autograph=False)
+
+    def __call__(self, first: int, count: int) -> np.ndarray:
+        return self.run([variable.value for variable in self._state.variables], first, count)[1]
+
+    def held(self) -> list[tf.Variable]:
+        """A copy of what the variables hold now."""
+        own = [variable.value for variable in self._state.variables]
+        return [tf.Variable(value, trainable=value.trainable) for value in own]
+
+    def hold(self, held: Sequence[tf.Variable]) -> None:
+        """Gives the variables what a copy holds."""
+        for variable, value in zip(self._state.variables, held, strict=True):
+            variable.assign(value)
+
+    def run(self, held: list[tf.Variable], first: int, count: int) -> tuple[list[tf.Variable], np.ndarray]:
+        """The steps on a copy, which they change: by the same graph, at the same time as others on other copies."""
+        return held, np.asarray(self._graph(held, tf.constant(first), tf.constant(count)))
+
+    def _steps(self, held: list[tf.Variable], first: Tensor, count: Tensor) -> Tensor:
+        def body(number: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
+            with keras.StatelessScope(initialize_variables=False) as scope:
+                given = dict(zip((id(variable) for variable in self._state.variables), held, strict=True))
+                scope.state_mapping = dict(given)  # its own way in would read the variables
+                report = self._step(number)
+            for key, variable in given.items():
+                if scope.state_mapping[key] is not variable:
+                    variable.assign(scope.state_mapping[key])
+            return number + 1, total + report
+
+        start = (first, tf.zeros([self._reported]))
+        _, total = tf.while_loop(lambda number, _: number < first + count, body, start, parallel_iterations=1)
         return total / tf.cast(count, tf.float32)
 
-    graph = tf.function(run, autograph=False)
-    return lambda first, count: np.asarray(graph(tf.constant(first), tf.constant(count)))
 
-
-Copies = None  # a graph changes its own variables: copies of a run take turns
+def copies(loop: Loop) -> Copies:
+    """Copies of what the loop's variables hold that learn at the same time."""
+    return Copies(loop)

@@ -1,0 +1,65 @@
+"""Copies of a run's state that go through the same steps at the same time."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol
+
+import numpy as np
+
+Watch = Callable[[int, np.ndarray], None]  # steps done, mean report [reported] of the last call; may raise
+
+
+class Loop(Protocol):
+    """A compiled loop that runs on any copy of its state."""
+
+    def held(self) -> list[Any]: ...
+    def hold(self, held: list[Any]) -> None: ...
+    def run(self, held: list[Any], first: int, count: int) -> tuple[list[Any], np.ndarray]: ...
+
+
+class Copies:
+    """Each copy on one core, by the same compiled loop that a single run has: nothing is compiled again, same bits.
+
+    They differ in what was put into them, such as the labelled rows they may see, and share every random number.
+    """
+
+    def __init__(self, loop: Loop) -> None:
+        self._loop = loop
+        self._held: list[list[Any]] = []
+
+    def put(self) -> None:
+        """One more copy, of what the variables hold now."""
+        self._held.append(self._loop.held())
+
+    def take(self, place: int) -> None:
+        """Gives the variables what one of the copies holds."""
+        self._loop.hold(self._held[place])
+
+    def learn(self, steps: int, at_once: int, watch: Watch) -> None:
+        """Runs all steps on all copies, `at_once` in a call; a core takes the copy that waited longest."""
+        self._advance(0, 0, min(at_once, steps), watch)  # compiles, which is done once
+        waiting = deque([*((place, 0) for place in range(1, len(self._held))), (0, min(at_once, steps))])
+
+        def work() -> None:
+            while waiting:
+                try:
+                    place, done = waiting.popleft()
+                except IndexError:  # another core was quicker
+                    return
+                count = min(at_once, steps - done)
+                if count:
+                    self._advance(place, done, count, watch)
+                    waiting.append((place, done + count))
+
+        cores = min(len(os.sched_getaffinity(0)), len(self._held))
+        with ThreadPoolExecutor(cores, "copy") as threads:
+            for each in [threads.submit(work) for _ in range(cores)]:
+                each.result()
+
+    def _advance(self, place: int, first: int, count: int, watch: Watch) -> None:
+        self._held[place], report = self._loop.run(self._held[place], first, count)
+        watch(first + count, report)
