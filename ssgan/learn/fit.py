@@ -274,7 +274,12 @@ def _losses_text(losses: np.ndarray) -> str:
 def _callback_list(callbacks: Iterable[Any], run: Run) -> Any:
     given: Sequence[Any] = list(callbacks)
     run.nets.student.stop_training = False
-    about = {"epochs": -(-run.knobs.steps // run.per_call), "steps": run.per_call, "total": run.steps, "verbose": 0}
+    about = {
+        "epochs": -(-run.knobs.steps // run.per_call),
+        "steps": run.per_call,
+        "total": run.knobs.steps,
+        "verbose": 0,
+    }
     return keras.callbacks.CallbackList(given, model=run.nets.student, add_history=False, add_progbar=False, **about)
 
 

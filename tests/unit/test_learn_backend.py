@@ -114,6 +114,10 @@ def test_a_loop_of_many_steps_is_the_steps_one_by_one() -> None:
     assert np.array_equal(whole[0], parts[0])
 
 
+def test_copies_that_learn_as_one_more_axis_learn_what_they_learn_alone() -> None:
+    assert float(run("jax", "stacked_copies.py")) < 1e-4  # sums in another order
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_learning_runs_where_the_other_backend_and_the_pipeline_are_not_installed(backend: str) -> None:
     missing = ["prefect", "dvc", "great_expectations", "bentoml", *(each for each in BACKENDS if each != backend)]
