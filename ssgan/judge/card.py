@@ -40,7 +40,7 @@ def card(document: Document, findings: Findings) -> str:
         f"Answers `{contract.label.column}` for rows of `{contract.name}`, each with P(fake): how unlike the training "
         "rows it is. It is a help for people who know the data, and no substitute for them."
     )
-    opening = f"# {_text(contract.name)}\n\n**{_text(document.sentence)}**\n\n{use}\n"
+    opening = f"# {_text(contract.name)}\n\n**{_text(document.sentence)}**\n\n{placed('verdict', '')}{use}\n"
     return f"---\n{head}---\n\n{opening}" + "".join(f"\n{_section(each)}" for each in document.sections)
 
 

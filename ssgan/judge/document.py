@@ -10,7 +10,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-PLACES = ("gate", "lineage")  # what the gate fills in, when the page is there already
+PLACES = ("verdict", "gate", "lineage")  # what the gate fills in, when the page is there already
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ def _opening(document: Document) -> str:
     return (
         f'<header>\n<p class="kicker">{_text(document.kicker)}</p>\n'
         f"<h1>{_text(verdict)}: <span>{_text(why)}</span></h1>\n"
-        f'<ul class="tiles">{tiles}</ul>\n</header>\n'
+        f'{placed("verdict", "")}<ul class="tiles">{tiles}</ul>\n</header>\n'
     )
 
 

@@ -124,7 +124,11 @@ def add_decision(project: Project, decision: GateDecision) -> None:
     from ssgan.intake.version import trained_version
 
     data = trained_version(project) if (project.root / ".git").exists() else None
-    parts = {"gate": report_scores.gate_card(decision), "lineage": report_facts.versions(data)}
+    parts = {
+        "verdict": report_scores.verdict(decision),
+        "gate": report_scores.gate_card(decision),
+        "lineage": report_facts.versions(data),
+    }
     for source, target, fill in (
         (project.report, project.gate_page, page.fill),
         (project.card, project.gate_card, card.fill),

@@ -31,18 +31,19 @@ def gate() -> Section:
 
 
 def gate_card(decision: GateDecision) -> tuple[Block, ...]:
-    """What the gate decided, and every rule with its value and limit."""
+    """Every rule with its value and limit."""
     if not decision.rules:
-        return (_verdict(decision),)
+        return (Text("No rule was asked, for there is nothing new to decide about."),)
     rows = tuple(_rule(each) for each in decision.rules)
     card = Table(("rule", "verdict", "value", "limit", "why"), rows, prose=True)
     forced = (Text(decision.forced, strong="Forced, for this reason:"),) if decision.forced else ()
-    return (_verdict(decision), card, *forced)
+    return (card, *forced)
 
 
-def _verdict(decision: GateDecision) -> Text:
-    verdict, colon, why = decision.sentence.partition(": ")
-    return Text(why, strong=f"{verdict}{colon.rstrip()}")
+def verdict(decision: GateDecision) -> tuple[Block, ...]:
+    """What the gate decided, below the sentence that it decided on."""
+    decided, colon, why = decision.sentence.partition(": ")
+    return (Text(why, strong=f"{decided}{colon.rstrip()}"),)
 
 
 def _rule(rule: GateRule) -> tuple[Cell | str, ...]:

@@ -44,7 +44,6 @@ th i { display: inline-block; width: .7em; height: .7em; margin-right: .5em; bor
 summary { cursor: pointer; margin: .5rem 0; }
 p, ul { margin: .5rem 0; }
 header .tiles { margin: 0; }
-.pass { color: #00785a; }
 @media (max-width: 34rem) {
   section { padding: 1rem .75rem; }
   table { font-size: .8rem; }

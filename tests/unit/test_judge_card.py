@@ -173,6 +173,7 @@ def test_the_gate_adds_its_decision_without_touching_the_report(written):
         assert "Do not promote, because it is not better" in text
         assert "✗ fails" in text
         assert "has not decided yet" not in text
+        assert text.index("because it is not better") < text.index("May it go into service?")  # in the opening
     assert "has not decided yet" in before[0].decode()
 
 
