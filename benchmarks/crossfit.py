@@ -43,7 +43,8 @@ def child(folder: Path, with_folds: bool) -> dict[str, float]:
     from ssgan.project import Project
 
     project = Project(folder)
-    rows, params = Rows.read(project), read_params(project.params)
+    params = read_params(project.params)
+    rows = Rows.read(project, params.train.rows)
     known = int(is_labelled(rows.y).sum())
     knobs = resolve(params.train, rows.contract, known)
     backend.deterministic(knobs.seed)
