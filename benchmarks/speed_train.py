@@ -4,8 +4,8 @@
 
 One process per peer, all alive at once, pinned to one core and on one thread; they are measured in turn, round after
 round, and the medians are compared. PyTorch is no dependency: give the Python of an environment that has it, or its
-rows are left out. Also: seconds from the start of a process to its first steps, peak memory, and the peak memory of
-training on 1e6 rows x 50 columns. Results: benchmarks/results/speed_train.json.
+rows are left out. Also: peak memory, and seconds from the start of a process to its first steps. Results:
+benchmarks/results/speed_train.json.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -76,17 +74,6 @@ def _row(peer: Peer, anchor: float | None) -> dict[str, Any]:
     }
 
 
-def large(backend: str) -> dict[str, Any]:
-    """Peak memory on 1e6 rows x 50 columns."""
-    environment = {**os.environ, **ONE_THREAD, "KERAS_BACKEND": backend, "PYTHONPATH": str(FOLDER.parent)}
-    done = subprocess.run(
-        [sys.executable, "large.py"], env=environment, cwd=FOLDER / "peers", capture_output=True, text=True, check=True
-    )
-    found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
-    print(f"1e6 rows x 50 columns, {backend}: {found}")
-    return found
-
-
 def main() -> None:
     """Measures, prints, writes the result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -96,7 +83,6 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=4.0, help="per window")
     parser.add_argument("--core", type=int, default=0)
     parser.add_argument("--pause", action="store_true", help="wait for enter when the peers are ready to be measured")
-    parser.add_argument("--without-large", action="store_true", help="leave out the million rows")
     parser.add_argument(
         "--quick", action="store_true", help="one short round, to see that it works; nothing is written"
     )
@@ -105,15 +91,11 @@ def main() -> None:
     for name, reason in left_out.items():
         print(f"{name} is left out: {reason}")
     tables = {work: measure(given, work) for work in given.works}
-    backends = ["tensorflow", *(["jax"] if importlib.util.find_spec("jax") else [])]
-    memory = {} if given.without_large else {backend: large(backend) for backend in backends}
     if not given.quick:
-        _store(given, left_out, tables, memory)
+        _store(given, left_out, tables)
 
 
-def _store(
-    given: argparse.Namespace, left_out: dict[str, str], tables: dict[str, Any], memory: dict[str, dict[str, Any]]
-) -> None:
+def _store(given: argparse.Namespace, left_out: dict[str, str], tables: dict[str, Any]) -> None:
     """Writes what was measured; what was not measured this time stays as it was."""
     before = json.loads(RESULT.read_text(encoding="utf-8")) if RESULT.is_file() else {}
     result = {
@@ -121,7 +103,6 @@ def _store(
         "protocol": f"core {given.core}, one thread; median of {given.rounds} windows of {given.seconds:g} s",
         "left out": left_out,
         "works": before.get("works", {}) | tables,
-        "1e6 rows x 50 columns": before.get("1e6 rows x 50 columns", {}) | memory,
     }
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

@@ -120,5 +120,5 @@ def _check(knobs: Knobs, contract: Contract) -> None:
         raise ParamsError(f'train.head must be null for classes, because it is for values; it is "{knobs.head}"')
     if contract.task == "regression" and knobs.entropy_weight > 0:
         raise ParamsError("train.entropy_weight must be 0 for values: there are no classes to be sure of")
-    if knobs.manifold_weight > 0 and knobs.fakes not in (GENERATOR, "refiner"):
+    if knobs.manifold_weight > 0 and knobs.fakes == SHUFFLED:
         raise ParamsError(f'train.manifold_weight needs fakes that are learned; train.fakes is "{knobs.fakes}"')

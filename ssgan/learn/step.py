@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from ssgan.learn.backend import Adam, Tensor, Variable, gradients, keras
+from ssgan.learn.backend import Adam, Tensor, Variable, gradients, keras, share
 from ssgan.learn.fakes import Fakes
 from ssgan.learn.pool import Labelled, Pool
 from ssgan.learn.terms import REPORTED, Nets, Pass, Term
@@ -106,7 +106,7 @@ class Objective:
 
     def _draw(self, step: Tensor) -> Tensor:
         assert self.fakes is not None
-        return self.fakes.draw(self.batch, self.schedule.progress(step))
+        return self.fakes.draw(share(self.batch), self.schedule.progress(step))
 
     def _pass(self, step: Tensor) -> Pass:
         """No row sees another in the discriminator, so rows share a pass wherever that saves something.
@@ -123,7 +123,7 @@ class Objective:
         if self.fakes is not None and not own:
             parts.append(self._draw(step))
         features, outputs = self.nets.student(ops.concatenate(parts, axis=0), training=True)
-        n = self.batch
+        n = share(self.batch)
         fakes, fake_features = (outputs[2 * n :], features[2 * n :]) if self.fakes is not None else (None, None)
         if own:
             fake_features, fakes = self.nets.student(self._draw(step), training=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -230,7 +231,52 @@ def test_tensorboard_reads_the_losses_of_each_epoch_under_its_last_step(tmp_path
         assert told == {f"loss/{name}": pytest.approx(loss) for name, loss in zip(REPORTED, line[1:], strict=True)}
 
 
-def test_several_devices_share_the_rows_and_agree_with_one() -> None:
+SHARED = """
+import os, sys
+if os.environ["KERAS_BACKEND"] == "tensorflow":
+    import tensorflow as tf
+    (processor,) = tf.config.list_physical_devices("CPU")
+    parts = [tf.config.LogicalDeviceConfiguration() for _ in range(int(sys.argv[1]))]
+    tf.config.set_logical_device_configuration(processor, parts)
+from learner import classes, fit
+"""
+
+
+def test_on_tensorflow_several_devices_take_their_shares_of_a_step_and_learn_as_one_does() -> None:
+    code = (
+        SHARED
+        + """
+import numpy as np
+from ssgan.learn.backend import gradients, keras, share, spread
+x = np.random.default_rng(0).normal(size=(6, 3)).astype("float32")
+weight, seen = keras.Variable(np.ones((3, 1), "float32")), []
+def forward():
+    rows = spread(keras.ops.convert_to_tensor(x))
+    seen.append((rows.shape[0], share(6), share(5)))
+    loss = keras.ops.mean(keras.ops.square(keras.ops.matmul(rows, weight.value)))
+    return (loss,), loss
+((slope,),), report = gradients(forward, [[weight]])
+assert seen == [(3, 3, 5), (3, 3, 5)] and share(6) == 6
+assert np.allclose(slope, 2 * x.T @ (x @ np.ones((3, 1))) / 6, atol=1e-5)  # that of all six rows
+assert np.isclose(report, np.square(x.sum(axis=1)).mean())
+case = classes()
+every = {"consistency": "vat", "manifold_weight": 1e-3, "entropy_weight": 0.1, "teacher_weight": 1.0}
+assert len(fit(case, steps=4, fakes="mixture", update="alternating", **every).history) == 4
+task, _ = fit(case, steps=300, batch=32).outputs(case.x)
+print(len(tf.config.list_logical_devices("CPU")), (task.argmax(axis=1) == case.truth).mean())
+"""
+    )
+    environment = {**os.environ, "KERAS_BACKEND": "tensorflow", "PYTHONPATH": str(Path(__file__).parent)}
+    done = subprocess.run(
+        [sys.executable, "-c", code, "2"], env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    devices, right = done.stdout.split()
+    assert int(devices) == 2
+    assert float(right) > 0.85
+
+
+def test_on_jax_several_devices_share_the_rows_and_agree_with_one() -> None:
     code = """
 import sys
 import numpy as np

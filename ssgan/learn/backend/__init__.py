@@ -24,5 +24,6 @@ from ssgan.learn.backend.switch import name as name
 _chosen: Any = importlib.import_module(f"ssgan.learn.backend.{name}")  # jax.py and tensorflow.py have the same names
 Adam, Draws, Loop = _chosen.Adam, _chosen.Draws, _chosen.Loop
 compiled, constant, copies = _chosen.compiled, _chosen.constant, _chosen.copies
-deterministic, device, spread = _chosen.deterministic, _chosen.device, _chosen.spread
+deterministic, device = _chosen.deterministic, _chosen.device
+share, spread = _chosen.share, _chosen.spread
 gradients, slope = _chosen.gradients, _chosen.slope

@@ -41,6 +41,11 @@ def constant(array: np.ndarray) -> Tensor:
     return jnp.asarray(array)
 
 
+def share(rows: int) -> int:
+    """How many of a step's rows the program sees: all, for the compiler divides them."""
+    return rows
+
+
 def spread(batch: Tensor) -> Tensor:
     """The batch with its rows divided over all local devices, which then share the work (data parallelism)."""
     devices = jax.local_devices()

@@ -1,4 +1,4 @@
-"""TensorFlow: a graph with a while loop, Philox random numbers, the fused Adam kernel."""
+"""TensorFlow: a graph with a while loop, Philox random numbers, the fused Adam kernel, a share of a step per device."""
 
 from __future__ import annotations
 
@@ -22,13 +22,17 @@ with quiet():
     for _gpu in _GPUS:
         with contextlib.suppress(RuntimeError):  # too late, when another library has used the card already
             tf.config.experimental.set_memory_growth(_gpu, True)
+    _DEVICES = [each.name for each in tf.config.list_logical_devices("GPU" if _GPUS else "CPU")]
+
+_share: int | None = None  # which device's share of a step is being put into the graph
 
 
 def device() -> str:
     """What the computation runs on, such as "CPU (2 cores)" or "GPU (NVIDIA H200)"."""
     if _GPUS:
         details = tf.config.experimental.get_device_details(_GPUS[0])
-        return f"GPU ({details.get('device_name', 'unnamed')})"
+        several = f"{len(_GPUS)} x " if len(_GPUS) > 1 else ""
+        return f"GPU ({several}{details.get('device_name', 'unnamed')})"
     return f"CPU ({len(os.sched_getaffinity(0))} cores)"
 
 
@@ -44,9 +48,15 @@ def constant(array: np.ndarray) -> Tensor:
     return tf.constant(array)
 
 
+def share(rows: int) -> int:
+    """How many of a step's rows one device sees; all of them where they cannot be divided evenly."""
+    return rows if _share is None or rows % len(_DEVICES) else rows // len(_DEVICES)
+
+
 def spread(batch: Tensor) -> Tensor:
-    """The batch, as it is: on TensorFlow one device computes."""
-    return batch
+    """The rows of the batch that the device at hand sees; see `gradients`."""
+    rows = share(batch.shape[0])
+    return batch if _share is None or rows == batch.shape[0] else batch[_share * rows : (_share + 1) * rows]
 
 
 class Draws:
@@ -87,7 +97,31 @@ class Draws:
 def gradients(
     forward: Callable[[], tuple[tuple[Tensor, ...], Tensor]], targets: Sequence[Sequence[Variable]]
 ) -> tuple[list[list[Tensor]], Tensor]:
-    """The gradient of the i-th loss by the i-th set of weights, all from one forward pass, and what it reports."""
+    """The gradient of the i-th loss by the i-th set of weights, all from one forward pass, and what it reports.
+
+    With several devices each passes its share of the rows, with the weights of the first; gradients and reports are
+    the means of theirs. What a loss takes over a batch, such as mean features, it then takes over a share.
+    """
+    global _share
+    if len(_DEVICES) == 1:
+        return _gradients(forward, targets)
+    parts = []
+    try:
+        for _share, name in enumerate(_DEVICES):
+            with tf.device(name):
+                parts.append(_gradients(forward, targets))
+    finally:
+        _share = None
+    slopes = [
+        [tf.add_n(list(each)) / len(parts) for each in zip(*groups, strict=True)]
+        for groups in zip(*(part[0] for part in parts), strict=True)
+    ]
+    return slopes, tf.add_n([part[1] for part in parts]) / len(parts)
+
+
+def _gradients(
+    forward: Callable[[], tuple[tuple[Tensor, ...], Tensor]], targets: Sequence[Sequence[Variable]]
+) -> tuple[list[list[Tensor]], Tensor]:
     with tf.GradientTape(persistent=len(targets) > 1) as tape:
         losses, report = forward()
     pairs = zip(losses, targets, strict=True)
