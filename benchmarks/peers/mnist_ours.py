@@ -39,8 +39,7 @@ def main(folder: Path, draw: int, steps: int, every: int, update: str, noise: st
         }
     )
     head, knobs = head_for(contract, data.y), resolve(params, contract, 100)
-    with fit.precision(knobs.precision):
-        run = fit.Run(data.x.reshape(-1, 28, 28, 1), data.y, encoder, head, knobs)
+    run = fit.Run(data.x.reshape(-1, 28, 28, 1), data.y, encoder, head, knobs)
 
     def logits(x: np.ndarray) -> np.ndarray:
         return fit.answers(run.nets.average, head, x.reshape(-1, 28, 28, 1))[0]

@@ -40,8 +40,7 @@ def window_of(work: Work, update: str, precision: str) -> Window:
         }
     )
     knobs = resolve(params, contract, 100)
-    with fit.precision(knobs.precision):
-        run = fit.Run(x, y, encoder, head_for(contract, y), knobs)
+    run = fit.Run(x, y, encoder, head_for(contract, y), knobs)
     done = 0
 
     def steps(count: int) -> None:

@@ -11,13 +11,14 @@ import pandas as pd
 from pydantic import ValidationError
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from ssgan.config import FakesKind, TrainParams
 from ssgan.errors import ParamsError, describe
 from ssgan.learn import stored
 from ssgan.learn.artefact import Artefact, Predictions, answers
 from ssgan.learn.encode import Encoder
+from ssgan.learn.given import checked
 from ssgan.learn.tabular import InputError, Layout, class_labels, value_labels
 from ssgan.progress import say
 
@@ -104,7 +105,7 @@ class _SSGAN(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     def disagreement(self, X: Any) -> np.ndarray:
         """[n]: how far the members of the network are apart; 0 with `members=1`. See `Artefact.disagreement`."""
         check_is_fitted(self)
-        x = self.layout_.encode(self._checked(X, fitting=False), self.encoder_)
+        x = self.layout_.encode(checked(self, X, fitting=False), self.encoder_)
         return self.artefact_.disagreement(x) if self.artefact_ is not None else self.fitted_.disagreement(x)
 
     def sample(self, n: int = 1, random_state: int = 0) -> Any:
@@ -196,26 +197,9 @@ class _SSGAN(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         except ValidationError as error:
             raise ParamsError(describe(error, TrainParams)) from None
 
-    def _checked(self, X: Any, fitting: bool) -> Any:
-        """X as a frame or a numpy array, refused as scikit-learn refuses it."""
-        array = np.asarray(X)
-        mixed = isinstance(X, pd.DataFrame) or array.ndim > 2 or array.dtype.kind == "O"
-        checks: dict[str, Any] = {"ensure_all_finite": "allow-nan", "ensure_min_samples": 2 if fitting else 1}
-        try:
-            if not mixed or hasattr(X, "tocsr"):
-                return validate_data(self, X, reset=fitting, dtype=None, **checks)
-            X = X if isinstance(X, pd.DataFrame) else np.asarray(X)
-            if X.ndim < 3:
-                validate_data(self, X, reset=fitting, skip_check_array=True)
-            if not len(X) or not X.shape[1]:
-                raise InputError(f"X must have rows and columns; its shape is {X.shape}")
-            return X
-        except ValueError as error:
-            raise InputError(str(error)) from None
-
     def _ask(self, X: Any, alone: bool = False) -> Predictions:
         check_is_fitted(self)
-        x = self.layout_.encode(self._checked(X, fitting=False), self.encoder_)
+        x = self.layout_.encode(checked(self, X, fitting=False), self.encoder_)
         if self.artefact_ is not None:
             return self.artefact_.predict_alone(x) if alone else self.artefact_.predict_encoded(x)
         task, realness = self.fitted_.outputs(x)
@@ -264,7 +248,7 @@ class SSGANClassifier(ClassifierMixin, _SSGAN):  # type: ignore[misc]
         Raises:
             InputError: a DataError and a ValueError: if fewer than two classes are labelled, or X cannot be read.
         """
-        X = self._checked(X, fitting=True)
+        X = checked(self, X, fitting=True)
         classes, places = class_labels(_one_dimension(X, y, self))
         self._fit(X, places, tuple(str(each) for each in classes.tolist()), callbacks)
         self.classes_ = classes
@@ -315,7 +299,7 @@ class SSGANRegressor(RegressorMixin, _SSGAN):  # type: ignore[misc]
         Raises:
             InputError: a DataError and a ValueError: if y has no number, or one that is infinite, or X cannot be read.
         """
-        X = self._checked(X, fitting=True)
+        X = checked(self, X, fitting=True)
         self._fit(X, value_labels(_one_dimension(X, y, self)), None, callbacks)
         return self
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from ssgan.learn.fakes import Fakes, fakes_for
 from ssgan.learn.heads import Head
 from ssgan.learn.knobs import Knobs
 from ssgan.learn.networks import discriminator, initialise
+from ssgan.learn.pace import Pace, losses_text
 from ssgan.learn.pool import HeldPool, Labelled, StreamedPool, make_pool
 from ssgan.learn.prepare import is_labelled
 from ssgan.learn.step import Average, Objective, Schedule, training_step
@@ -207,7 +207,7 @@ def _follow(run: Run, name: str, checkpoints: Checkpoints | None, callbacks: Any
         run.state.restore(saved.values)
         done = saved.step
         say(f"train: {name} goes on from step {done}/{knobs.steps}")
-    pace = _Pace(done, knobs.steps)
+    pace = Pace(done, knobs.steps)
     callbacks.on_train_begin()
     while done < knobs.steps and not run.nets.student.stop_training:
         count = min(run.per_call, knobs.steps - done)
@@ -221,7 +221,7 @@ def _follow(run: Run, name: str, checkpoints: Checkpoints | None, callbacks: Any
         if checkpoints is not None and done < knobs.steps:
             checkpoints.save(Saved(done, run.state.values(), np.asarray(lines)))
         if pace.worth_telling(done):
-            say(f"train: {name} {pace.text(done)}, {_losses_text(losses)}")
+            say(f"train: {name} {pace.text(done)}, {losses_text(losses)}")
     callbacks.on_train_end()
     return np.asarray(lines), pace.value(done)
 
@@ -233,42 +233,6 @@ def _diverged(name: str, losses: np.ndarray, done: int, steps: int, checkpoints:
         f"the losses of {name} must stay finite and below {EXPLODED:.0e}; after step {done} of {steps} that of "
         f"{', '.join(worst)} did not: set a smaller train.learning_rate, or a smaller weight of that term{kept}"
     )
-
-
-class _Pace:
-    """Steps per second, the compilation left out."""
-
-    def __init__(self, first: int, steps: int) -> None:
-        self._first, self._steps = first, steps
-        self._start = self._said = time.perf_counter()
-        self._compiled: tuple[int, float] | None = None
-
-    def worth_telling(self, done: int) -> bool:
-        """Once a second, and at the end; not after the first call, which compiles."""
-        now = time.perf_counter()
-        if self._compiled is None:
-            self._compiled = done, now
-            return False
-        if now - self._said < 1 and done < self._steps:
-            return False
-        self._said = now
-        return True
-
-    def value(self, done: int) -> float:
-        if self._compiled is None or done == self._compiled[0]:
-            return (done - self._first) / max(time.perf_counter() - self._start, 1e-9)
-        return (done - self._compiled[0]) / max(time.perf_counter() - self._compiled[1], 1e-9)
-
-    def text(self, done: int) -> str:
-        pace = self.value(done)
-        left = (self._steps - done) / max(pace, 1e-9)
-        rest = f", {left:.0f} s left" if done < self._steps else ""
-        return f"step {done}/{self._steps}, {pace:.0f} steps/s{rest}"
-
-
-def _losses_text(losses: np.ndarray) -> str:
-    named = zip(REPORTED, losses, strict=True)
-    return ", ".join(f"{term.replace('_', '/')} {loss:.3f}" for term, loss in named if loss)
 
 
 def _callback_list(callbacks: Iterable[Any], run: Run) -> Any:

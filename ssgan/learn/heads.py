@@ -16,6 +16,7 @@ from ssgan.errors import ParamsError
 from ssgan.learn import losses
 from ssgan.learn.artefact import LOG_SUM
 from ssgan.learn.backend import Tensor, keras
+from ssgan.learn.logits import Logits, pooled_realness, probabilities
 from ssgan.learn.prepare import is_labelled
 
 ops = keras.ops
@@ -81,42 +82,8 @@ class Head(Protocol):
         """How far the members are apart, [n]; 0 for one network. Nats for classes, deviations for values."""
 
 
-class _Logits:
-    """K logits; a row is as real as their logsumexp, the logit of "fake" being fixed at 0."""
-
-    def realness(self, outputs: Tensor) -> Tensor:
-        return losses.logsumexp(outputs)
-
-    def distance(self, outputs: Tensor, goal: Tensor) -> Tensor:
-        return losses.kl(outputs, goal)
-
-    def mix(self, outputs_a: Tensor, outputs_b: Tensor, share: Tensor) -> Tensor:
-        shares = losses.mixed(_probabilities(outputs_a), _probabilities(outputs_b), share)
-        return ops.log(ops.maximum(shares, losses.TINY))
-
-    def entropy(self, outputs: Tensor, weights: Tensor | None = None) -> Tensor:
-        return losses.conditional_entropy(outputs, weights)
-
-    def share_weights(self, outputs: Tensor) -> Tensor:
-        return losses.share_weights(outputs)
-
-    def pooled(self, outputs: Tensor) -> Tensor:
-        """Logits whose softmax is the mean of the members' and whose logsumexp is their pooled realness."""
-        if len(outputs.shape) == 2:
-            return outputs
-        shares = ops.mean(_probabilities(outputs), axis=1)
-        return ops.log(ops.maximum(shares, losses.TINY)) + _pooled_realness(losses.logsumexp(outputs))
-
-    def disagreement(self, outputs: Tensor) -> Tensor:
-        """Entropy of the mean minus mean of the entropies (Houlsby et al. 2011)."""
-        if len(outputs.shape) == 2:
-            return ops.zeros_like(outputs[:, 0])
-        shares = _probabilities(outputs)
-        return _entropy(ops.mean(shares, axis=1)) - ops.mean(_entropy(shares), axis=1)
-
-
 @dataclass(frozen=True)
-class ClassHead(_Logits):
+class ClassHead(Logits):
     """K classes."""
 
     classes: int
@@ -206,7 +173,7 @@ class ValueHead(_Value):
     def pooled(self, outputs: Tensor) -> Tensor:
         if len(outputs.shape) == 2:
             return outputs
-        return ops.concatenate([*self._pooled(outputs), _pooled_realness(self.realness(outputs))], axis=-1)
+        return ops.concatenate([*self._pooled(outputs), pooled_realness(self.realness(outputs))], axis=-1)
 
     def _pooled(self, outputs: Tensor) -> list[Tensor]:
         return [ops.mean(outputs[..., :1], axis=1)]
@@ -242,7 +209,7 @@ class GaussianHead(ValueHead):
 
 
 @dataclass(frozen=True)
-class BucketHead(_Logits, _Value):
+class BucketHead(Logits, _Value):
     """A value as K buckets with soft targets (HL-Gauss), so that the logits say how real a row is, as for classes."""
 
     edges: tuple[float, ...]  # K + 1, standardised
@@ -256,7 +223,7 @@ class BucketHead(_Logits, _Value):
 
     def task(self, outputs: Tensor) -> Tensor:
         """The expected value: bucket centres weighted by their probabilities."""
-        return ops.matmul(_probabilities(outputs), self._centres)
+        return ops.matmul(probabilities(outputs), self._centres)
 
     def goal(self, answers: np.ndarray) -> np.ndarray:
         shares = ops.convert_to_numpy(self._shares(ops.convert_to_tensor(self.targets(answers))))
@@ -307,22 +274,3 @@ def _edges(values: np.ndarray) -> tuple[float, ...]:
     low, high = float(values.min()), float(values.max())
     beyond = BEYOND * (high - low) or 1.0
     return tuple(np.linspace(low - beyond, high + beyond, BUCKETS + 1).tolist())
-
-
-def _probabilities(outputs: Tensor) -> Tensor:
-    return ops.exp(losses.log_softmax(outputs))
-
-
-def _entropy(shares: Tensor) -> Tensor:
-    """Of [..., K], in nats."""
-    return -ops.sum(shares * ops.log(ops.maximum(shares, losses.TINY)), axis=-1)
-
-
-def _pooled_realness(realness: Tensor) -> Tensor:
-    """[n, k, 1] -> [n, 1]: the logit of the members' mean P(real), without leaving logarithms."""
-    return _log_sum(-ops.softplus(-realness)) - _log_sum(-ops.softplus(realness))
-
-
-def _log_sum(logs: Tensor) -> Tensor:
-    """log of the sum over members of exp, [n, k, 1] -> [n, 1]."""
-    return losses.logsumexp(logs[..., 0])
