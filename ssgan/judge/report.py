@@ -69,11 +69,6 @@ def _write_figures(folder: Path, document: Document) -> None:
         write_atomically(folder / f"{figure.name}.svg", plots.alone(figure.svg))
 
 
-def render(findings: Findings, run: RunRecord, history: History, beside: Beside = NOTHING) -> str:
-    """The page as text."""
-    return page.page(compose(findings, run, history, beside))
-
-
 def compose(findings: Findings, run: RunRecord, history: History, beside: Beside = NOTHING) -> Document:
     """Everything that the report says, in its order."""
     evaluation, prepared = findings.evaluation, findings.prepared

@@ -194,10 +194,6 @@ class Artefact:
             return self.predict_encoded(x)
         return answers(self.contract, self.metadata, *self.outputs(x, ALONE))
 
-    def predict_columns_alone(self, columns: Mapping[str, np.ndarray]) -> Predictions:
-        """As `predict_columns`, by the discriminator alone."""
-        return self.predict_alone(self.encoder.encode_columns(columns))
-
     def predict_columns(self, columns: Mapping[str, np.ndarray]) -> Predictions:
         """Answers for raw columns, as `Encoder.encode_columns` takes them."""
         return self.predict_encoded(self.encoder.encode_columns(columns))

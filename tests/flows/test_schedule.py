@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from ssgan import settings
+from ssgan.config import set_knob
 
 
 def test_a_scheduled_run_takes_in_what_waits_and_retrains(prefect_api: str, project: Path) -> None:
@@ -19,6 +20,8 @@ def test_a_scheduled_run_takes_in_what_waits_and_retrains(prefect_api: str, proj
     waiting.assign(record_id=[f"N{row}" for row in range(150)]).to_csv(
         project / "data" / "incoming" / "4-next.csv", index=False
     )
+    for knob in ("train.steps=20", "train.teacher_weight=0.0", "evaluate.folds=2", "baselines.trees=5"):
+        set_knob(project / "params.yaml", knob)  # that it is trained is the claim, not how well
     command = [sys.executable, "-m", "ssgan", "schedule", "-C", str(project), "--cron", "0 3 1 1 *"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=settings.environment()) as server:
         try:

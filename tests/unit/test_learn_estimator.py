@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -197,7 +197,24 @@ def test_keras_callbacks_are_called() -> None:
     assert count.epochs > 1
 
 
-# scikit-learn's own checks. A step is enough: they ask about manners, not about answers.
+# scikit-learn's own checks. A step is enough: they ask about manners, not about answers. It is taken without a graph,
+# which would take longer to build than a hundred steps.
+
+
+@pytest.fixture
+def without_graph() -> Iterator[None]:
+    """TensorFlow computes at once; on JAX everything stays as it is."""
+    from ssgan.learn import backend
+
+    if backend.name != "tensorflow":
+        yield
+        return
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
 
 NOT_PICKLED = "a fitted estimator is stored with `save`, never pickled"
 WEAK = "one step teaches nothing, and more would take minutes"
@@ -218,5 +235,5 @@ CHECKS = {
     ],
     expected_failed_checks=lambda estimator: CHECKS,
 )
-def test_scikit_learn_s_checks(estimator: object, check: Callable[[object], None]) -> None:
+def test_scikit_learn_s_checks(estimator: object, check: Callable[[object], None], without_graph: None) -> None:
     check(estimator)

@@ -17,7 +17,6 @@ from ssgan.learn.heads import head_for
 from ssgan.learn.knobs import resolve
 
 CASES: dict[str, tuple[Any, dict[str, Any]]] = {
-    "shuffled columns": (classes, {}),
     "a generator, one after the other": (classes, {"fakes": "generator", "update": "alternating"}),
     "every term": (
         classes,
@@ -31,7 +30,10 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
             "learning_rate": 5e-4,
         },
     ),
-    "virtual adversarial, members": (classes, {"consistency": "vat", "members": 4, "learning_rate": 5e-4}),
+    "shuffled columns, virtual adversarial, members": (
+        classes,
+        {"consistency": "vat", "members": 4, "learning_rate": 5e-4},
+    ),
     "values": (values, {"gan_weight": 1.0}),
     "images": (images, {"learning_rate": 1e-4}),
 }
