@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ssgan.errors import BusyError, ProjectError
+from ssgan.errors import BusyError, ProjectError, UserError
 
 
 @dataclass(frozen=True)
@@ -175,6 +176,29 @@ def open_project(root: Path) -> Project:
                 f"{root} is not a project: it has no {name}; make one with `ssgan init {root}`, or name another with -C"
             )
     return project
+
+
+_STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
+
+
+@contextlib.contextmanager
+def writing(project: Project) -> Iterator[None]:
+    """Where the disk or the permissions of a project do not let us write, a person reads one sentence.
+
+    Raises:
+        UserError: in place of the system's error.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _STORAGE:
+            raise
+        why = error.strerror or " ".join(str(error).split())
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        raise UserError(
+            f"{project.root.name} cannot be written ({why}); {'free some space' if full else 'make it writable'} and "
+            "run the same command again: the last version is as it was"
+        ) from None
 
 
 @contextlib.contextmanager

@@ -194,7 +194,7 @@ def _new_class(tally: Tally) -> Iterator[Fact]:
         return
     limit = tally.contract.rules.unknown_label_rows_at_most
     word, rows = max(sorted(tally.unknown_labels.items()), key=lambda item: item[1], default=("", 0))
-    message = f"{rows} rows are labelled {word!r}, which is no class: add it to `label.classes` if it is a new one"
+    message = f"rows labelled {word!r}, which is no class: {rows}; add it to `label.classes` if it is a new one"
     if not rows:
         message = "no row has an unknown label"
     yield Fact("new class", rows, message, high=limit, column=tally.contract.label.column)

@@ -7,13 +7,12 @@ the next one finishes.
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
 from ssgan.contract import read_contract
-from ssgan.errors import DataError, RejectedError, UserError
+from ssgan.errors import DataError, RejectedError
 from ssgan.intake import history, store, version
 from ssgan.intake.batch import BATCH_DIGITS, Batch, read_batch
 from ssgan.intake.identity import rewritten as merged
@@ -23,9 +22,10 @@ from ssgan.intake.read import CSV_SUFFIXES, INDEX, PARQUET_SUFFIXES, PICTURE_SUF
 from ssgan.intake.reference import read_reference
 from ssgan.intake.validate import validate
 from ssgan.progress import say
-from ssgan.project import Project
+from ssgan.project import Project, writing
 from ssgan.records import Verdict
 
+ASPECTS = "aspects"  # in the runtime directory: what was measured of accepted images
 OWN = "data/expectations"  # the user's own suites
 __all__ = ["Batch", "accept", "accepted_before", "ingest", "read_batch", "verdict_of", "waiting_files", "write_docs"]
 
@@ -43,20 +43,8 @@ def ingest(project: Project, file: Path) -> Verdict:
         UserError: if the disk is full or the project may not be written.
         ToolError: if DVC or git fails.
     """
-    try:
+    with writing(project):
         return _ingest(project, file)
-    except OSError as error:
-        raise unwritable(project, error) from None
-
-
-def unwritable(project: Project, error: OSError) -> UserError:
-    """What a person reads when the system does not let us write."""
-    why = error.strerror or " ".join(str(error).split())
-    mend = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "make it writable"
-    return UserError(
-        f"{project.root.name} cannot be written ({why}); {mend} and run the same command again: "
-        "the last version is as it was"
-    )
 
 
 def _ingest(project: Project, file: Path) -> Verdict:
@@ -71,7 +59,7 @@ def _ingest(project: Project, file: Path) -> Verdict:
     batch = read_batch(file, contract)
     say(f"{file.name}: judging it by the contract")
     accepted = store.accepted_verdicts(project)
-    reference = read_reference(store.accepted_files(project), contract)
+    reference = read_reference(store.accepted_files(project), contract, project.runtime / ASPECTS)
     judged = validate(batch, contract, reference, own=project.root / OWN)
     if judged.verdict.decision == "reject":
         _reject(project, judged, earlier)
@@ -85,15 +73,11 @@ def write_docs(project: Project, file: Path, folder: Path) -> Path:
     Raises:
         DataError: if the file is no batch, or the folder is in use.
         ContractError: if one of the user's own suites is none.
-        UserError: if the folder cannot be written.
     """
     from ssgan.intake.data_docs import write_data_docs
 
     contract = read_contract(project.contract)
-    try:
-        return write_data_docs(read_batch(file, contract), contract, folder, project.root / OWN)
-    except OSError as error:
-        raise unwritable(project, error) from None
+    return write_data_docs(read_batch(file, contract), contract, folder, project.root / OWN)
 
 
 def settle(project: Project) -> None:

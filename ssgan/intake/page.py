@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ssgan.intake.drift import NumberSummary, WordSummary
+from ssgan.intake.drift import NumberSummary, NumberTally, WordSummary, summarise_words
 from ssgan.intake.judged import Judged
 from ssgan.intake.store import write_text
 from ssgan.intake.tally import Tally
@@ -20,6 +20,7 @@ from ssgan.records import ColumnDrift, RuleResult, Verdict
 ROWS = 50  # refused rows on the page
 PICTURES = 24  # of columns, those that drifted most
 _WIDTH, _HEIGHT = 260, 120
+_BASE = _HEIGHT - 18  # of curves and bars; names stand below
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1b1b1b; --paper: #fff; --soft: #666; --line: #ddd; --old: #888;
   --new: #0072b2; --good: #00734d; --bad: #b3261e; --warn: #8a5a00; }
@@ -33,7 +34,7 @@ h1 { font-size: 1.5em; margin-bottom: .2em; } h2 { font-size: 1.15em; margin-top
 table { border-collapse: collapse; width: 100%; font-size: .92em; }
 th, td { text-align: left; padding: .3em .7em .3em 0; border-bottom: 1px solid var(--line); vertical-align: top; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
-.scroll { overflow-x: auto; } td.name { white-space: nowrap; } td { overflow-wrap: anywhere; }
+.scroll { overflow-x: auto; } td.name { white-space: nowrap; } td { overflow-wrap: break-word; }
 .figures { display: grid; grid-template-columns: repeat(auto-fill, minmax(250px, 1fr)); gap: 1em; }
 figure { margin: 0; } figcaption { font-size: .85em; } svg { width: 100%; height: auto; }
 .old { stroke: var(--old); fill: none; stroke-width: 2; stroke-dasharray: 5 3; } .new { stroke: var(--new); fill: none;
@@ -145,10 +146,27 @@ def _drift(verdict: Verdict, tally: Tally | None) -> Iterator[str]:
     yield '<div class="figures">'
     for each in ordered[:PICTURES]:
         yield f"<figure>{''.join(_picture(each, tally))}<figcaption>{_caption(each)}</figcaption></figure>"
+    yield from _labels(verdict, tally)
     yield "</div>"
     rest = ordered[PICTURES:]
     if rest:
         yield f'<p class="soft">Not drawn: {", ".join(f"{_text(e.column)} {e.distance:.2f}" for e in rest)}.</p>'
+
+
+def _labels(verdict: Verdict, tally: Tally) -> Iterator[str]:
+    """How the labels are distributed, where that was judged."""
+    judged = next((rule for rule in verdict.rules if rule.rule == "label drift"), None)
+    if judged is None:
+        return
+    reference = tally.reference
+    if isinstance(reference.label, NumberSummary):
+        drawn = _curves(reference.label, tally.label_numbers)
+    else:
+        drawn = _bars(summarise_words(reference.labelled), dict(verdict.manifest.labelled))
+    state = "within the limit" if judged.passed else '<span class="reject">drifted</span>'
+    caption = f"<b>{_text(judged.column)}</b> (the label): {_said(judged.message)}; {state}"
+    label = f"{judged.column}: labels of the accepted data and of this batch"
+    yield f"<figure>{''.join(_framed(label, drawn))}<figcaption>{caption}</figcaption></figure>"
 
 
 def _caption(drift: ColumnDrift) -> str:
@@ -158,20 +176,22 @@ def _caption(drift: ColumnDrift) -> str:
 
 
 def _picture(drift: ColumnDrift, tally: Tally) -> Iterator[str]:
-    summary = tally.reference.columns[drift.column]
-    label = f"{drift.column}: accepted data and this batch"
-    yield f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{_text(label)}">'
-    base = _HEIGHT - 18
-    yield f'<line class="axis" x1="0" y1="{base}" x2="{_WIDTH}" y2="{base}"/>'
+    summary, name = tally.reference.columns[drift.column], drift.column
     if isinstance(summary, NumberSummary):
-        yield from _curves(summary, tally, drift.column, base)
+        drawn = _curves(summary, tally.numbers.get(name))
     else:
-        yield from _bars(summary, dict(tally.words.get(drift.column, {})), base)
+        drawn = _bars(summary, dict(tally.words.get(name, {})))
+    yield from _framed(f"{name}: accepted data and this batch", drawn)
+
+
+def _framed(label: str, drawn: Iterator[str]) -> Iterator[str]:
+    yield f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{_text(label)}">'
+    yield f'<line class="axis" x1="0" y1="{_BASE}" x2="{_WIDTH}" y2="{_BASE}"/>'
+    yield from drawn
     yield "</svg>"
 
 
-def _curves(summary: NumberSummary, tally: Tally, name: str, base: float) -> Iterator[str]:
-    counted = tally.numbers.get(name)
+def _curves(summary: NumberSummary, counted: NumberTally | None) -> Iterator[str]:
     points = np.asarray(summary.points)
     chosen = np.unique(np.linspace(0, len(points) - 1, 60).round().astype(int))
     low, high = float(points[0]), float(points[-1])
@@ -180,14 +200,14 @@ def _curves(summary: NumberSummary, tally: Tally, name: str, base: float) -> Ite
     if counted is not None and counted.rows:
         shares.append(("new", counted.upto[chosen] / counted.rows))
     for kind, share in shares:
-        y = base - share * (base - 6)
+        y = _BASE - share * (_BASE - 6)
         path = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x.tolist(), y.tolist(), strict=True))
         yield f'<polyline class="{kind}" points="{path}"/>'
     yield f'<text x="2" y="{_HEIGHT - 4}">{low:.4g}</text>'
     yield f'<text x="{_WIDTH - 2}" y="{_HEIGHT - 4}" text-anchor="end">{high:.4g}</text>'
 
 
-def _bars(summary: WordSummary, counts: dict[str, int], base: float) -> Iterator[str]:
+def _bars(summary: WordSummary, counts: dict[str, int]) -> Iterator[str]:
     rows = sum(counts.values()) or 1
     words = sorted({*summary.shares, *counts}, key=lambda word: -summary.shares.get(word, 0.0))[:8]
     step = _WIDTH / max(len(words), 1)
@@ -196,9 +216,9 @@ def _bars(summary: WordSummary, counts: dict[str, int], base: float) -> Iterator
             ("old", summary.shares.get(word, 0.0), 0.1),
             ("new", counts.get(word, 0) / rows, 0.5),
         ):
-            height = share * (base - 6)
+            height = share * (_BASE - 6)
             left = (place + offset) * step
             size = f'width="{0.38 * step:.1f}" height="{height:.1f}"'
-            yield f'<rect class="{kind}" x="{left:.1f}" y="{base - height:.1f}" {size}/>'
+            yield f'<rect class="{kind}" x="{left:.1f}" y="{_BASE - height:.1f}" {size}/>'
         shown = word if len(word) <= step / 7 else f"{word[: max(int(step / 7) - 1, 1)]}…"
         yield f'<text x="{(place + 0.5) * step:.1f}" y="{_HEIGHT - 4}" text-anchor="middle">{_text(shown)}</text>'

@@ -16,7 +16,7 @@ from ssgan.contract import read_contract
 from ssgan.errors import DataError, RejectedError
 from ssgan.intake import store
 from ssgan.intake.batch import read_batch
-from ssgan.intake.ingest import OWN, accept, settle
+from ssgan.intake.ingest import ASPECTS, OWN, accept, settle
 from ssgan.intake.judged import REASONS, ROW
 from ssgan.intake.read import open_table
 from ssgan.intake.reference import read_reference
@@ -110,7 +110,7 @@ def release(project: Project, batch: str, repaired: Path | None = None) -> Verdi
     try:
         arrived = read_batch(file, contract)
         verdicts = store.accepted_verdicts(project)
-        reference = read_reference(store.accepted_files(project), contract)
+        reference = read_reference(store.accepted_files(project), contract, project.runtime / ASPECTS)
         judged = validate(arrived, contract, reference, own=project.root / OWN, released_from=rows.batch)
         if judged.outcome is None or judged.outcome.refused.all():
             reasons = judged.verdict.refused[:1]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +15,7 @@ import pyarrow.parquet as pq
 
 from ssgan.contract import ROW_ID, CategoryColumn, Contract, ImageColumn
 from ssgan.intake.batch import CONTENT_DIGITS, added, label_counts
-from ssgan.intake.cells import image_cells
+from ssgan.intake.cells import Floats, image_cells
 from ssgan.intake.drift import Summary, summarise_numbers, summarise_words
 from ssgan.intake.keys import Keys, row_order, text_keys
 
@@ -32,8 +34,14 @@ class Reference:
     label: Summary | None = None  # of the labels of a regression
 
 
-def read_reference(files: Sequence[Path], contract: Contract) -> Reference:
-    """Summarises the accepted files, one column at a time."""
+def read_reference(files: Sequence[Path], contract: Contract, remembered: Path | None = None) -> Reference:
+    """Summarises the accepted files, one column at a time.
+
+    Args:
+        files: The accepted data.
+        contract: Whose columns.
+        remembered: Folder where what was measured of images is kept, so that none is decoded at every intake.
+    """
     if not files:
         return Reference()
     summaries: dict[str, Summary] = {}
@@ -43,7 +51,7 @@ def read_reference(files: Sequence[Path], contract: Contract) -> Reference:
             continue
         kind = chunks[0].type
         if isinstance(rule, ImageColumn):
-            aspects = [image_cells(chunk, name, rule).aspects for chunk in chunks]
+            aspects = [_aspects(file, name, rule, remembered) for file in files]
             for aspect in aspects[0]:
                 summaries[aspect] = summarise_numbers(np.concatenate([each[aspect] for each in aspects]))
         elif isinstance(rule, CategoryColumn) and pa.types.is_string(kind):
@@ -62,6 +70,31 @@ def read_reference(files: Sequence[Path], contract: Contract) -> Reference:
         columns={name: summary for name, summary in summaries.items() if summary.rows},
         label=summarise_numbers(_all_numbers(labels)) if numbers else None,
     )
+
+
+def _aspects(file: Path, name: str, rule: ImageColumn, remembered: Path | None) -> dict[str, Floats]:
+    """The aspects of a file's images; read where they are remembered, by the file's name, size and time."""
+    status = file.stat()
+    shape = f"{rule.height}x{rule.width}x{rule.channels}"
+    kept = remembered / f"{file.stem}-{status.st_size}-{status.st_mtime_ns}-{shape}.npz" if remembered else None
+    if kept is not None and kept.is_file():
+        try:
+            with np.load(kept, allow_pickle=False) as content:
+                return {aspect: np.asarray(content[aspect], np.float64) for aspect in content.files}
+        except (OSError, ValueError, zipfile.BadZipFile):  # cut short: measured again
+            kept.unlink()
+    found: dict[str, list[Floats]] = {}
+    for chunk in _chunks([file], name):
+        for aspect, values in image_cells(chunk, name, rule).aspects.items():
+            found.setdefault(aspect, []).append(values)
+    aspects = {aspect: np.concatenate(values) for aspect, values in found.items()}
+    if kept is not None:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        fresh = kept.with_suffix(f".{os.getpid()}")
+        with fresh.open("wb") as handle:
+            np.savez(handle, **aspects)  # type: ignore[arg-type]
+        fresh.replace(kept)
+    return aspects
 
 
 def id_keys(ids: pa.Array, contract: Contract) -> Keys:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from ssgan.errors import BusyError
 from ssgan.progress import say
-from ssgan.project import Project, locked
+from ssgan.project import Project, locked, writing
 
 PATIENCE = 60.0  # seconds
 _PAUSE = 0.5
@@ -20,9 +20,10 @@ def locked_patiently(project: Project, patience: float = PATIENCE) -> Iterator[N
 
     Raises:
         BusyError: if that process does not let go in time.
+        UserError: if the disk is full or the project may not be written, then or later on.
     """
     deadline = time.monotonic() + patience
-    with contextlib.ExitStack() as stack:
+    with writing(project), contextlib.ExitStack() as stack:
         while True:
             try:
                 stack.enter_context(locked(project))

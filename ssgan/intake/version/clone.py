@@ -15,7 +15,7 @@ import yaml
 from ssgan.errors import ToolError, UserError
 from ssgan.intake.version.command import git
 from ssgan.intake.version.content import cached_file, listed
-from ssgan.intake.version.dvc import run_dvc
+from ssgan.intake.version.dvc import quietly
 from ssgan.intake.version.versions import TAG, tags, version_named
 from ssgan.project import Project
 
@@ -81,7 +81,7 @@ def pull(project: Project, trained: bool) -> None:
     Raises:
         UserError: if the remote does not have it.
     """
-    run_dvc(project, "pull", "--quiet", *([] if trained else _pointers(project)))
+    quietly(project, "pull", *([] if trained else _pointers(project)))
 
 
 def damaged_data(project: Project) -> tuple[int, list[str]]:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ssgan.errors import ToolError
+from ssgan.errors import ToolError, UserError
 from ssgan.process import kill_group, stop_group
 from ssgan.settings import environment
 
@@ -31,6 +31,14 @@ for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
 code = subprocess.Popen(sys.argv[2:]).wait()
 sys.exit(code if code >= 0 else 128 - code)
 """
+_STORAGE = (  # what the system says when it cannot write, and what a person should read
+    ("No space left on device", "the disk is full; free some space and run the same command again: no data is lost"),
+    ("Read-only file system", "the project lies on a read-only file system; make it writable and run it again"),
+    (
+        "Permission denied",
+        "a file of the project or its remote may not be written; mend its permissions and run again",
+    ),
+)
 _OF_ANOTHER_REPOSITORY = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR")
 
 
@@ -86,7 +94,7 @@ def run(command: Sequence[str], folder: Path, on_line: OnLine) -> tuple[int, lis
 
 def remove_stale_locks(folder: Path) -> None:
     """Removes the lock files that a killed git has left; while a git is at work in `folder`, nothing is touched."""
-    locks = [path for path in (folder / ".git").rglob("*.lock") if "objects" not in path.parts]
+    locks = [*(folder / ".git").rglob("*.lock")]  # beside objects too, where DVC's own git leaves them on a full disk
     deadline = time.monotonic() + _PATIENCE
     while locks and _git_at_work(folder) and time.monotonic() < deadline:
         time.sleep(0.2)
@@ -105,6 +113,11 @@ def _git_at_work(folder: Path) -> bool:
     return False
 
 
+def storage_failure(text: str) -> UserError | None:
+    """The one sentence for what a tool said, if it could not write; None if it said something else."""
+    return next((UserError(sentence) for found, sentence in _STORAGE if found in text), None)
+
+
 def git(folder: Path, *args: str, may_fail: bool = False) -> str:
     """What git prints, as text; see `git_bytes`."""
     return git_bytes(folder, *args, may_fail=may_fail).decode(errors="replace")
@@ -114,7 +127,8 @@ def git_bytes(folder: Path, *args: str, may_fail: bool = False) -> bytes:
     """Runs git in `folder` and returns what it prints; nothing where it failed and `may_fail`.
 
     Raises:
-        ToolError: if git fails, with its last lines, or is not there.
+        UserError: if the disk is full, or git may not write.
+        ToolError: if git fails otherwise, with its last lines, or is not there.
     """
     environment = child_environment()
     try:
@@ -131,5 +145,8 @@ def git_bytes(folder: Path, *args: str, may_fail: bool = False) -> bytes:
         return done.stdout
     if may_fail:
         return b""
+    storage = storage_failure(done.stderr.decode(errors="replace"))
+    if storage is not None:
+        raise storage
     last = "\n".join(done.stderr.decode(errors="replace").strip().splitlines()[-LAST_LINES:])
     raise ToolError(f"`git {' '.join(args[:2])}` failed with {done.returncode}; its last lines:\n{last}")

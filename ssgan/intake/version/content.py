@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from ssgan.intake.version.dvc import run_dvc
+from ssgan.intake.version.dvc import quietly
 from ssgan.intake.version.repository import restore_file
 from ssgan.project import Project
 
@@ -68,5 +68,5 @@ def restore_content(project: Project) -> None:
     for pointer in pointers:
         if outs(project.root / pointer) is None:
             restore_file(project, project.root / pointer)
-    run_dvc(project, "fetch", "--quiet", *pointers)
-    run_dvc(project, "checkout", "--quiet", "--force", *pointers)
+    quietly(project, "fetch", *pointers)
+    quietly(project, "checkout", "--force", *pointers)

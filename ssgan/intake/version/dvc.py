@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from ssgan.errors import BusyError, ToolError, UserError
-from ssgan.intake.version.command import LAST_LINES, OnLine, run
+from ssgan.intake.version.command import LAST_LINES, OnLine, run, storage_failure
 from ssgan.progress import say
 from ssgan.project import Project
 
@@ -33,14 +33,6 @@ _ABOUT_ITSELF = (  # what DVC says around the lines of a stage
     "ERROR: failed to reproduce",
 )
 PATIENCE = 60.0  # seconds for another DVC process to end
-_STORAGE = (  # what the system says when it cannot write, and what a person should read
-    ("No space left on device", "the disk is full; free some space and run the same command again: no data is lost"),
-    ("Read-only file system", "the project lies on a read-only file system; make it writable and run it again"),
-    (
-        "Permission denied",
-        "a file of the project or its remote may not be written; mend its permissions and run again",
-    ),
-)
 
 
 def run_dvc(project: Project, *args: str, on_line: OnLine = say) -> list[str]:
@@ -63,13 +55,18 @@ def run_dvc(project: Project, *args: str, on_line: OnLine = say) -> list[str]:
         time.sleep(1)
 
 
+def quietly(project: Project, *args: str) -> None:
+    """Runs DVC for what nobody needs to hear; DVC's own `--quiet` would keep back why it failed, too."""
+    run_dvc(project, *args, on_line=_unheard)
+
+
 def _failure(args: Sequence[str], code: int, lines: Sequence[str]) -> Exception:
     text = "\n".join(lines)
     if "Unable to acquire lock" in text or "is busy, it is being blocked by" in text:
         return BusyError("another DVC process is working on this project; wait until it has ended")
-    for found, sentence in _STORAGE:
-        if found in text:
-            return UserError(sentence)
+    storage = storage_failure(text)
+    if storage is not None:
+        return storage
     if args[0] in ("push", "pull", "fetch"):
         reason = next((line for line in reversed(lines) if line.startswith("ERROR")), "it gave no reason")
         return UserError(
@@ -141,4 +138,4 @@ def _unheard(_line: str) -> None:
 
 def push(project: Project, *targets: str) -> None:
     """Copies content to the remote: of the named `.dvc` files or stages, or all of it."""
-    run_dvc(project, "push", "--quiet", *targets)
+    quietly(project, "push", *targets)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ssgan.errors import ProjectError, ToolError
 from ssgan.intake.version.command import git, remove_stale_locks
-from ssgan.intake.version.dvc import run_dvc
+from ssgan.intake.version.dvc import quietly
 from ssgan.project import Project
 
 REMOTE = "remote"  # the default DVC remote, inside the project's runtime directory
@@ -54,7 +54,7 @@ def init_repository(project: Project, remote: str | Path | None = None) -> None:
             git(project.root, "config", "--local", key, value)
     git(project.root, "config", "--local", "core.fsync", "all")  # a commit outlives a power cut
     if not (project.root / ".dvc").is_dir():
-        run_dvc(project, "init", "--quiet")
+        quietly(project, "init")
         _write_config(project, remote)
     ignore = project.root / ".gitignore"
     lines = ignore.read_text(encoding="utf-8").splitlines() if ignore.exists() else []

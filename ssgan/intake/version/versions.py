@@ -11,7 +11,7 @@ import yaml
 from ssgan.errors import ToolError, UserError
 from ssgan.intake.version.command import git, git_bytes, remove_stale_locks
 from ssgan.intake.version.content import cached_file, forget_damaged, listed, outs
-from ssgan.intake.version.dvc import push, run_dvc
+from ssgan.intake.version.dvc import push, quietly
 from ssgan.intake.version.repository import commit
 from ssgan.project import Project
 from ssgan.records import DatasetVersion, Verdict
@@ -37,9 +37,9 @@ def accept_version(project: Project, message: str) -> DatasetVersion:
         if pointer.is_file() and outs(pointer) is None:  # cut short while it was written
             pointer.unlink()
     names = [folder.relative_to(project.root).as_posix() for folder in tracked]
-    run_dvc(project, "add", "--quiet", *names)
+    quietly(project, "add", *names)
     if [True for pointer, folder in zip(pointers, tracked, strict=True) if forget_damaged(project, pointer, folder)]:
-        run_dvc(project, "add", "--quiet", *names)
+        quietly(project, "add", *names)
     verdicts = sorted((*project.batches.glob("*.json"), *project.batches.glob("*.html")))
     commit(project, [*pointers, *verdicts, project.contract], message)
     push(project, *(pointer.relative_to(project.root).as_posix() for pointer in pointers))
@@ -93,7 +93,7 @@ def content_of(project: Project, name: str) -> dict[str, Path]:
         if paths and all(path.is_file() for path in paths.values()):
             return paths
         if not fetched:
-            run_dvc(project, "fetch", "--quiet", "--all-tags", "data/accepted.dvc")
+            quietly(project, "fetch", "--all-tags", "data/accepted.dvc")
     raise UserError(f"the content of {name} is neither here nor at the DVC remote; mend the remote and run it again")
 
 
@@ -112,8 +112,8 @@ def put_back(project: Project, name: str) -> None:
         for path in project.quarantine.glob("*.parquet"):
             path.unlink()
         (project.quarantine.with_name("quarantine.dvc")).unlink(missing_ok=True)
-    run_dvc(project, "fetch", "--quiet", *pointers)
-    run_dvc(project, "checkout", "--quiet", "--force", *pointers)
+    quietly(project, "fetch", *pointers)
+    quietly(project, "checkout", "--force", *pointers)
     gone = git(project.root, "ls-files", "--deleted", "--", "data").split("\n")
     for each in filter(None, gone):
         git(project.root, "rm", "--quiet", "--cached", "--", each)
