@@ -1,7 +1,8 @@
 """How long a batch takes to be judged, with how much memory, and how much of it is Great Expectations' own.
 
     python benchmarks/validate.py                       # 1e6 and 5e6 rows, Parquet and CSV; about five minutes
-    python benchmarks/validate.py --rows 20000000 --formats parquet --limit-gib 3
+    python benchmarks/validate.py --rows 20000000 --formats parquet --limit-gib 3    # as under `ulimit -v 3145728`
+    python benchmarks/validate.py --keep DIR --make                             # only makes the files, for a later run
 
 Each case runs in a process of its own, on a file of 20 columns (id, group, 14 numbers, 3 categories, label) with the
 rules as `ssgan init` drafts them, against accepted data of 200,000 rows, so that drift is measured too. Memory is the
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -72,6 +74,7 @@ def judge(folder: Path, file: Path) -> dict[str, float | str]:
     from ssgan.intake.validate import validate
 
     loading = time.perf_counter() - start
+    load = os.getloadavg()[0]
     contract = read_contract(folder / "contract.yaml")
     reference = read_reference([folder / "accepted.parquet"], contract)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -88,6 +91,7 @@ def judge(folder: Path, file: Path) -> dict[str, float | str]:
         "loading_seconds": round(loading, 1),
         "memory_mib": round(after - before),
         "process_mib": round(after),
+        "load": round(load, 1),
     }
 
 
@@ -109,14 +113,22 @@ def prepare(folder: Path) -> None:
     pq.write_table(judged.accepted, folder / "accepted.parquet")
 
 
+def made(folder: Path, rows: int, suffix: str) -> tuple[Path, int]:
+    """The file of one case, and the bytes of its frame; made if it is not there yet."""
+    file = folder / f"batch-{rows}.{suffix}"
+    noted = file.with_suffix(f".{suffix}.bytes")
+    if not noted.is_file():
+        noted.write_text(str(make(file, rows, 1)), encoding="utf-8")
+    return file, int(noted.read_text(encoding="utf-8"))
+
+
 def measure(folder: Path, rows: int, suffix: str, limit_gib: float | None) -> dict[str, object]:
-    """One case in a process of its own, with its data segment limited where that is asked for."""
-    file = folder / f"batch.{suffix}"
-    frame = make(file, rows, 1)
+    """One case in a process of its own, with its address space limited where that is asked for."""
+    file, frame = made(folder, rows, suffix)
 
     def limit() -> None:
         if limit_gib is not None:
-            resource.setrlimit(resource.RLIMIT_DATA, (int(limit_gib * 2**30),) * 2)
+            resource.setrlimit(resource.RLIMIT_AS, (int(limit_gib * 2**30),) * 2)
 
     command = [sys.executable, __file__, "--judge", str(folder), str(file)]
     done = subprocess.run(command, capture_output=True, text=True, preexec_fn=limit)
@@ -124,7 +136,6 @@ def measure(folder: Path, rows: int, suffix: str, limit_gib: float | None) -> di
         sys.exit(done.stderr)
     found = json.loads(done.stdout.splitlines()[-1])
     size = {"rows": rows, "format": suffix, "file_mib": file.stat().st_size >> 20, "frame_mib": frame >> 20}
-    file.unlink()
     limited = {"limit_gib": limit_gib} if limit_gib is not None else {}
     return {**size, **found, "memory_per_frame": round(found["memory_mib"] / (frame / 2**20), 2), **limited}
 
@@ -135,20 +146,30 @@ def main() -> None:
     arguments.add_argument("--judge", nargs=2, type=Path, help=argparse.SUPPRESS)
     arguments.add_argument("--rows", nargs="+", type=int, default=[1_000_000, 5_000_000])
     arguments.add_argument("--formats", nargs="+", default=["parquet", "csv"])
-    arguments.add_argument("--limit-gib", type=float, help="of the data segment of the judging process")
+    arguments.add_argument("--limit-gib", type=float, help="of the address space of the judging process")
+    arguments.add_argument("--keep", type=Path, help="where the files are, and stay (default: nowhere)")
+    arguments.add_argument("--make", action="store_true", help="the files only")
     chosen = arguments.parse_args()
     if chosen.judge:
         print(json.dumps(judge(*chosen.judge)))
         return
-    from machine import describe
-
     cases = []
     with tempfile.TemporaryDirectory() as name:
-        prepare(Path(name))
+        folder = chosen.keep or Path(name)
+        folder.mkdir(parents=True, exist_ok=True)
+        if not (folder / "accepted.parquet").is_file():
+            prepare(folder)
         for rows in chosen.rows:
             for suffix in chosen.formats:
-                cases.append(measure(Path(name), rows, suffix, chosen.limit_gib))
+                if chosen.make:
+                    made(folder, rows, suffix)
+                    continue
+                cases.append(measure(folder, rows, suffix, chosen.limit_gib))
                 print(json.dumps(cases[-1]), flush=True)
+    if chosen.make:
+        return
+    from machine import describe
+
     path = Path(__file__).with_name("results") / "validate.json"
     before = json.loads(path.read_text(encoding="utf-8"))["cases"] if path.is_file() else []
     key = lambda case: (case["rows"], case["format"], case.get("limit_gib") or 0)  # noqa: E731

@@ -26,6 +26,8 @@ contract = group("contract", "What a batch must be.", "ssgan contract diff -C mi
 )
 def ingest(root: Path, file: Path, docs: Path | None) -> None:
     """Takes one file in: accepted, accepted without its bad rows, or rejected."""
+    from datetime import UTC, datetime
+
     from ssgan.console import shown
     from ssgan.intake.ingest import ingest as take_in
     from ssgan.intake.ingest import write_docs
@@ -39,7 +41,10 @@ def ingest(root: Path, file: Path, docs: Path | None) -> None:
     with shown(), locked_patiently(project), step(f"intake {file.name}") as current:
         if docs is not None:
             write_docs(project, file, docs)
-        current.result = take_in(project, file).sentence
+        start = datetime.now(UTC).isoformat()
+        verdict = take_in(project, file)
+        before = verdict.manifest.seen_at < start
+        current.result = f"taken in before, nothing to do: {verdict.sentence}" if before else verdict.sentence
 
 
 @data.command("log")

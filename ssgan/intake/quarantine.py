@@ -131,6 +131,7 @@ def release(project: Project, batch: str, repaired: Path | None = None) -> Verdi
         said += f", {left.num_rows} stay there" if left.num_rows else ""
         verdict = judged.verdict.model_copy(
             update={
+                "manifest": judged.verdict.manifest.model_copy(update={"source": f"{rows.source} (released)"}),
                 "decision": "accept",
                 "sentence": said,
                 "rows_refused": 0,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -13,7 +11,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ssgan.contract import Contract
-from ssgan.errors import DataError
 from ssgan.intake import read
 from ssgan.intake.batch import read_batch
 from ssgan.intake.reference import read_reference
@@ -100,53 +97,6 @@ def test_the_verdict_does_not_depend_on_the_parts(tmp_path, accepted, cells, siz
                 )
             )
     assert found[0] == found[1]
-
-
-def _csv_of(frame):
-    return frame.to_csv(index=False).encode()
-
-
-def _parquet_of(frame):
-    target = io.BytesIO()
-    frame.to_parquet(target, index=False)
-    return target.getvalue()
-
-
-GOOD = pd.DataFrame({"id": [f"n{row}" for row in range(20)], "a": np.linspace(-2, 2, 20), "c": ["u", "v"] * 10})
-GOOD["y"] = ["ill", "well", "", ""] * 5
-CONTENTS = {"batch.csv": _csv_of(GOOD), "batch.parquet": _parquet_of(GOOD)}
-
-
-@given(
-    st.sampled_from(sorted(CONTENTS)),
-    st.lists(st.tuples(st.integers(0, 10**6), st.binary(max_size=3), st.integers(0, 3)), min_size=1, max_size=4),
-    st.integers(0, 400),
-)
-@settings(max_examples=40, deadline=None, suppress_health_check=QUIET)
-def test_a_damaged_file_gives_a_sentence_or_rows_that_keep_the_contract(tmp_path, name, changes, cut):
-    content = bytearray(CONTENTS[name])
-    for at, fresh, gone in changes:
-        at %= len(content) + 1
-        content[at : at + gone] = fresh
-    if cut < len(content) // 2:
-        del content[len(content) - cut :]
-    path = tmp_path / name
-    path.write_bytes(bytes(content))
-    contract = Contract.model_validate(CONTENT)
-    try:
-        judged = validate(read_batch(path, contract), contract, read_reference([], contract))
-    except DataError as error:
-        assert "\n" not in str(error)
-        return
-    if judged.verdict.decision == "reject":
-        return
-    kept = judged.accepted.to_pandas()
-    assert len(kept) + judged.verdict.rows_refused == judged.verdict.manifest.rows
-    assert kept["a"].between(-3, 3).all()
-    assert set(kept["c"].dropna()) <= {"u", "v"}
-    assert set(kept["y"].dropna()) <= {"ill", "well"}
-    assert kept["_id"].is_unique
-    assert kept["_id"].notna().all()
 
 
 def test_a_parquet_file_is_read_a_part_at_a_time(tmp_path):

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import re
 from html.parser import HTMLParser
 
+import great_expectations as gx
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
+import pytest
 
 from ssgan.contract import Contract
+from ssgan.errors import DataError
 from ssgan.intake.batch import read_batch
+from ssgan.intake.data_docs import write_data_docs
 from ssgan.intake.page import page
 from ssgan.intake.reference import Reference, read_reference
 from ssgan.intake.validate import validate
+from ssgan.progress import listening
 
 CONTRACT = Contract.model_validate(
     {
@@ -66,7 +72,7 @@ def test_the_page_says_what_was_decided_and_draws_every_column(tmp_path):
     assert judged.verdict.decision == "reject"
     tags = Tags()
     tags.feed(text)
-    assert tags.seen.count("svg") == tags.seen.count("figure") == 2
+    assert tags.seen.count("svg") == tags.seen.count("figure") == 3  # two columns and the labels
     assert not {"script", "img", "link", "iframe"} & {*tags.seen}
     assert not [value for _, value in tags.attributes if value and re.search(r"https?:|//", value)]
     assert "url(" not in text
@@ -74,3 +80,23 @@ def test_the_page_says_what_was_decided_and_draws_every_column(tmp_path):
     assert "&lt;img src=x&gt;" in text
     assert "drifted" in text
     assert len(text) < 40_000
+
+
+def test_data_docs_are_written_on_request_and_say_that_they_load_from_a_network(tmp_path):
+    (tmp_path / "expectations").mkdir()
+    suite = gx.ExpectationSuite("mine", [gx.expectations.ExpectTableRowCountToBeBetween(min_value=500)])
+    (tmp_path / "expectations" / "mine.json").write_text(json.dumps(suite.to_json_dict()))
+    rows = frame(100, 1).astype(object)
+    rows.loc[3, "a<b>"], rows.loc[4, "c"] = 99.5, "strange"
+    rows.to_csv(tmp_path / "batch.csv", index=False)
+    heard = []
+    with listening(lambda event: heard.append(event.text)):
+        batch = read_batch(tmp_path / "batch.csv", CONTRACT)
+        index = write_data_docs(batch, CONTRACT, tmp_path / "docs", tmp_path / "expectations")
+    assert "load scripts, styles, fonts and pictures from servers of others" in heard[-1]
+    pages = [path.read_text() for path in (tmp_path / "docs" / "validations").rglob("*.html")]
+    assert index.is_file()
+    assert len(pages) == 2
+    assert any("99.5" in page and "strange" in page for page in pages)  # as they arrived
+    with pytest.raises(DataError, match="not empty"):
+        write_data_docs(batch, CONTRACT, tmp_path / "docs")
