@@ -57,7 +57,9 @@ def show(root: Path, as_json: bool) -> None:
     console = Console()
     batches = sorted(found["batches"], key=lambda batch: str(batch["seen_at"]))
     rows = [[b["source"], b["decision"], str(b["accepted"]), str(b["refused"])] for b in batches]
-    console.print(table(f"Batches of {found['project']}", ["file", "verdict", "accepted", "refused"], rows))
+    if rows:
+        console.print(table(f"Batches of {found['project']}", ["file", "verdict", "accepted", "refused"], rows))
+        console.print()
     data, champion = found["data"], found["champion"]
     said = {
         "data": f"{data['name']}, {data['rows']} rows, labelled {data['labelled']}" if data else "nothing accepted yet",
@@ -66,6 +68,5 @@ def show(root: Path, as_json: bool) -> None:
         "gate": found["gate"] or "none yet",
         "champion": champion["tag"] if champion else "none yet",
     }
-    console.print()
     for name, text in said.items():
         console.print(Text.assemble((name, "bold"), f": {text}"), soft_wrap=True)

@@ -62,6 +62,8 @@ def data_log(root: Path, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([asdict(each) for each in versions], indent=2))
         return
+    if not versions:
+        click.echo("no version yet: the first batch that is accepted makes one")
     for each in versions:
         labels = ", ".join(f"{name} {count}" for name, count in each.labelled.items())
         click.echo(f"{each.name}  {each.when}  {each.who}  {each.rows} rows; {labels}")

@@ -151,7 +151,10 @@ def _id_line(id: str | None, guessed: str | None) -> tuple[str, str]:
         return f"id: {quoted(id)}", "names a row; as asked"
     if guessed is not None:
         return f"id: {quoted(guessed)}", "names a row: a guess, since every row has another one"
-    return "id: null", "no column looks like one, so a row is named by its content"
+    return (
+        "id: null",
+        "no column is called one, so a row is named by its content; name one whose word differs in every row",
+    )
 
 
 def _group_line(group: str | None, features: Sequence[Look]) -> tuple[str, str]:

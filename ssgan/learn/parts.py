@@ -28,6 +28,7 @@ BINS = 8  # per numeric column; 16 were worse with ten labels per class
 RARE_ROWS = 5  # a thinner word has too few rows to learn its slot's weights from
 SLOTS = 64  # of a category column, at most
 RARE, MISSING = "rare", "missing"
+APART = 1e-300  # of two knots, at least: the slope between nearer ones would not be a finite number
 _PLAIN = frozenset((float, int, type(None)))  # what numpy reads as numbers just as `_number` does
 
 
@@ -53,6 +54,7 @@ class NumberPart(_Part):
         knots = present[np.append(True, np.diff(present) != 0)] if len(present) else present
         if len(knots) > most:
             knots = np.unique(present[np.linspace(0, len(present) - 1, most).round().astype(np.int64)])
+        knots = knots[np.append(True, np.diff(knots) > APART)] if len(knots) else knots
         # Mid-ranks give values that occur often the middle of the ranks they hold.
         ranks = np.searchsorted(present, knots, "left") + np.searchsorted(present, knots, "right")
         normal = statistics.NormalDist()
