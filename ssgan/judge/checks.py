@@ -19,6 +19,7 @@ from ssgan.records import CalibrationCheck, Reliability, Score, SliceScore
 BINS = 10
 LEAST_ROWS = 10  # of a slice, for a score
 QUARTERS = 4
+STRANGERS = 5000  # rows of a kind that are told from real ones, at most: enough for an interval of 0.01
 SHIFT = 2.0  # deviations that the numbers of a shifted row are moved by
 
 
@@ -156,6 +157,8 @@ def _parts(values: pd.Series, column: object) -> list[tuple[str, Array]]:
 def strangers(real: Array, others: Mapping[str, Array], knobs: EvaluateParams) -> dict[str, Score]:
     """How well P(fake) tells rows of other origin from real ones that no training saw: AUROC with its interval.
 
+    Of each kind at most `STRANGERS` rows are looked at, drawn by lot.
+
     Args:
         real: P(fake) of real rows `[r]`.
         others: by name P(fake) of others.
@@ -166,15 +169,23 @@ def strangers(real: Array, others: Mapping[str, Array], knobs: EvaluateParams) -
     from ssgan.judge.bootstrap import draw, interval
 
     found = {}
+    real = _some(real, knobs.seed)
     for name, fake in others.items():
         if not len(fake) or not len(real):
             continue
+        fake = _some(fake, knobs.seed + 1)
         scores, positive = np.concatenate([real, fake]), np.arange(len(real) + len(fake)) >= len(real)
         draws = draw(positive.astype(np.int64), knobs.resamples, knobs.seed)
         samples = np.concatenate([resampled_auroc(positive, scores, counts) for counts in draws])
         low, high = interval(samples, knobs.confidence)
         found[name] = Score(value=float(roc_auc_score(positive, scores)), low=low, high=high)
     return found
+
+
+def _some(values: Array, seed: int) -> Array:
+    if len(values) <= STRANGERS:
+        return values
+    return np.random.default_rng(seed).choice(values, STRANGERS, replace=False)
 
 
 def shifted(columns: Mapping[str, Array], contract: Contract, seed: int) -> dict[str, Array] | None:
