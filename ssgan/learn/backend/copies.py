@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -44,8 +45,10 @@ class Copies:
         self._advance(0, 0, min(at_once, steps), watch)  # compiles, which is done once
         waiting = deque([*((place, 0) for place in range(1, len(self._held))), (0, min(at_once, steps))])
 
+        over = threading.Event()
+
         def work() -> None:
-            while waiting:
+            while waiting and not over.is_set():
                 try:
                     place, done = waiting.popleft()
                 except IndexError:  # another core was quicker
@@ -57,8 +60,11 @@ class Copies:
 
         cores = min(len(os.sched_getaffinity(0)), len(self._held))
         with ThreadPoolExecutor(cores, "copy") as threads:
-            for each in [threads.submit(work) for _ in range(cores)]:
-                each.result()
+            try:
+                for each in [threads.submit(work) for _ in range(cores)]:
+                    each.result()
+            finally:
+                over.set()  # after an error or an interruption no thread begins another call
 
     def _advance(self, place: int, first: int, count: int, watch: Watch) -> None:
         self._held[place], report = self._loop.run(self._held[place], first, count)
