@@ -43,46 +43,36 @@ def calibration_check(
         knobs: of the bootstrap.
         groups: names `[m]`.
     """
-    unlike = float(ours.unlike.mean())
+    found = CalibrationCheck(before={}, after={}, asked=coverage, covered=None, unlike=float(ours.unlike.mean()))
     if ours.probabilities is None or raw.probabilities is None:
         if ours.low is None or ours.high is None:
-            return CalibrationCheck(before={}, after={}, asked=coverage, covered=None, unlike=unlike)
+            return found
         within = (ours.low <= truth) & (truth <= ours.high)
-        return CalibrationCheck(
-            before={},
-            after={},
-            asked=coverage,
-            covered=mean_score(within, scorer.strata, knobs, groups),
-            size=mean_score(ours.high - ours.low, scorer.strata, knobs, groups),
-            unlike=unlike,
+        return found.model_copy(
+            update={
+                "covered": mean_score(within, scorer.strata, knobs, groups),
+                "size": mean_score(ours.high - ours.low, scorer.strata, knobs, groups),
+            }
         )
-    before, after = (
-        _quality(scorer, truth, each.probabilities) for each in (raw, ours) if each.probabilities is not None
-    )
-    check = CalibrationCheck(
-        before=before,
-        after=after,
-        bins=reliability(truth, ours.probabilities),
-        asked=coverage,
-        covered=None,
-        unlike=unlike,
-    )
-    if ours.sets is None:
-        return check
-    held = ours.sets[np.arange(len(truth)), truth]
-    each = {
-        place: mean_score(
-            held[truth == place], np.zeros(int((truth == place).sum()), int), knobs, groups[truth == place]
-        )
-        for place in np.unique(truth)
+    quality = [_quality(scorer, truth, each) for each in (raw.probabilities, ours.probabilities)]
+    bins = reliability(truth, ours.probabilities)
+    found = found.model_copy(update={"before": quality[0], "after": quality[1], "bins": bins})
+    return found if ours.sets is None else found.model_copy(update=_of_sets(ours.sets, truth, scorer, knobs, groups))
+
+
+def _of_sets(sets: Array, truth: Array, scorer: Scorer, knobs: EvaluateParams, groups: Array) -> dict[str, object]:
+    """How often sets `[m, K]` hold the truth, of all rows and of each class's, and how large they are."""
+    held = sets[np.arange(len(truth)), truth]
+    each = {}
+    for kind in np.unique(truth):
+        of_kind = truth == kind
+        alone = np.zeros(int(of_kind.sum()), int)
+        each[str(kind)] = mean_score(held[of_kind], alone, knobs, groups[of_kind])
+    return {
+        "covered": mean_score(held, scorer.strata, knobs, groups),
+        "covered_per_class": each,
+        "size": mean_score(sets.sum(axis=1), scorer.strata, knobs, groups),
     }
-    return check.model_copy(
-        update={
-            "covered": mean_score(held, scorer.strata, knobs, groups),
-            "covered_per_class": {str(place): score for place, score in each.items()},
-            "size": mean_score(ours.sets.sum(axis=1), scorer.strata, knobs, groups),
-        }
-    )
 
 
 def _quality(scorer: Scorer, truth: Array, probabilities: Floats) -> dict[str, float]:
