@@ -34,7 +34,7 @@ def history(columns: Mapping[str, Sequence[float]]) -> str:
                 continue
             name, values = curves[place]
             axes.plot(steps, values, color=CYCLE[place % len(CYCLE)], linewidth=1.5)
-            axes.set_title(name.replace("_", " "), loc="left", fontsize=12)
+            axes.set_title(name.replace("real_fake", "real/fake").replace("_", " "), loc="left", fontsize=12)
             axes.grid()
             axes.locator_params(nbins=4)
             axes.tick_params(labelbottom=place >= len(curves) - 2)

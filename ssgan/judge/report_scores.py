@@ -35,7 +35,10 @@ def gate_card(decision: GateDecision) -> tuple[Block, ...]:
     if not decision.rules:
         return (Text("No rule was asked, for there is nothing new to decide about."),)
     rows = tuple(_rule(each) for each in decision.rules)
-    card = Table(("rule", "verdict", "value", "limit", "why"), rows, prose=True)
+    head: tuple[str, ...] = ("rule", "verdict", "value", "limit", "why")
+    if not any(each.reason for each in decision.rules):
+        head, rows = head[:-1], tuple(row[:-1] for row in rows)
+    card = Table(head, rows, prose=True)
     forced = (Text(decision.forced, strong="Forced, for this reason:"),) if decision.forced else ()
     return (card, *forced)
 

@@ -36,7 +36,8 @@ table { width: 100%; border-collapse: separate; border-spacing: 0; font-size: .9
   font-variant-numeric: tabular-nums; }
 th, td { padding: .4rem .7rem .4rem 0; border-bottom: 1px solid var(--faint); text-align: left; vertical-align: top; }
 td, th { white-space: nowrap; }
-.prose td { white-space: normal; }
+.prose td, .prose tbody th { white-space: normal; }
+.prose td:nth-child(2) { min-width: 4.5rem; }
 thead th { color: var(--soft); font-weight: 500; }
 tbody th { position: sticky; left: 0; background: var(--card); font-weight: 500; }
 td small { display: block; font-size: .75rem; }
@@ -52,7 +53,9 @@ header .tiles { margin: 0; }
 @media print {
   :root { --paper: #fff; --card: #fff; --ink: #000; --soft: #444; --faint: #ccc; }
   main { max-width: none; padding: 0; }
-  section { break-inside: avoid-page; padding: .5rem 0; border: 0; }
+  section { padding: .5rem 0; border: 0; }
+  h2 { break-after: avoid; }
+  svg { width: auto; max-height: 16cm; }
   .wide { overflow: visible; }
   table { font-size: .75rem; }
   td small { font-size: .62rem; }

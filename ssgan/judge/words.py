@@ -103,11 +103,11 @@ def _comparison(evaluation: Evaluation, twin: Difference) -> str:
     metric = evaluation.metric
     ours, theirs = (number(evaluation.score(name).metrics[metric].value) for name in (OURS, TWIN))
     gap = f"{number(abs(twin.value))} {'better' if twin.value > 0 else 'worse'}" if twin.value else "level"
-    return (
-        f"{metric_title(metric)} {ours} against {theirs} for the supervised twin, the same network without them "
-        f"({gap}; {100 * evaluation.confidence:g} % interval of the gain {signed(twin.low)} to {signed(twin.high)}, "
-        f"ahead in {100 * twin.win_probability:.0f} % of resamples)"
-    )
+    against = f"{metric_title(metric)} {ours} against {theirs} for the supervised twin, the same network without them"
+    if twin.low == twin.high == 0:
+        return f"{against} (level; in {100 * evaluation.confidence:g} % of resamples or more they are not apart at all)"
+    between = f"{100 * evaluation.confidence:g} % interval of the gain {signed(twin.low)} to {signed(twin.high)}"
+    return f"{against} ({gap}; {between}, ahead in {100 * twin.win_probability:.0f} % of resamples)"
 
 
 def _winner(evaluation: Evaluation) -> str:
