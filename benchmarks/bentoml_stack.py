@@ -25,7 +25,8 @@ OFF: dict[str, Any] = {
 }
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "no BentoML: plain Starlette": ("plain", {}),
-    "a door before BentoML's router, as the service has it": ("door", OFF),
+    "a door before all that is BentoML's, as the service has it": ("before", OFF),
+    "a door before BentoML's router": ("door", OFF),
     "a mounted route": ("mounted", OFF),
     "a mounted route, metrics on": ("mounted", OFF | {"metrics": {"enabled": True}}),
     "a mounted route, tracing on": ("mounted", OFF | {"tracing": {"sample_rate": 0.0}}),
@@ -67,7 +68,20 @@ def application(kind: str, knobs: dict[str, Any]) -> Any:
         made.mount_asgi_app(plain, path="/")
     if kind == "door":
         made.add_asgi_middleware(lambda app: _door(app, plain))
-    return made.to_asgi()
+    app = made.to_asgi()
+    return Before(app, plain) if kind == "before" else app
+
+
+class Before:
+    """The plain application; BentoML's has the life span alone."""
+
+    def __init__(self, app: Any, plain: Any) -> None:
+        self.router = app.router
+        self._door = _door(app, plain)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """One request."""
+        await self._door(scope, receive, send)
 
 
 def _door(app: Any, plain: Any) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import queue
 import threading
@@ -33,6 +32,8 @@ class Exchange:
     said: Predictions
     records: Sequence[Record] = ()  # what was asked, as records,
     read: Mapping[str, np.ndarray] = field(default_factory=dict)  # or as columns
+    body: bytes = b""  # of both as JSON, where records were asked
+    answer: bytes = b""
 
     @cached_property
     def columns(self) -> Mapping[str, np.ndarray]:
@@ -42,18 +43,6 @@ class Exchange:
     @property
     def rows(self) -> int:
         return len(self.said.answer)
-
-
-def columns_of(group: Sequence[Exchange]) -> Mapping[str, np.ndarray]:
-    """The columns of exchanges with one model, in order; records are read all at once, at a tenth of the cost."""
-    encoder = group[0].model.artefact.encoder
-    pieces: list[Mapping[str, np.ndarray]] = []
-    for as_columns, run in itertools.groupby(group, key=lambda exchange: bool(exchange.read)):
-        if as_columns:
-            pieces += [exchange.read for exchange in run]
-        else:
-            pieces.append(encoder.read_records([record for exchange in run for record in exchange.records]))
-    return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
 
 
 class Background:

@@ -19,7 +19,6 @@ from serving.current import Current
 from serving.guard import Guard
 from serving.metrics import Metrics
 from serving.model import Model
-from serving.records import Record
 from serving.shadow import Challenger
 from ssgan.config import ServeParams
 from ssgan.errors import SsganError
@@ -101,9 +100,10 @@ class Desk:
     async def predict(self, ask: Ask) -> Reply:
         """One record."""
         record = ask.model.checker.record(ask.body)
-        said = self._said(ask, [record])
-        answer = answers(ask.model, said)[0]
-        return Reply(JSON, encoded({**answer, "lineage": lineage(ask.model, ask.id)}), ask.model)
+        said = ask.model.artefact.predict_records([record])
+        told = encoded({**answers(ask.model, said)[0], "lineage": lineage(ask.model, ask.id)})
+        self._note(ask, said, records=[record], body=ask.body, answer=told)
+        return Reply(JSON, told, ask.model)
 
     async def predict_many(self, ask: Ask) -> Reply:
         """Up to 10,000 records."""
@@ -111,19 +111,16 @@ class Desk:
 
     def _many(self, ask: Ask) -> Reply:
         records = ask.model.checker.records(ask.body)
-        told = answers(ask.model, self._said(ask, records))
-        return Reply(JSON, encoded({"answers": told, "lineage": lineage(ask.model, ask.id)}), ask.model)
+        said = ask.model.artefact.predict_records(records)
+        told = encoded({"answers": answers(ask.model, said), "lineage": lineage(ask.model, ask.id)})
+        self._note(ask, said, records=records, body=ask.body, answer=told)
+        return Reply(JSON, told, ask.model)
 
     async def predict_file(self, ask: Ask) -> Reply:
         """A table, answered as a stream; or one PNG."""
         from serving.files import answer_file  # Arrow, which no other request needs
 
         return await answer_file(ask, self._answered, self._params, self._threads)
-
-    def _said(self, ask: Ask, records: list[Record]) -> Predictions:
-        said = ask.model.artefact.predict_records(records)
-        self._note(ask, said, records=records)
-        return said
 
     def _answered(self, ask: Ask, columns: dict[str, np.ndarray]) -> Predictions:
         said = ask.model.artefact.predict_columns(columns)
@@ -146,7 +143,7 @@ class Desk:
         from serving.log import PredictionLog
 
         log = PredictionLog((self._root or Path()) / ".ssgan" / "predictions", self._params)
-        self._log_task = Background("log", log.write, lambda: self.metrics.dropped("log"), log.rotate)
+        self._log_task = Background("log", log.write, lambda: self.metrics.dropped("log"), log.look)
         return log
 
     def _follow_shadow(self) -> None:

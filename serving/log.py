@@ -1,115 +1,124 @@
-"""The prediction log: requests and answers as Parquet files, rotated by size and age."""
+"""The service's side of the prediction log: hands over what was asked and answered, as the bytes that it has anyway.
+
+Parsing and Parquet are the work of another process (`logbook.py`): in this one they would take the interpreter from
+the requests.
+"""
 
 from __future__ import annotations
 
-import datetime
 import itertools
-import logging
 import os
-import time
-from collections.abc import Sequence
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
+from pydantic_core import to_json
 
-from serving.background import Exchange, columns_of
+import serving
+from serving.background import Exchange
 from serving.model import Model
 from ssgan.config import ServeParams
 
-_log = logging.getLogger("ssgan.service")
+PATIENCE = 30  # seconds for the last file to be written
 
 
 class PredictionLog:
-    """Gathers rows and writes them as whole files: a reader never sees half of one, a crash loses at most one."""
+    """Starts the process that writes, and again if it has ended."""
 
     def __init__(self, folder: Path, params: ServeParams) -> None:
-        self._folder = folder
-        self._bytes_at_most = params.log_file_mb * 2**20
-        self._seconds_at_most = params.log_file_minutes * 60
-        self._days = params.log_days
-        self._tables: list[pa.Table] = []
-        self._bytes = 0
-        self._since = 0.0
-        self._numbers = itertools.count(1)
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._command = [sys.executable, "-m", "serving.logbook", str(folder.absolute()), params.model_dump_json()]
+        self._told = ""  # digest of the model that the process knows
+        self._process = self._start()
 
     def write(self, batch: list[Exchange]) -> None:
-        """Adds exchanges; those of one model become one table."""
-        for _, group in itertools.groupby(batch, key=lambda exchange: exchange.model.lineage.digest):
-            self._add(_table(list(group)))
+        """Hands exchanges over.
 
-    def rotate(self) -> None:
-        """Closes a file that is large or old enough."""
-        if self._tables and time.monotonic() - self._since > self._seconds_at_most:
-            self.close()
+        Raises:
+            OSError: if the process has ended meanwhile; the next batch gets another one.
+        """
+        if self._process.poll() is not None:
+            self._process, self._told = self._start(), ""
+        for digest, group in itertools.groupby(batch, key=lambda exchange: exchange.model.lineage.digest):
+            exchanges = list(group)
+            if digest != self._told:
+                self._send(_about(exchanges[0].model))
+                self._told = digest
+            for part in _messages(exchanges):
+                self._send(part)
+
+    def look(self) -> None:
+        """Lets the process look at the clock, as a file may be old enough."""
+        if self._process.poll() is None:
+            self._send(b"{}\n")
 
     def close(self) -> None:
-        """Writes what has been gathered, and deletes what is too old."""
-        if self._tables:
-            self._write(self._tables)
-            self._tables, self._bytes = [], 0
-        limit = time.time() - self._days * 86_400
-        for path in self._folder.glob("*.parquet"):
-            if path.stat().st_mtime < limit:
-                path.unlink(missing_ok=True)
+        """Waits until everything is written."""
+        try:
+            self._process.communicate(timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
 
-    def _add(self, table: pa.Table) -> None:
-        if self._tables and self._tables[0].schema != table.schema:  # another model has other columns
-            self.close()
-        if not self._tables:
-            self._since = time.monotonic()
-        self._tables.append(table)
-        self._bytes += table.nbytes
-        if self._bytes > self._bytes_at_most:
-            self.close()
+    def _send(self, message: bytes) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(message)
+        self._process.stdin.flush()
 
-    def _write(self, tables: Sequence[pa.Table]) -> None:
-        when = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S")
-        path = self._folder / f"{when}-{os.getpid()}-{next(self._numbers):04}.parquet"
-        fresh = path.with_suffix(".part")
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as target:
-            pq.write_table(pa.concat_tables(tables), target, compression="zstd")
-        fresh.replace(path)
-        _log.info("%d rows logged in %s", sum(table.num_rows for table in tables), path.name)
+    def _start(self) -> subprocess.Popen[bytes]:
+        environment = os.environ | {"PYTHONPATH": str(Path(serving.__file__).parents[1])}
+        return subprocess.Popen(self._command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
 
 
-def _table(group: Sequence[Exchange]) -> pa.Table:
-    """Exchanges with one model as rows: when and who asked, the columns that may be kept, and the answers."""
-    model = group[0].model
-    contract = model.artefact.contract
-    sizes = [exchange.rows for exchange in group]
-    when = np.repeat([int(exchange.at * 1e6) for exchange in group], sizes)
-    columns: dict[str, pa.Array] = {
-        "_at": pa.array(when, pa.timestamp("us", "UTC")),
-        "_request": pa.array(np.repeat([exchange.request_id for exchange in group], sizes), pa.string()),
+def _about(model: Model) -> bytes:
+    contract = model.artefact.contract.model_dump(mode="json")
+    return to_json({"model": model.lineage.model_dump(), "contract": contract}) + b"\n"
+
+
+def _messages(group: Sequence[Exchange]) -> Iterator[bytes]:
+    """JSON many at once; rows of a file one by one."""
+    for is_json, run in itertools.groupby(group, key=lambda exchange: bool(exchange.body)):
+        if is_json:
+            asked = list(run)
+            heads = [(each.at, each.request_id, len(each.body), len(each.answer)) for each in asked]
+            rest = b"".join(part for each in asked for part in (each.body, each.answer))
+            yield to_json({"asked": heads, "size": len(rest)}) + b"\n" + rest
+        else:
+            for each in run:
+                rest = _rows(each)
+                yield to_json({"table": each.at, "size": len(rest)}) + b"\n" + rest
+
+
+def _rows(exchange: Exchange) -> bytes:
+    """Rows of a file with their answers, but for the model, as an Arrow stream."""
+    import pyarrow as pa  # a file was read, so it is loaded
+
+    contract, said = exchange.model.artefact.contract, exchange.said
+    columns = {
+        "_at": pa.array([int(exchange.at * 1e6)] * exchange.rows, pa.timestamp("us", "UTC")),
+        "_request": pa.array([exchange.request_id] * exchange.rows, pa.string()),
     }
-    asked = columns_of(group)
     for name in contract.features:
         if name not in contract.log_without:
-            columns[name] = _values(asked[name])
-    columns |= _answers(group, model)
-    origin = model.lineage
-    for name in ("model", "data_version", "git_commit"):
-        columns[f"_{name}"] = pa.array([getattr(origin, name)] * len(when)).dictionary_encode()
-    return pa.table(columns)
+            columns[name] = _values(exchange.columns[name])
+    columns["_label" if contract.classes else "_value"] = pa.array(said.answer)
+    for number, name in enumerate(contract.classes):
+        assert said.probabilities is not None
+        columns[f"_probability_{name}"] = pa.array(said.probabilities[:, number])
+    columns |= {"_fake_probability": pa.array(said.fake_probability), "_unlike_training_data": pa.array(said.unlike)}
+    table, sink = pa.table(columns), pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    found: bytes = sink.getvalue().to_pybytes()
+    return found
 
 
-def _values(values: np.ndarray) -> pa.Array:
+def _values(values: np.ndarray) -> object:
+    import base64
+
+    import pyarrow as pa
+
     if values.dtype != object:
         return pa.array(values, from_pandas=True)  # NaN is missing
-    return pa.array(values.tolist(), pa.binary() if any(isinstance(each, bytes) for each in values) else pa.string())
-
-
-def _answers(group: Sequence[Exchange], model: Model) -> dict[str, pa.Array]:
-    classes = model.artefact.contract.classes
-    found: dict[str, pa.Array] = {}
-    found["_label" if classes else "_value"] = pa.array(np.concatenate([each.said.answer for each in group]))
-    for number, name in enumerate(classes):
-        shares = [each.said.probabilities[:, number] for each in group if each.said.probabilities is not None]
-        found[f"_probability_{name}"] = pa.array(np.concatenate(shares))
-    found["_fake_probability"] = pa.array(np.concatenate([each.said.fake_probability for each in group]))
-    found["_unlike_training_data"] = pa.array(np.concatenate([each.said.unlike for each in group]))
-    return found
+    cells = [base64.b64encode(each).decode() if isinstance(each, bytes) else each for each in values.tolist()]
+    return pa.array(cells, pa.string())

@@ -1,4 +1,7 @@
-"""Connections that send no request: BentoML's server, uvicorn, would wait for them for ever.
+"""How a connection is handled: with little patience, and past what BentoML puts around a request.
+
+BentoML's server, uvicorn, would wait for ever for a connection that sends no request. And BentoML's timeout keeps an
+object per request alive for as long as it lasts, which is tens of megabytes under load.
 
 Registered as uvicorn's protocol when the service is imported, which is before uvicorn looks for one.
 """
@@ -7,9 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import resource
+from collections.abc import Callable
 from typing import Any
 
 import uvicorn.config
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 HEAD_SECONDS = 10.0  # for the head of a request to arrive in
@@ -20,9 +25,15 @@ class Patient(AutoHTTPProtocol):  # type: ignore[misc,valid-type]  # one of two,
     """Closes a connection whose head is not there in time; when there are too many, the one that has waited longest."""
 
     at_most = 512
+    app: ASGIApp
+    front: Callable[[ASGIApp], ASGIApp]  # the door, to be put before everything else
     waiting: dict[Patient, None] = {}  # without a request under way, longest first; of the whole process
 
     _timer: asyncio.TimerHandle | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.app = Patient.front(self.app)
 
     def connection_made(self, transport: Any) -> None:
         """Starts to wait for a head, and makes room if there is none."""
@@ -62,9 +73,9 @@ class Patient(AutoHTTPProtocol):  # type: ignore[misc,valid-type]  # one of two,
             self._timer = None
 
 
-def install(connections_at_most: int) -> None:
+def install(connections_at_most: int, front: Callable[[ASGIApp], ASGIApp]) -> None:
     """Makes it the protocol of the server that is about to start in this process."""
-    Patient.at_most = connections_at_most
+    Patient.at_most, Patient.front = connections_at_most, staticmethod(front)
     uvicorn.config.HTTP_PROTOCOLS["auto"] = "serving.patient:Patient"
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)

@@ -32,11 +32,6 @@ TAG = os.environ.get("SSGAN_MODEL_TAG") or _TAG_FILE.read_text(encoding="utf-8")
 PARAMS = ServeParams.model_validate_json(os.environ.get("SSGAN_SERVE", "{}"))
 ROOT = Path(os.environ["SSGAN_PROJECT"]) if "SSGAN_PROJECT" in os.environ else None
 
-if "uvicorn" in sys.modules:  # this is the server; BentoML's supervisor, which loads this file too, has none
-    from serving import patient
-
-    patient.install(PARAMS.connections_at_most)
-
 
 @cache
 def desk() -> Desk:
@@ -53,6 +48,12 @@ def front(app: ASGIApp) -> ASGIApp:
     return Front(app, desk())
 
 
+if "uvicorn" in sys.modules:  # this is the server; BentoML's supervisor, which loads this file too, has none
+    from serving import patient
+
+    patient.install(PARAMS.connections_at_most, front)
+
+
 @bentoml.service(
     name="discriminator",
     workers=1,
@@ -60,8 +61,7 @@ def front(app: ASGIApp) -> ASGIApp:
     logging={"access": {"enabled": False}},
     metrics={"enabled": False},
     tracing={"excluded_urls": ".*"},
-    # This cannot be switched off, and keeps an object per request alive for as long: longer than a file takes to read.
-    traffic={"timeout": 40},
+    traffic={"timeout": 40},  # never reached: the door stands before it, and has limits of its own
 )
 class Discriminator:
     """Answers which class (or value) a record has, and how probable it is that the record is fake."""
@@ -77,4 +77,4 @@ class Discriminator:
         desk().close()
 
 
-Discriminator.add_asgi_middleware(front)  # type: ignore[attr-defined]  # made by the decorator
+Discriminator.add_asgi_middleware(front)  # type: ignore[attr-defined]  # made by the decorator; for other servers than ours

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from operator import itemgetter
 from typing import Self
 
 import numpy as np
@@ -155,7 +156,17 @@ class Encoder(BaseModel):
         Raises:
             DataError: if a number is not one.
         """
-        return {part.name: part.read([record.get(part.name) for record in records]) for part in self.parts}
+        names = [part.name for part in self.parts]
+        try:  # in most requests every record has every column, and then it takes half the time
+            rows = (
+                [*map(itemgetter(*names), records)] if len(names) > 1 else [(record[names[0]],) for record in records]
+            )
+        except KeyError:
+            rows = [tuple(map(record.get, names)) for record in records]
+        return {
+            part.name: part.read(cells)
+            for part, cells in zip(self.parts, zip(*rows, strict=True) if rows else [()] * len(names), strict=True)
+        }
 
     def _encode_one(self, record: Mapping[str, object]) -> np.ndarray:
         """One table row without a column of its own for each cell, which costs five times as much."""

@@ -27,7 +27,8 @@ from ssgan.ship.needs import pinned
 from ssgan.ship.packaged import load_packaged, seal
 
 # What the service imports; TensorFlow, Prefect, DVC and Great Expectations are not among them.
-SERVICE_NEEDS = ("bentoml", "numpy", "onnxruntime", "pillow", "pyarrow", "pydantic", "pyyaml")
+# httptools and uvloop are never imported by name: uvicorn takes them where they are.
+SERVICE_NEEDS = ("bentoml", "httptools", "numpy", "onnxruntime", "pillow", "pyarrow", "pydantic", "pyyaml", "uvloop")
 
 
 def package(project: Project) -> str:

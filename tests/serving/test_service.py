@@ -15,11 +15,13 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+from made import add_model
 from starlette.testclient import TestClient
 from test_in_flight import eventually
 
@@ -29,6 +31,7 @@ from ssgan.learn.prepare import frame_columns
 from ssgan.process import free_port
 from ssgan.project import open_project
 from ssgan.records import Champion
+from ssgan.ship.champion import model_folder, promote, rollback
 from ssgan.ship.serve import serving_champion
 
 
@@ -83,6 +86,62 @@ def test_over_real_http_the_served_champion_answers_and_goes(cancer: tuple[Path,
     assert said["lineage"]["model"] == Champion.read(project.champion).tag
     with pytest.raises(OSError):
         urllib.request.urlopen(f"{url}/readyz", timeout=2)
+
+
+def test_under_load_models_change_and_a_broken_one_stays_outside_without_one_failed_request(
+    project: Path, records
+) -> None:
+    """A -> B -> broken -> C, and back over the broken one to B, while eight clients ask the real service."""
+    own = open_project(project)
+    a = Champion.read(own.champion)
+    contract = Artefact.load(project / a.model).contract.model_dump()
+    b, broken, c = (add_model(own, seed, columns=contract["columns"], label=contract["label"]) for seed in range(3))
+    weights = model_folder(own, broken) / "model.onnx"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\0")
+    seen: list[tuple[int, str, str]] = []
+    enough = threading.Event()
+    body = json.dumps(records[0])
+
+    def ask(port: int) -> None:
+        link = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        while not enough.is_set():
+            link.request("POST", "/v1/predict", body, {"content-type": "application/json"})
+            answer = link.getresponse()
+            seen.append((answer.status, json.load(answer)["lineage"]["model"], answer.headers["x-ssgan-model"]))
+        link.close()
+
+    def spoke(tag: str) -> None:
+        eventually(lambda: bool(seen) and seen[-1][1] == tag)
+
+    with serving_champion(own, free_port()) as service, ThreadPoolExecutor(8) as pool:
+        asking = [pool.submit(ask, int(service.url.rpartition(":")[2])) for _ in range(8)]
+        try:
+            spoke(a.tag)
+            promote(own, b)
+            spoke(b)
+            promote(own, broken)
+            eventually(lambda: "ssgan_models_refused_total 1.0" in read(f"{service.url}/metrics"))
+            before = len(seen)
+            eventually(lambda: len(seen) > before + 20)
+            spoke(b)
+            promote(own, c)
+            spoke(c)
+            rollback(own)  # to the broken one
+            rollback(own)
+            spoke(b)
+        finally:
+            enough.set()
+        for each in asking:
+            each.result()
+    assert {status for status, *_ in seen} == {200}
+    assert all(body == header for _, body, header in seen)
+    assert {model for _, model, _ in seen} == {a.tag, b, c}
+
+
+def read(url: str) -> str:
+    """What stands at an address."""
+    with urllib.request.urlopen(url, timeout=30) as answer:
+        return answer.read().decode()
 
 
 def make_certificate(folder: Path) -> None:
