@@ -176,6 +176,10 @@ async def _description(_: Desk, ask: Ask) -> Reply:
     return Reply(JSON, ask.model.description, ask.model)
 
 
+async def _for_bentoml(_: Desk, ask: Ask) -> Reply:
+    return Reply(JSON, ask.model.for_bentoml, ask.model)
+
+
 async def _metrics(desk: Desk, _: Ask) -> Reply:
     return Reply(CONTENT_TYPE.decode(), desk.metrics.text())
 
@@ -196,6 +200,7 @@ ROUTES = {
     "/v1/schema": Route("GET", _schema),
     "/v1/lineage": Route("GET", _lineage),
     "/docs.json": Route("GET", _description),
+    "/schema.json": Route("GET", _for_bentoml),
     "/metrics": Route("GET", _metrics),
     "/ui": Route("GET", _page, open=True),
     "/": Route("GET", _page, open=True),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic_core import to_json
 
-from serving.openapi import describe
+from serving.openapi import describe, describe_to_bentoml
 from serving.records import Checker
 from ssgan.learn.artefact import Artefact
 from ssgan.records import Champion, Lineage
@@ -26,6 +26,7 @@ class Model:
     schema: bytes  # JSON: columns, label, classes
     about: bytes  # JSON: the lineage
     description: bytes  # JSON: OpenAPI
+    for_bentoml: bytes  # JSON: the endpoints, as BentoML's client reads them
 
     @classmethod
     def load(cls, folder: Path, champion: Champion | None = None) -> Model:
@@ -45,6 +46,7 @@ class Model:
             to_json(contract.model_dump(mode="json", include={"name", "task", "label", "columns"})),
             to_json(lineage.model_dump()),
             to_json(describe(checker, lineage)),
+            to_json(describe_to_bentoml(checker)),
         )
 
     @property

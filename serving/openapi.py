@@ -23,6 +23,24 @@ REFUSALS = {
 }
 
 
+def describe_to_bentoml(checker: Checker) -> dict[str, Any]:
+    """What BentoML's own Python client asks for, so that it has `predict(record)` and `predict_many(records=[...])`."""
+    many = {"type": "array", "items": {"type": "object"}}
+    record = {**checker.one.json_schema(), "root_input": True}
+    return {
+        "name": checker.contract.name,
+        "type": "service",
+        "routes": [
+            _endpoint("predict", record),
+            _endpoint("predict_many", {"type": "object", "properties": {"records": many}, "required": ["records"]}),
+        ],
+    }
+
+
+def _endpoint(name: str, asked: dict[str, Any]) -> dict[str, Any]:
+    return {"name": name, "route": f"/v1/{name}", "batchable": False, "input": asked, "output": {"type": "object"}}
+
+
 def describe(checker: Checker, lineage: Lineage) -> dict[str, Any]:
     """OpenAPI 3.1."""
     answer = _answer(checker)

@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import bentoml
 import pandas as pd
 import pytest
 from made import add_model
@@ -83,6 +84,9 @@ def test_over_real_http_the_served_champion_answers_and_goes(cancer: tuple[Path,
         )
         with urllib.request.urlopen(request, timeout=30) as answer:
             said = json.load(answer)
+        with bentoml.SyncHTTPClient(url) as client:
+            assert client.predict(records[0])["label"] == said["label"]
+            assert len(client.predict_many(records=records[:3])["answers"]) == 3
     assert said["lineage"]["model"] == Champion.read(project.champion).tag
     with pytest.raises(OSError):
         urllib.request.urlopen(f"{url}/readyz", timeout=2)
