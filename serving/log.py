@@ -6,6 +6,7 @@ the requests.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import subprocess
@@ -39,6 +40,7 @@ class PredictionLog:
             OSError: if the process has ended meanwhile; the next batch gets another one.
         """
         if self._process.poll() is not None:
+            self._let_go()
             self._process, self._told = self._start(), ""
         for digest, group in itertools.groupby(batch, key=lambda exchange: exchange.model.lineage.digest):
             exchanges = list(group)
@@ -55,10 +57,17 @@ class PredictionLog:
 
     def close(self) -> None:
         """Waits until everything is written."""
+        self._let_go()
         try:
-            self._process.communicate(timeout=PATIENCE)
+            self._process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             self._process.kill()
+
+    def _let_go(self) -> None:
+        """Of what the process that has ended can no longer read."""
+        with contextlib.suppress(OSError):
+            if self._process.stdin is not None:
+                self._process.stdin.close()
 
     def _send(self, message: bytes) -> None:
         assert self._process.stdin is not None

@@ -120,7 +120,8 @@ def test_the_log_holds_requests_and_answers_without_the_columns_that_the_contrac
         one = client.post("/v1/predict", json=GOOD).json()
         client.post("/v1/predict_many", json={"records": [{"age": 1}, {"age": 2}]})
         client.post("/v1/predict", json={"age": -1})
-        client.post("/v1/predict_file", content="age,ward\n3,north\n4,\n", headers={"content-type": "text/csv"})
+        table = "age,blood pressure,ward\n3,90,north\n4,,\n"
+        assert client.post("/v1/predict_file", content=table, headers={"content-type": "text/csv"}).is_success
     (file,) = (own.runtime / "predictions").glob("*.parquet")
     found = pq.read_table(file).to_pandas()
     assert len(found) == 5

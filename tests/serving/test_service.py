@@ -84,7 +84,7 @@ def test_over_real_http_the_served_champion_answers_and_goes(cancer: tuple[Path,
         )
         with urllib.request.urlopen(request, timeout=30) as answer:
             said = json.load(answer)
-        with bentoml.SyncHTTPClient(url) as client:
+        with bentoml.SyncHTTPClient(url) as client, client._temp_dir:  # which it leaves to the garbage collector
             assert client.predict(records[0])["label"] == said["label"]
             assert len(client.predict_many(records=records[:3])["answers"]) == 3
     assert said["lineage"]["model"] == Champion.read(project.champion).tag
