@@ -157,8 +157,10 @@ def write_model(project: Project, folder: Path, good: float, parity: float = 1e-
         parity=parity,
     )
     run.write(folder / "run.json")
-    lines = [f"{step},{1 / (step + 1)},{0.7},{0.1 * step}" for step in range(10)]
-    (folder / "history.csv").write_text("step,supervised,unsupervised,generator\n" + "\n".join(lines) + "\n")
+    lines = [f"{step},{1 / (step + 1)},0.7,0,0,0,0,{0.1 * step}" for step in range(10)]
+    (folder / "history.csv").write_text(
+        "step,supervised,real_fake,consistency,entropy,manifold,teacher,generator\n" + "\n".join(lines) + "\n"
+    )
     write_checksums(folder)
 
 

@@ -283,7 +283,7 @@ def test_dvc_shows_what_changed_in_metrics_and_plots(tmp_path):
     run("dvc", "plots", "diff", "HEAD", "--out", tmp_path / "plots", where=project.root)
     shown = (tmp_path / "plots" / "index.html").read_text(encoding="utf-8")
     assert shown.count("vega-embed") >= 1
-    for title in ("The deciding metric", "What is mixed up"):
+    for title in ("The deciding metric", "What is mixed up", "Losses over the steps"):
         assert title in shown
     assert '"rev": "HEAD"' in shown
     assert '"rev": "workspace"' in shown
