@@ -5,7 +5,8 @@
 
 A project with four accepted batches of random numbers, 1,000 of them labelled, some cells missing. Each stage is a
 process of its own; what counts is the most memory that it held, mapped pages of files among it, and the time from its
-start to the first steps, imports included. A few hundred steps suffice, because memory does not grow with them. Results: benchmarks/results/large.json.
+start to the first steps, imports included. A few hundred steps suffice, because memory does not grow with them.
+Results: benchmarks/results/large.json.
 """
 
 from __future__ import annotations
