@@ -45,6 +45,8 @@ def measure(given: argparse.Namespace, work: str) -> dict[str, Any]:
     rounds, seconds = (1, 0.5) if given.quick else (given.rounds, given.seconds)
     try:
         for name, (command, backend) in commands(work, given.torch_python).items():
+            if given.peers and name not in given.peers:
+                continue
             peers.append(Peer.start(name, command, {**ONE_THREAD, "KERAS_BACKEND": backend}, given.core))
             print(f"{work} {name}: first steps after {peers[-1].seconds_to_first_steps:.1f} s", flush=True)
         if given.pause:
@@ -82,6 +84,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=4.0, help="per window")
     parser.add_argument("--core", type=int, default=0)
+    parser.add_argument("--peers", nargs="*", help="names of rows, such as `PyTorch loop`; default: all")
     parser.add_argument("--pause", action="store_true", help="wait for enter when the peers are ready to be measured")
     parser.add_argument(
         "--quick", action="store_true", help="one short round, to see that it works; nothing is written"
@@ -102,7 +105,8 @@ def _store(given: argparse.Namespace, left_out: dict[str, str], tables: dict[str
         "machine": describe(),
         "protocol": f"core {given.core}, one thread; median of {given.rounds} windows of {given.seconds:g} s",
         "left out": left_out,
-        "works": before.get("works", {}) | tables,
+        "works": before.get("works", {})
+        | {work: before.get("works", {}).get(work, {}) | table for work, table in tables.items()},
     }
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

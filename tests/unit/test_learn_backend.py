@@ -118,7 +118,10 @@ def test_copies_that_learn_as_one_more_axis_learn_what_they_learn_alone() -> Non
     assert float(run("jax", "stacked_copies.py")) < 1e-4  # sums in another order
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_learning_runs_where_the_other_backend_and_the_pipeline_are_not_installed(backend: str) -> None:
-    missing = ["prefect", "dvc", "great_expectations", "bentoml", *(each for each in BACKENDS if each != backend)]
-    assert run(backend, "light_learning.py", *missing).strip() == "learned"
+def test_each_backend_learns_where_the_other_and_the_pipeline_are_not_installed_and_both_come_as_far() -> None:
+    scores = {}
+    for backend in BACKENDS:
+        missing = ["prefect", "dvc", "great_expectations", "bentoml", *(each for each in BACKENDS if each != backend)]
+        scores[backend] = float(run(backend, "light_learning.py", *missing))
+    assert min(scores.values()) > 0.8
+    assert abs(scores["tensorflow"] - scores["jax"]) < 0.1  # their own random numbers, some points apart as seeds are
