@@ -79,7 +79,7 @@ def _aspects(file: Path, name: str, rule: ImageColumn, remembered: Path | None) 
     kept = remembered / f"{file.stem}-{status.st_size}-{status.st_mtime_ns}-{shape}.npz" if remembered else None
     if kept is not None and kept.is_file():
         try:
-            with np.load(kept, allow_pickle=False) as content:
+            with kept.open("rb") as handle, np.load(handle, allow_pickle=False) as content:
                 return {aspect: np.asarray(content[aspect], np.float64) for aspect in content.files}
         except (OSError, ValueError, zipfile.BadZipFile):  # cut short: measured again
             kept.unlink()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import os
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -15,7 +17,7 @@ from ssgan.intake.batch import read_batch
 from ssgan.intake.drift import summarise_numbers, summarise_words
 from ssgan.intake.identity import copies, copy_numbers
 from ssgan.intake.keys import text_keys
-from ssgan.intake.reference import Reference
+from ssgan.intake.reference import Reference, read_reference
 from ssgan.intake.validate import frame_of, validate
 
 CONTENT = {
@@ -269,6 +271,22 @@ def test_images_are_judged_by_size_and_their_drift_by_brightness_and_contrast(tm
     darker = validate(batch_of(pictures(80, 60, 1), tmp_path, contract, "q.parquet"), contract, reference)
     assert failed(darker) == {"drifted columns"}
     assert "digit.brightness" in darker.verdict.sentence
+
+
+def test_what_was_measured_of_accepted_images_is_remembered_and_a_file_cut_short_is_measured_again(tmp_path):
+    contract = Contract.model_validate(
+        {**CONTENT, "id": None, "group": None, "columns": {"digit": {"type": "image", "height": 8, "width": 8}}}
+    )
+    judged = validate(batch_of(pictures(40, 120, 0), tmp_path, contract, "p.parquet"), contract, Reference())
+    pq.write_table(judged.accepted, tmp_path / "accepted.parquet")
+    first = read_reference([tmp_path / "accepted.parquet"], contract, tmp_path / "kept")
+    (kept,) = (tmp_path / "kept").iterdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delattr("ssgan.intake.reference.image_cells")  # nothing is decoded
+        assert read_reference([tmp_path / "accepted.parquet"], contract, tmp_path / "kept").columns == first.columns
+    os.truncate(kept, 100)
+    assert read_reference([tmp_path / "accepted.parquet"], contract, tmp_path / "kept").columns == first.columns
+    assert first.columns == read_reference([tmp_path / "accepted.parquet"], contract).columns
 
 
 def test_a_regression_counts_its_labels(tmp_path):
