@@ -45,7 +45,7 @@ def test_the_package_never_imports_prefect(path: Path) -> None:
     [
         ("great_expectations", {"intake/expectations.py", "intake/suite.py", "intake/data_docs.py"}),
         ("bentoml", {"ship/package.py"}),
-        ("tensorflow", {"learn/backend/tensorflow.py"}),
+        ("tensorflow", {"learn/backend/tensorflow.py", "learn/events.py"}),  # the latter: its writer of files
         ("jax", {"learn/backend/jax.py"}),
         ("tf2onnx", set()),
     ],
