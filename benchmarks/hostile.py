@@ -136,11 +136,14 @@ def slow_heads(target: Target, count: int) -> Counts:
     """Connections that send a head one byte at a time and never end it; a good request every second meanwhile."""
     found: Counts = Counter()
     links = [socket.create_connection(target.address, timeout=5) for _ in range(count)]
+    for link in links:
+        with contextlib.suppress(OSError):
+            link.send(b"GET / HTTP/1.1\r\nx-slow: ")
     deadline = time.monotonic() + 14
     while time.monotonic() < deadline:
         for link in links:
             with contextlib.suppress(OSError):
-                link.send(b"G")
+                link.send(b"a")
         found["good answers meanwhile" if target.is_well() else "good requests unanswered"] += 1
         time.sleep(1)
     for link in links:
