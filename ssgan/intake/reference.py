@@ -91,8 +91,8 @@ def _aspects(file: Path, name: str, rule: ImageColumn, remembered: Path | None) 
     if kept is not None:
         kept.parent.mkdir(parents=True, exist_ok=True)
         fresh = kept.with_suffix(f".{os.getpid()}")
-        with fresh.open("wb") as handle:
-            np.savez(handle, **aspects)  # type: ignore[arg-type]
+        with fresh.open("wb") as target:
+            np.savez(target, **aspects)  # type: ignore[arg-type]
         fresh.replace(kept)
     return aspects
 

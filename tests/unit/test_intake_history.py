@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -283,3 +284,24 @@ def test_a_lost_file_of_the_data_comes_back_from_the_cache(project):
     frame(50, 3).to_csv(third, index=False)
     ingest(project, third)
     assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    ("place", "kind"), [(".dvc/cache", "list"), (".ssgan/remote", "list"), (".ssgan/remote", "file")]
+)
+def test_what_a_power_cut_shortened_in_the_cache_or_the_remote_is_made_again(project, place, kind):
+    third = project.incoming / "3.csv"
+    frame(50, 3).to_csv(third, index=False)
+    ingest(project, third)
+    git(project, "tag", "--delete", "data-3")  # the power went just before the tag
+    files = [path for path in (project.root / place / "files" / "md5").rglob("*") if path.is_file()]
+    chosen = [path for path in files if (path.suffix == ".dir") == (kind == "list")]
+    newest = max(chosen, key=lambda path: path.stat().st_mtime_ns)
+    newest.chmod(0o644)
+    os.truncate(newest, newest.stat().st_size // 2)
+    ingest(project, third)
+    assert version.current_version(project).rows == 247
+    assert "in sync" in "".join(version.run_dvc(project, "status", "--cloud"))
+    shutil.rmtree(project.root / ".dvc" / "cache")
+    version.run_dvc(project, "fetch")
+    assert sum(len(pd.read_parquet(path)) for path in version.content_of(project, "data-3").values()) == 247

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import configparser
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -41,17 +43,60 @@ def outs(pointer: Path) -> dict[str, Any] | None:
 
 
 def forget_damaged(project: Project, pointer: Path, folder: Path) -> bool:
-    """Removes from DVC's cache what is shorter than the file it was made of, as after a power cut; whether any was."""
+    """Removes from DVC's cache what is shorter than the file it was made of, as after a power cut.
+
+    Returns:
+        Whether anything is missing in the cache now, so that the folder must be added again.
+    """
     sizes = {path.name: path.stat().st_size for path in folder.iterdir()}
+    whole = _list_of(pointer)
     damaged = []
-    for name, md5 in listed(project, str((outs(pointer) or {}).get("md5", ""))).items():
+    for name, md5 in listed(project, whole).items():
         cached = cached_file(project, md5)
         if name in sizes and cached.is_file() and cached.stat().st_size != sizes[name]:
             damaged.append(cached)
-    for cached in damaged:
-        cached.chmod(0o644)
-        cached.unlink()
-    return bool(damaged)
+    _remove(damaged)
+    return bool(damaged) or not cached_file(project, whole).is_file()
+
+
+def forget_damaged_copies(project: Project, pointer: Path) -> None:
+    """Removes from a remote that is a directory what is shorter than in DVC's cache, so that it is pushed again.
+
+    With it goes the list of the folder: where that is there, DVC takes all that it names for present.
+    """
+    remote, whole = _remote_folder(project), _list_of(pointer)
+    if remote is None:
+        return
+    names = [*listed(project, whole).values(), whole]
+    pairs = [(remote / "files" / "md5" / md5[:2] / md5[2:], cached_file(project, md5)) for md5 in names if md5]
+    damaged = [
+        copy
+        for copy, cached in pairs
+        if copy.is_file() and cached.is_file() and copy.stat().st_size != cached.stat().st_size
+    ]
+    if damaged:
+        _remove({*damaged, pairs[-1][0]})
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    for path in paths:
+        if path.is_file():
+            path.chmod(0o644)
+            path.unlink()
+
+
+def _list_of(pointer: Path) -> str:
+    """The hash of the list of files that a `.dvc` file names."""
+    return str((outs(pointer) or {}).get("md5", ""))
+
+
+def _remote_folder(project: Project) -> Path | None:
+    """Where the default remote lies, if it is a directory."""
+    settings = configparser.RawConfigParser()
+    settings.read([project.root / ".dvc" / name for name in ("config", "config.local")], encoding="utf-8")
+    name = settings.get("core", "remote", fallback="")
+    url = settings.get(f"'remote \"{name}\"'", "url", fallback="")
+    return None if not url or "://" in url else (project.root / ".dvc" / url).resolve()
 
 
 def has_content(project: Project) -> bool:

@@ -10,7 +10,7 @@ import yaml
 
 from ssgan.errors import ToolError, UserError
 from ssgan.intake.version.command import git, git_bytes, remove_stale_locks
-from ssgan.intake.version.content import cached_file, forget_damaged, listed, outs
+from ssgan.intake.version.content import cached_file, forget_damaged, forget_damaged_copies, listed, outs
 from ssgan.intake.version.dvc import push, quietly
 from ssgan.intake.version.repository import commit
 from ssgan.project import Project
@@ -42,6 +42,8 @@ def accept_version(project: Project, message: str) -> DatasetVersion:
         quietly(project, "add", *names)
     verdicts = sorted((*project.batches.glob("*.json"), *project.batches.glob("*.html")))
     commit(project, [*pointers, *verdicts, project.contract], message)
+    for pointer in pointers:
+        forget_damaged_copies(project, pointer)
     push(project, *(pointer.relative_to(project.root).as_posix() for pointer in pointers))
     before, here = current_version(project), _version_at(project, "HEAD")
     if before is None or (before.dvc_hash, before.batches) != (here.dvc_hash, here.batches):
