@@ -91,13 +91,14 @@ def _by_prior(
 ) -> dict[str, Predictions]:
     """The answers with other class shares taken for granted, calibrated as `calibrate` would with that knob."""
     folds, classes = read_folds(project), len(prepared.contract.classes)
-    if not classes or f"{words.OURS}_task" not in folds:
+    task = folds.get(f"{words.OURS}_task")
+    if not classes or task is None or task.shape != (prepared.labelled.sum(), classes):
         return {}
     found: dict[str, Predictions] = {}
     for prior in PRIORS:
         wanted = knobs.model_copy(update={"prior": prior})
         fitted = fit(
-            answer_in_unit(folds["ssgan_task"], artefact),
+            answer_in_unit(task, artefact),
             prepared.y[prepared.labelled],
             classes,
             folds.get("ssgan_pool"),
