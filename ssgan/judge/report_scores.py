@@ -93,7 +93,7 @@ def _left_out(evaluation: Evaluation) -> tuple[Block, ...]:
 
 
 def _differences(evaluation: Evaluation) -> tuple[Block, ...]:
-    found, label = evaluation.differences, f"gain in {words.metric_title(evaluation.metric)} (above 0: SSGAN better)"
+    found, label = evaluation.differences, f"gain in {words.metric_title(evaluation.metric)}\n(above 0: SSGAN better)"
     rows = [
         (words.title(each.baseline), plots.colour(each.baseline), *values(each), words.signed(each.value))
         for each in found
