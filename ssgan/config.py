@@ -38,6 +38,8 @@ class TrainParams(_Section):
     members: int = Field(1, ge=1, le=64)
     weight_norm: bool | None = None
     noise: float | None = Field(None, ge=0, le=2)
+    shift: int | None = Field(None, ge=0, le=16)
+    warp: float | None = Field(None, ge=0, le=0.5)
     head: Literal["huber", "gaussian", "buckets"] | None = None
     networks: str | None = None
     embedding: Literal["piecewise", "periodic", "none"] = "piecewise"
@@ -61,7 +63,7 @@ class TrainParams(_Section):
     complement_weight: float = Field(0.0, ge=0)
     manifold_weight: float = Field(0.0, ge=0)
     entropy_weight: float = Field(0.0, ge=0)
-    consistency: Literal["none", "ict", "mean teacher", "vat"] = "none"
+    consistency: Literal["none", "ict", "mean teacher", "pseudo-label", "vat"] | None = None
     consistency_weight: float = Field(1.0, ge=0)
     teacher_weight: float | None = Field(None, ge=0)
 

@@ -46,6 +46,8 @@ class _SSGAN(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         members: int = 1,
         weight_norm: bool | None = None,
         noise: float | None = None,
+        shift: int | None = None,
+        warp: float | None = None,
         head: Literal["huber", "gaussian", "buckets"] | None = None,
         networks: str | None = None,
         embedding: Literal["piecewise", "periodic", "none"] = "piecewise",
@@ -58,7 +60,7 @@ class _SSGAN(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         complement_weight: float = 0.0,
         manifold_weight: float = 0.0,
         entropy_weight: float = 0.0,
-        consistency: Literal["none", "ict", "mean teacher", "vat"] = "none",
+        consistency: Literal["none", "ict", "mean teacher", "pseudo-label", "vat"] | None = None,
         consistency_weight: float = 1.0,
         teacher_weight: float | None = None,
         ema: float | None = None,
@@ -76,6 +78,8 @@ class _SSGAN(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         self.members = members
         self.weight_norm = weight_norm
         self.noise = noise
+        self.shift = shift
+        self.warp = warp
         self.head = head
         self.networks = networks
         self.embedding = embedding

@@ -18,6 +18,7 @@ from ssgan.learn.encode import Encoder
 from ssgan.learn.fakes import Fakes, fakes_for
 from ssgan.learn.heads import Head
 from ssgan.learn.knobs import Knobs
+from ssgan.learn.moves import moves
 from ssgan.learn.networks import discriminator, initialise
 from ssgan.learn.pace import Pace, losses_text
 from ssgan.learn.pool import HeldPool, Labelled, StreamedPool, make_pool
@@ -150,7 +151,8 @@ class Run:
         self.fakes = fakes_for(knobs.fakes, pool, encoder, knobs, draws, seeds[3]) if wanted else None
         schedule = Schedule(knobs.steps, knobs.learning_rate, knobs.warmup, knobs.ramp)
         chosen = terms(knobs, self.fakes, draws, knobs.batch, encoder.width)
-        objective = Objective(self.nets, labelled, pool, schedule, chosen, self.fakes, knobs.batch)
+        moved = moves(knobs.shift, knobs.warp, draws)
+        objective = Objective(self.nets, labelled, pool, schedule, chosen, self.fakes, knobs.batch, moved)
         average = Average(nets[0].trainable_variables, nets[1].trainable_variables, knobs.ema)
         phases = objective.phases(knobs.update == "alternating")
         step, moments = training_step(phases, schedule, average, (draws, labelled, pool), BETA1)

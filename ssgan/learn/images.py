@@ -1,8 +1,7 @@
 """Networks for images of 8 x 8 to 64 x 64 pixels, grey or in colour.
 
-Two sizes of discriminator. Images below 24 pixels get a few strided convolutions (8 x 8 x 1: 0.5 million products a
-row). Larger ones get the nine-layer net of Improved GAN and BadGAN, repeated for each doubling of the size, with the
-stride one layer earlier: half the products (32 x 32 x 3: 70 million a row instead of 130).
+Strided convolutions: the size is halved by every layer, so that most of the work is done where there are few places
+(8 x 8 x 1: 0.5 million products a row, 32 x 32 x 3: 3 million). `deep.py` has a network of twenty times the work.
 """
 
 from __future__ import annotations
@@ -18,50 +17,32 @@ from ssgan.learn.normed import NormedConv, NormedDeconv
 layers = keras.layers
 
 SLOPE = 0.2  # of leaky ReLU below 0
-SMALL = 24  # pixels; images below it get the small net
-SMALL_NOISE = 0.15  # added to pixels in [-1, 1]
-SMALL_DROPOUT = 0.2  # of channels
-NOISE = 0.05
-DROPOUT = 0.5
+SMALL = 16  # pixels; images below it keep their size through the first layer
+NOISE = 0.15  # added to pixels in [-1, 1]
+DROPOUT = 0.2  # of channels
 
 
 def image_features(x: Tensor, weight_norm: bool, draws: Draws, seeds: Iterator[int]) -> Tensor:
-    """Features h [n, H] of images [n, height, width, channels]: the mean of the last channels over all places."""
-    conv = _Convolutions(weight_norm, seeds)
-    large = max(x.shape[1], x.shape[2]) >= SMALL
-    h = _large(x, conv, draws) if large else _small(x, conv, draws)
-    return layers.GlobalAveragePooling2D(name="mean", dtype="float32")(h)
+    """Features h [n, H] of images [n, height, width, channels]: the mean of the last channels over all places.
 
-
-def _small(x: Tensor, conv: _Convolutions, draws: Draws) -> Tensor:
-    """Strided convolutions down to 2 x 2 .. 4 x 4."""
-    h = conv(Noise(SMALL_NOISE, draws, "noise")(x), 32)
+    Strided convolutions down to 2 x 2 .. 4 x 4.
+    """
+    conv, size = Convolutions(seeds, weight_norm), max(x.shape[1], x.shape[2])
     most = min(128, 8 * min(x.shape[1], x.shape[2]))  # small images have little to tell apart
+    h = Noise(NOISE, draws, "noise")(x)
+    h = conv(h, 32) if size < SMALL else conv(h, 32, size=5, stride=2)
     channels = min(64, most)
     while max(h.shape[1], h.shape[2]) > 4 or conv.made < 3:
         h = conv(h, channels, stride=2)
-        h = ChannelDropout(SMALL_DROPOUT, draws, f"dropout_{conv.made}")(h)
+        h = ChannelDropout(DROPOUT, draws, f"dropout_{conv.made}")(h)
         channels = min(2 * channels, most)
-    return h
+    return layers.GlobalAveragePooling2D(name="mean", dtype="float32")(h)
 
 
-def _large(x: Tensor, conv: _Convolutions, draws: Draws) -> Tensor:
-    """Blocks of three convolutions, each of which halves the size, down to 8 x 8; then three without stride."""
-    h = Noise(NOISE, draws, "noise")(x)
-    most = 128 if x.shape[-1] == 3 else 64
-    blocks = math.ceil(math.log2(max(x.shape[1], x.shape[2]) / 8))
-    for block in range(blocks):
-        channels = max(most // 2 ** (blocks - 1 - block), 32)
-        h = conv(conv(conv(h, channels), channels, stride=2), channels)
-        h = ChannelDropout(DROPOUT, draws, f"dropout_{block}")(h)
-    h = conv(h, most, padding="valid" if min(h.shape[1], h.shape[2]) > 4 else "same")
-    return conv(conv(h, most, size=1), most, size=1)
-
-
-class _Convolutions:
+class Convolutions:
     """Makes convolutions with leaky ReLU, numbered in the order they are made."""
 
-    def __init__(self, weight_norm: bool, seeds: Iterator[int]) -> None:
+    def __init__(self, seeds: Iterator[int], weight_norm: bool = True) -> None:
         self._weight_norm, self._seeds, self.made = weight_norm, seeds, 0
 
     def __call__(self, x: Tensor, channels: int, size: int = 3, stride: int = 1, padding: str = "same") -> Tensor:
@@ -84,13 +65,13 @@ def image_generator(z: Tensor, shape: tuple[int, ...], seeds: Iterator[int]) -> 
     height, width, colours = shape
     doublings = max(2, math.ceil(math.log2(max(height, width) / 4)))
     rows, columns = math.ceil(height / 2**doublings), math.ceil(width / 2**doublings)
-    channels = min(32 * colours, 64) * 2 ** (doublings - 1)
+    channels = 64 if colours == 1 else 128
     initial = Initializer(next(seeds))
     h = layers.Dense(rows * columns * channels, use_bias=False, kernel_initializer=initial, name="seed")(z)
     h = layers.Reshape((rows, columns, channels), name="grid")(h)
     for place in range(doublings - 1):
         h = layers.LeakyReLU(SLOPE, name=f"leaky_{place}")(BatchStandardise(name=f"standard_{place}")(h))
-        channels //= 2
+        channels = max(channels // 2, 16)
         initial, name = Initializer(next(seeds)), f"deconv_{place}"
         h = layers.Conv2DTranspose(
             channels, 4, 2, padding="same", use_bias=False, kernel_initializer=initial, name=name

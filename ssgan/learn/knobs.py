@@ -25,6 +25,8 @@ class Knobs:
     members: int
     weight_norm: bool
     noise: float
+    shift: int
+    warp: float
     head: Literal["huber", "gaussian", "buckets"] | None  # None for classes
     networks: str | None
     embedding: Literal["piecewise", "periodic", "none"]
@@ -45,7 +47,7 @@ class Knobs:
     complement_weight: float
     manifold_weight: float
     entropy_weight: float
-    consistency: Literal["none", "ict", "mean teacher", "vat"]
+    consistency: Literal["none", "ict", "mean teacher", "pseudo-label", "vat"]
     consistency_weight: float
     teacher_weight: float
 
@@ -89,15 +91,22 @@ def resolve(params: TrainParams, contract: Contract, labelled: int) -> Knobs:
 
 
 def _defaults(contract: Contract, labelled: int) -> dict[str, Any]:
-    common = {"head": None, "ema": 0.99, "weight_norm": False, "noise": 0.15, "teacher_weight": 0.0}
+    common: dict[str, Any] = {"head": None, "ema": 0.99, "weight_norm": False, "noise": 0.15, "learning_rate": 2e-3}
+    common |= {"shift": 0, "warp": 0.0, "consistency": "none", "teacher_weight": 0.0}
     if contract.image is not None:
-        return {**common, "steps": 1000, "learning_rate": 1e-3, "fakes": GENERATOR, "weight_norm": True}
+        moves = {"shift": _shift(contract), "warp": 0.15, "consistency": "mean teacher"}
+        return {**common, **moves, "steps": 1000, "fakes": GENERATOR, "weight_norm": True}
     if contract.task == "classification":
         taught = {"teacher_weight": 3.0, "noise": 0.05} if labelled >= TAUGHT_FROM * len(contract.classes) else {}
-        return {**common, "steps": 1500, "learning_rate": 2e-3, "fakes": SHUFFLED, **taught}
+        return {**common, "steps": 1500, "fakes": SHUFFLED, **taught}
     # Without a teacher a value is learned in few steps and then by heart.
     taught = {"teacher_weight": 10.0, "noise": 0.05, "steps": 600}
-    return {**common, "learning_rate": 2e-3, "fakes": SHUFFLED, "head": "huber", **taught}
+    return {**common, "fakes": SHUFFLED, "head": "huber", **taught}
+
+
+def _shift(contract: Contract) -> int:
+    assert contract.image is not None
+    return max(1, round(min(contract.image.height, contract.image.width) / 16))
 
 
 def _gan_weight(contract: Contract, fakes: str) -> float:
@@ -116,6 +125,10 @@ def _check(knobs: Knobs, contract: Contract) -> None:
             raise ParamsError(
                 "train.teacher_weight must be 0 and train.answer discriminator for images, which trees do not read"
             )
+    elif knobs.shift > 0:
+        raise ParamsError(f"train.shift must be 0 for a table, which has no pixels; it is {knobs.shift}")
+    if contract.task == "regression" and knobs.consistency == "pseudo-label":
+        raise ParamsError("train.consistency must not be pseudo-label for values: there is no class to be sure of")
     if contract.task == "classification" and knobs.head is not None:
         raise ParamsError(f'train.head must be null for classes, because it is for values; it is "{knobs.head}"')
     if contract.task == "regression" and knobs.entropy_weight > 0:

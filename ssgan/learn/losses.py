@@ -193,6 +193,21 @@ def squared(logits: Tensor, goal: Tensor) -> Tensor:
     return ops.mean(ops.sum(ops.square(ops.exp(log_softmax(logits)) - goal), axis=-1))
 
 
+def pseudo_label(logits: Tensor, goal: Tensor, sure: float = 0.95) -> Tensor:
+    """mean of [max q >= sure] (z - l_k), k = argmax q, q = softmax goal without gradient (FixMatch, Sohn et al. 2020,
+    arXiv:2001.07685, eq. 4).
+
+    Args:
+        logits: [n, ..., K].
+        goal: logits [n, K] or [n, ..., K].
+        sure: rows whose teacher is less sure than that count as 0.
+    """
+    goal = _like(ops.exp(log_softmax(ops.stop_gradient(goal))), logits)
+    known = ops.cast(ops.max(goal, axis=-1) >= sure, "float32")
+    classes = ops.one_hot(ops.argmax(goal, axis=-1), goal.shape[-1], dtype="float32")
+    return ops.mean(-known * ops.sum(classes * log_softmax(logits), axis=-1))
+
+
 def mixed(a: Tensor, b: Tensor, share: Tensor) -> Tensor:
     """share a + (1 - share) b (interpolation consistency, Verma et al. 2019, arXiv:1903.03825, eq. 1).
 

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from ssgan.learn.backend import Adam, Tensor, Variable, gradients, keras, share
 from ssgan.learn.fakes import Fakes
+from ssgan.learn.moves import Moves
 from ssgan.learn.pool import Labelled, Pool
 from ssgan.learn.terms import REPORTED, Nets, Pass, Term
 
@@ -70,6 +71,7 @@ class Objective:
     terms: dict[str, tuple[float, Term]]
     fakes: Fakes | None
     batch: int
+    moved: Moves  # rows as the student sees them
 
     def phases(self, alternating: bool) -> list[Phase]:
         """The updates of a step, in order.
@@ -98,7 +100,7 @@ class Objective:
 
     def _generator(self, step: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
         assert self.fakes is not None
-        features, _ = self.nets.student(self.pool.more_rows(), training=True)
+        features, _ = self.nets.student(self.moved(self.pool.more_rows()), training=True)
         fake_features, fake_outputs = self.nets.student(self._draw(step), training=True)
         realness = self.nets.head.realness(fake_outputs)
         (loss,) = self.fakes.losses(fake_features, features, realness)
@@ -115,11 +117,13 @@ class Objective:
         to the generator for nothing (a quarter more time).
         """
         x, targets = self.labelled.rows()
+        x = self.moved(x)
         if not self.terms:
             _, outputs = self.nets.student(x, training=True)
-            return Pass(outputs, targets, x, targets, outputs, outputs)
+            return Pass(outputs, targets, x, x, targets, outputs, outputs)
         unlabelled, taught = self.pool.rows()
-        parts, own = [x, unlabelled], self.fakes is not None and bool(self.fakes.weights)
+        moved = self.moved(unlabelled)
+        parts, own = [x, moved], self.fakes is not None and bool(self.fakes.weights)
         if self.fakes is not None and not own:
             parts.append(self._draw(step))
         features, outputs = self.nets.student(ops.concatenate(parts, axis=0), training=True)
@@ -127,7 +131,7 @@ class Objective:
         fakes, fake_features = (outputs[2 * n :], features[2 * n :]) if self.fakes is not None else (None, None)
         if own:
             fake_features, fakes = self.nets.student(self._draw(step), training=True)
-        seen = outputs[:n], targets, unlabelled, taught, outputs[n : 2 * n], features[n : 2 * n]
+        seen = outputs[:n], targets, unlabelled, moved, taught, outputs[n : 2 * n], features[n : 2 * n]
         return Pass(*seen, fakes, fake_features)
 
     def _losses(self, seen: Pass, step: Tensor) -> tuple[Tensor, dict[str, Tensor]]:

@@ -67,6 +67,7 @@ class Pass:
     labelled: Tensor  # outputs
     targets: Tensor
     x: Tensor  # unlabelled rows
+    moved: Tensor  # the same as the student saw them
     taught: Tensor  # what a teacher says of them
     unlabelled: Tensor  # outputs
     features: Tensor  # of unlabelled rows
@@ -97,16 +98,21 @@ def mean_teacher(seen: Pass, nets: Nets) -> Tensor:
     return nets.head.distance(seen.unlabelled, nets.teach(seen.x))
 
 
+def pseudo_label(seen: Pass, nets: Nets) -> Tensor:
+    """What the average is sure of, as if it were the label (FixMatch, Sohn et al. 2020)."""
+    return losses.pseudo_label(seen.unlabelled, nets.teach(seen.x))
+
+
 def interpolation(draws: Draws) -> Term:
     """Between two rows the answer lies between their answers (Verma et al. 2019, interpolation consistency)."""
 
     def term(seen: Pass, nets: Nets) -> Tensor:
         count = seen.x.shape[0]
         share = draws.uniform((count, *([1] * (len(seen.x.shape) - 1))))
-        other = ops.roll(seen.x, 1, axis=0)  # rows are drawn at random: the neighbour is as good as any
+        other = ops.roll(seen.moved, 1, axis=0)  # rows are drawn at random: the neighbour is as good as any
         goal = nets.teach(seen.x)
         goal = nets.head.mix(goal, ops.roll(goal, 1, axis=0), ops.reshape(share, (count, 1)))
-        return nets.head.distance(nets.ask(share * seen.x + (1.0 - share) * other), goal)
+        return nets.head.distance(nets.ask(share * seen.moved + (1.0 - share) * other), goal)
 
     return term
 
@@ -115,11 +121,11 @@ def virtual_adversarial(draws: Draws, radius: float, probe: float = 0.1) -> Term
     """The answer does not change in the direction that would change it most (Miyato et al. 2018, one power step)."""
 
     def term(seen: Pass, nets: Nets) -> Tensor:
-        goal = ops.stop_gradient(nets.ask(seen.x, noisy=False))
-        start = probe * losses.unit(draws.normal(tuple(seen.x.shape)))
-        steepest = backend.slope(lambda move: nets.head.distance(nets.ask(seen.x + move, noisy=False), goal), start)
+        goal = ops.stop_gradient(nets.ask(seen.moved, noisy=False))
+        start = probe * losses.unit(draws.normal(tuple(seen.moved.shape)))
+        steepest = backend.slope(lambda move: nets.head.distance(nets.ask(seen.moved + move, noisy=False), goal), start)
         move = radius * losses.unit(ops.stop_gradient(steepest))
-        return nets.head.distance(nets.ask(seen.x + move, noisy=False), goal)
+        return nets.head.distance(nets.ask(seen.moved + move, noisy=False), goal)
 
     return term
 
@@ -148,6 +154,7 @@ def terms(knobs: Weights, fakes: Fakes | None, draws: Draws, batch: int, width: 
     consistency = {
         "none": mean_teacher,
         "mean teacher": mean_teacher,
+        "pseudo-label": pseudo_label,
         "ict": interpolation(draws),
         "vat": virtual_adversarial(draws, VIRTUAL_STEP * math.sqrt(width)),
     }[knobs.consistency]

@@ -86,7 +86,7 @@ def test_other_fakes_teach_too(fakes: str) -> None:
     assert (fitted.outputs(case.x)[0].argmax(axis=1) == case.truth).mean() > 0.8
 
 
-@pytest.mark.parametrize("consistency", ["ict", "mean teacher", "vat"])
+@pytest.mark.parametrize("consistency", ["ict", "mean teacher", "pseudo-label", "vat"])
 def test_every_consistency_is_reported_and_learned_from(consistency: str) -> None:
     case = learner.classes()
     fitted = fit(case, gan_weight=0, consistency=consistency, entropy_weight=0.1, ramp=0.1)
@@ -104,9 +104,19 @@ def test_the_twin_ignores_unlabelled_rows() -> None:
         assert np.array_equal(a, b)
 
 
-@pytest.mark.parametrize("knobs", [{}, {"fakes": "refiner", "update": "alternating"}, {"teacher_weight": 1.0}])
-def test_rows_streamed_from_a_file_give_the_same_bits_as_rows_in_memory(tmp_path: Path, knobs: dict[str, Any]) -> None:
-    case = learner.classes()
+@pytest.mark.parametrize(
+    ("make", "knobs"),
+    [
+        (learner.classes, {}),
+        (learner.classes, {"fakes": "refiner", "update": "alternating"}),
+        (learner.classes, {"teacher_weight": 1.0}),
+        (learner.images, {"shift": 1}),
+    ],
+)
+def test_rows_streamed_from_a_file_give_the_same_bits_as_rows_in_memory(
+    tmp_path: Path, make: Callable[[], learner.Case], knobs: dict[str, Any]
+) -> None:
+    case = make()
     np.save(tmp_path / "x.npy", case.x)
     streamed = replace(case, x=np.load(tmp_path / "x.npy", mmap_mode="r"))
     assert isinstance(streamed.x, np.memmap)

@@ -173,6 +173,17 @@ def test_kl_and_squared_distance_are_those_of_the_probabilities_and_spare_the_go
         assert gradient(lambda logits, loss=loss: loss(logits, constant(OTHERS)), LOGITS).any()
 
 
+def test_only_what_the_teacher_is_sure_of_is_a_pseudo_label() -> None:
+    p, q = softmax(LOGITS), softmax(OTHERS)
+    sure = q.max(axis=1) >= 0.8
+    assert 0 < sure.sum() < len(sure)
+    naive = (sure * -np.log(p[np.arange(len(p)), q.argmax(axis=1)])).mean()
+    assert number(losses.pseudo_label(constant(LOGITS), constant(OTHERS), 0.8)) == pytest.approx(naive, rel=1e-4)
+    slopes = gradient(lambda logits: losses.pseudo_label(logits, constant(OTHERS), 0.8), LOGITS)
+    assert slopes[sure].any(axis=1).all() and not slopes[~sure].any()
+    assert not gradient(lambda goal: losses.pseudo_label(constant(LOGITS), goal, 0.8), OTHERS).any()
+
+
 def test_one_goal_serves_all_members() -> None:
     members = np.stack([LOGITS, OTHERS], axis=1)
     goal = RNG.normal(size=(20, 4)).astype(np.float32)

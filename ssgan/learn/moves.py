@@ -1,0 +1,67 @@
+"""Images moved, turned and stretched a little at random: what an image shows does not depend on that.
+
+No image is mirrored: a mirrored digit is another sign. What a move would leave empty is filled with the nearest pixel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ssgan.learn.backend import Draws, Tensor, keras
+
+ops = keras.ops
+
+Moves = Callable[[Tensor], Tensor]
+
+
+def moves(shift: int, warp: float, draws: Draws) -> Moves:
+    """Moves each image [n, height, width, channels] by itself; without `warp` by whole pixels.
+
+    Args:
+        shift: the most that an image is moved down or up, right or left, in pixels.
+        warp: the most that an entry of the matrix that maps places to places is from the unit matrix's: 0.1 turns by up
+            to six degrees, and stretches and shears by up to a tenth.
+        draws: random numbers; none is drawn where nothing moves.
+    """
+    if warp > 0:
+        return lambda x: _warped(x, shift, warp, draws)
+    if shift > 0:
+        return lambda x: _shifted(x, shift, draws)
+    return lambda x: x
+
+
+def _shifted(x: Tensor, reach: int, draws: Draws) -> Tensor:
+    count, height, width, channels = x.shape
+    offsets = draws.integers((2, count, 1), 2 * reach + 1) - reach
+    row = ops.clip(np.arange(height, dtype=np.int32) + offsets[0], 0, height - 1)  # [n, height]
+    column = ops.clip(np.arange(width, dtype=np.int32) + offsets[1], 0, width - 1)
+    return ops.take(ops.reshape(x, (-1, channels)), _places(row[:, :, None], column[:, None, :], x), axis=0)
+
+
+def _warped(x: Tensor, shift: int, warp: float, draws: Draws) -> Tensor:
+    """Bilinear between the four pixels round the place that a pixel comes from."""
+    count, height, width, channels = x.shape
+    numbers = draws.uniform((6, count, 1, 1), -1.0, 1.0)
+    rows = np.arange(height, dtype=np.float32)[:, None] - np.float32((height - 1) / 2)
+    columns = np.arange(width, dtype=np.float32)[None, :] - np.float32((width - 1) / 2)
+    row = rows + warp * (numbers[0] * rows + numbers[1] * columns) + shift * numbers[2] + (height - 1) / 2
+    column = columns + warp * (numbers[3] * rows + numbers[4] * columns) + shift * numbers[5] + (width - 1) / 2
+    row, column = ops.clip(row, 0.0, height - 1.0), ops.clip(column, 0.0, width - 1.0)
+    top, left = ops.floor(row), ops.floor(column)
+    down, right = (row - top)[..., None], (column - left)[..., None]
+    below = ops.concatenate([x[:, 1:], x[:, -1:]], axis=1)
+    pairs = ops.concatenate([x, below], axis=-1)
+    fours = ops.concatenate([pairs, ops.concatenate([pairs[:, :, 1:], pairs[:, :, -1:]], axis=2)], axis=-1)
+    place = _places(ops.cast(top, "int32"), ops.cast(left, "int32"), x)
+    near = ops.take(ops.reshape(fours, (-1, 4 * channels)), place, axis=0)  # one look-up for all four
+    near = near[..., : 2 * channels] * (1.0 - right) + near[..., 2 * channels :] * right
+    return near[..., :channels] * (1.0 - down) + near[..., channels:] * down
+
+
+def _places(row: Tensor, column: Tensor, x: Tensor) -> Tensor:
+    """Places among all pixels of x, int32 [n, height, width]."""
+    count, height, width, _ = x.shape
+    image = np.arange(count, dtype=np.int32)[:, None, None]
+    return (image * height + row) * width + column

@@ -1,0 +1,91 @@
+"""Images moved, turned and stretched."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import learner
+import numpy as np
+import pytest
+from learner import fit
+from scipy.ndimage import affine_transform
+
+from ssgan.config import TrainParams
+from ssgan.errors import ParamsError
+from ssgan.learn.backend import Draws, constant, keras
+from ssgan.learn.knobs import resolve
+from ssgan.learn.moves import moves
+
+IMAGES = np.random.default_rng(0).random((400, 5, 6, 3)).astype(np.float32)
+
+
+def moved(reach: int, step: int = 0) -> np.ndarray:
+    draws = Draws(0)
+    draws.start(constant(np.int32(step)))
+    return np.asarray(keras.ops.convert_to_numpy(moves(reach, 0.0, draws)(constant(IMAGES))))
+
+
+def shifted(image: np.ndarray, down: int, right: int) -> np.ndarray:
+    padded = np.pad(image, ((2, 2), (2, 2), (0, 0)), "edge")
+    return padded[2 - down : 7 - down, 2 - right : 8 - right]
+
+
+def test_every_image_is_moved_by_whole_pixels_and_every_move_within_reach_occurs() -> None:
+    seen = set()
+    for image, found in zip(IMAGES, moved(2), strict=True):
+        moves = [(a, b) for a in range(-2, 3) for b in range(-2, 3) if np.array_equal(shifted(image, a, b), found)]
+        assert len(moves) == 1
+        seen.update(moves)
+    assert len(seen) == 25
+
+
+def test_a_warp_reads_every_pixel_from_its_place_between_four() -> None:
+    numbers = np.random.default_rng(1).uniform(-1, 1, (6, 400, 1, 1)).astype(np.float32)
+
+    class Given:
+        def uniform(self, shape: Any, low: float, high: float) -> Any:
+            assert (tuple(shape), low, high) == (numbers.shape, -1.0, 1.0)
+            return constant(numbers)
+
+    found = moves(2, 0.3, Given())(constant(IMAGES))  # type: ignore[arg-type]
+    centre = np.array([2.0, 2.5])
+    for place, (image, warped) in enumerate(zip(IMAGES, np.asarray(keras.ops.convert_to_numpy(found)), strict=True)):
+        a, b, down, c, d, right = numbers[:, place, 0, 0]
+        matrix = np.eye(2) + 0.3 * np.array([[a, b], [c, d]])
+        offset = centre - matrix @ centre + 2 * np.array([down, right])
+        for colour in range(3):
+            wanted = affine_transform(image[..., colour], matrix, offset, order=1, mode="nearest")
+            assert np.allclose(warped[..., colour], wanted, atol=1e-4)
+
+
+def test_moves_are_a_function_of_the_step() -> None:
+    assert np.array_equal(moved(1, 3), moved(1, 3))
+    assert not np.array_equal(moved(1, 3), moved(1, 4))
+
+
+def test_without_knobs_nothing_is_moved_and_no_number_drawn() -> None:
+    class Nothing:
+        def __getattr__(self, name: str) -> Any:
+            raise AssertionError(name)
+
+    x = constant(IMAGES)
+    assert moves(0, 0.0, Nothing())(x) is x  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("size", "pixels"), [(8, 1), (28, 2), (32, 2), (64, 4)])
+def test_images_are_moved_by_a_sixteenth_of_their_size(size: int, pixels: int) -> None:
+    assert resolve(TrainParams(), learner.images(size, size, rows=4).contract, 4).shift == pixels
+
+
+def test_a_table_has_nothing_to_move() -> None:
+    assert resolve(TrainParams(), learner.classes().contract, 6).shift == 0
+    with pytest.raises(ParamsError, match=r"train\.shift must be 0 for a table, which has no pixels; it is 1"):
+        fit(learner.classes(), shift=1)
+
+
+def test_the_twin_sees_moved_images_too() -> None:
+    case = learner.images()
+    still, moving = (
+        fit(case, steps=5, gan_weight=0, consistency="none", shift=each).outputs(case.x)[0] for each in (0, 1)
+    )
+    assert not np.array_equal(still, moving)
