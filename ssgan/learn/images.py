@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ssgan.learn.backend import Draws, Tensor, keras
-from ssgan.learn.layers import BatchStandardise, ChannelDropout, Initializer, Noise
+from ssgan.learn.layers import BatchStandardise, ChannelDropout, Contrast, Initializer, Noise
 from ssgan.learn.normed import NormedConv, NormedDeconv
 
 layers = keras.layers
@@ -25,11 +25,13 @@ DROPOUT = 0.2  # of channels
 def image_features(x: Tensor, weight_norm: bool, draws: Draws, seeds: Iterator[int]) -> Tensor:
     """Features h [n, H] of images [n, height, width, channels]: the mean of the last channels over all places.
 
-    Strided convolutions down to 2 x 2 .. 4 x 4.
+    Strided convolutions down to 2 x 2 .. 4 x 4. Images in colour are taken for photographs, whose brightness and
+    contrast are those of the light; grey values are often a measurement, and stay as they are.
     """
     conv, size = Convolutions(seeds, weight_norm), max(x.shape[1], x.shape[2])
     most = min(128, 8 * min(x.shape[1], x.shape[2]))  # small images have little to tell apart
-    h = Noise(NOISE, draws, "noise")(x)
+    h = Contrast(name="contrast")(x) if x.shape[-1] == 3 else x
+    h = Noise(NOISE, draws, "noise")(h)
     h = conv(h, 32) if size < SMALL else conv(h, 32, size=5, stride=2)
     channels = min(64, most)
     while max(h.shape[1], h.shape[2]) > 4 or conv.made < 3:

@@ -18,6 +18,8 @@ from ssgan.learn.encode import CLIP, Encoder
 ops = keras.ops
 
 WAVES, FREQUENCY = 8, 0.3  # of periodic embeddings: how many per number, deviation of the first frequencies
+CONTRAST = 0.5  # deviation of a photograph's pixels
+FAINT = 0.01  # added to a photograph's variance: noise must not be blown up to contrast
 KEPT = 2.0  # logit that the refiner's row starts from: a category is kept with odds of e^4 against each other one
 
 
@@ -89,6 +91,22 @@ class ChannelDropout(Dropout):
 
     def _kept(self, x: Tensor) -> Tensor:
         return self._draws.uniform((ops.shape(x)[0], 1, 1, x.shape[-1])) >= self._share
+
+
+class Contrast(Layer):
+    """Each image [n, height, width, channels] with mean 0 and deviation `CONTRAST`.
+
+    How bright a photograph is says little of what it shows. Channels are taken together, so that colours stay. A faint
+    image is raised less than a strong one is lowered.
+    """
+
+    def call(self, x: Tensor) -> Tensor:
+        axes = tuple(range(1, len(x.shape)))
+        centred = x - ops.mean(x, axis=axes, keepdims=True)
+        return CONTRAST * centred * ops.rsqrt(ops.mean(ops.square(centred), axis=axes, keepdims=True) + FAINT)
+
+    def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return shape
 
 
 class PiecewiseLinear(Layer):

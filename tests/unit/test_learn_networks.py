@@ -103,6 +103,14 @@ def test_the_first_answers_are_unsure() -> None:
 # Noise
 
 
+def test_photographs_are_read_at_any_brightness_and_grey_values_as_they_are() -> None:
+    for channels, alike in ((3, True), (1, False)):
+        case = learner.images(16, 16, channels, rows=4)
+        net = net_of(case, Knobs(weight_norm=True))
+        bright, faint = (array(net(x, training=False)[0]) for x in (case.x, 0.4 * case.x + 0.3))
+        assert (np.abs(bright - faint).max() < 0.15 * np.abs(bright).max()) == alike
+
+
 def test_noise_is_uniform_of_the_given_deviation_and_absent_outside_training() -> None:
     x = constant(np.zeros((500, 100), np.float32))
     noise = Noise(0.3, Draws(0), "noise")
