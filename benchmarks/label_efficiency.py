@@ -93,9 +93,9 @@ def draw_picture(scores: dict[str, dict[str, list[float]]], path: Path) -> None:
     colours = {"ssgan": "#d55e00", "twin": "#56b4e9", "label_spreading": "#999933", "logistic_regression": "#e69f00"}
     figure, axes = plt.subplots(figsize=(8, 4.2), dpi=160, layout="constrained")
     counts = [10 * each for each in PER_CLASS]
-    ends = []
+    ends, draws = [], min(len(each) for methods in scores.values() for each in methods.values())
     for name in scores[str(counts[0])]:
-        each = np.array([scores[str(count)][name] for count in counts]) * 100
+        each = np.array([scores[str(count)][name][:draws] for count in counts]) * 100
         colour, bold = colours.get(name, "#b0b0b0"), name == "ssgan"
         axes.plot(
             counts, each.mean(axis=1), "o-", color=colour, lw=3 if bold else 1.5, ms=7 if bold else 4, zorder=2 + bold
@@ -114,7 +114,6 @@ def draw_picture(scores: dict[str, dict[str, list[float]]], path: Path) -> None:
     axes.set(xlabel="labelled images, of about 1350 for training", ylabel="test accuracy, %")
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", color="#e8e8e8")
-    draws = len(scores[str(counts[0])]["ssgan"])
     axes.set_title(f"8x8 digits, mean of {draws} label draws; bands: lowest to highest draw", loc="left", fontsize=10)
     figure.savefig(path)
 
