@@ -6,6 +6,7 @@ import contextlib
 import math
 import os
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,6 @@ with quiet():
     for _gpu in _GPUS:
         with contextlib.suppress(RuntimeError):  # too late, when another library has used the card already
             tf.config.experimental.set_memory_growth(_gpu, True)
-    _DEVICES = [each.name for each in tf.config.list_logical_devices("GPU" if _GPUS else "CPU")]
 
 _share: int | None = None  # which device's share of a step is being put into the graph
 
@@ -43,6 +43,12 @@ def deterministic(seed: int) -> None:
     tf.config.experimental.enable_tensor_float_32_execution(False)  # a GPU would round what ONNX Runtime does not
 
 
+@cache
+def _devices() -> list[str]:
+    """Asked for when a step is put together, not at import: it starts TensorFlow's threads, which no fork survives."""
+    return [each.name for each in tf.config.list_logical_devices("GPU" if _GPUS else "CPU")]
+
+
 def constant(array: np.ndarray) -> Tensor:
     """The array on the device."""
     return tf.constant(array)
@@ -50,7 +56,7 @@ def constant(array: np.ndarray) -> Tensor:
 
 def share(rows: int) -> int:
     """How many of a step's rows one device sees; all of them where they cannot be divided evenly."""
-    return rows if _share is None or rows % len(_DEVICES) else rows // len(_DEVICES)
+    return rows if _share is None or rows % len(_devices()) else rows // len(_devices())
 
 
 def spread(batch: Tensor) -> Tensor:
@@ -103,11 +109,11 @@ def gradients(
     the means of theirs. What a loss takes over a batch, such as mean features, it then takes over a share.
     """
     global _share
-    if len(_DEVICES) == 1:
+    if len(_devices()) == 1:
         return _gradients(forward, targets)
     parts = []
     try:
-        for _share, name in enumerate(_DEVICES):
+        for _share, name in enumerate(_devices()):
             with tf.device(name):
                 parts.append(_gradients(forward, targets))
     finally:
