@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import traceback
+from types import FrameType
 
 import click
 
@@ -57,8 +58,14 @@ for _command in (
 def main() -> None:
     """Runs the command; every error becomes one sentence and an exit code."""
     settings.apply()
-    for number in (signal.SIGTERM, signal.SIGHUP):  # so that every block ends, and with it every child process
-        signal.signal(number, lambda number, _: sys.exit(128 + number))
+    ended: list[int] = []
+
+    def end(number: int, _: FrameType | None) -> None:
+        ended.append(number)
+        sys.exit(128 + number)  # so that every block ends, and with it every child process
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, end)
     try:
         code = cli(standalone_mode=False) or 0
     except click.ClickException as error:
@@ -73,10 +80,11 @@ def main() -> None:
     except BrokenPipeError:
         code = 1
     except Exception as error:
-        click.echo(f"ssgan: {_internal(error)}", err=True)
+        if not ended:  # else it is what a library made of the end: Prefect, say, of a task that it had not yet recorded
+            click.echo(f"ssgan: {_internal(error)}", err=True)
         code = 1
     sys.stdout.flush()
-    sys.exit(code)
+    sys.exit(128 + ended[0] if ended else code)
 
 
 def _internal(error: Exception) -> str:
