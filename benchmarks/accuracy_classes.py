@@ -69,7 +69,7 @@ def fitted(split: tables.Split, seed: int, **knobs: Any) -> Any:
 
     y = np.full(len(split.frame), -1)
     y[split.known] = split.y
-    return SSGANClassifier(random_state=seed, **knobs).fit(split.frame, y)
+    return SSGANClassifier(random_state=seed, **knobs).fit(split.frame, y, groups=split.groups)
 
 
 def product(**knobs: Any) -> Method:
@@ -77,25 +77,19 @@ def product(**knobs: Any) -> Method:
     return lambda split, seed: scores(split, fitted(split, seed, **knobs).predict_proba(split.test_frame))
 
 
-def both(answer: str) -> Method:
-    """The discriminator, or the committee it is a member of: the same fit, done once."""
+def part(which: str) -> Method:
+    """The discriminator, its teacher, or the committee of both: parts of the same fit, done once."""
 
     def run(split: tables.Split, seed: int) -> dict[str, float]:
         if _LAST.get("split") is not split:
             _LAST.update(split=split, model=fitted(split, seed, answer="committee"))
         model = _LAST["model"]
-        ask = model.predict_proba if answer == "committee" else model.discriminator_proba
+        if which == "teacher":
+            return scores(split, model.committee_.teacher.answers(split.test_x))
+        ask = model.predict_proba if which == "committee" else model.discriminator_proba
         return scores(split, ask(split.test_frame))
 
     return run
-
-
-def teacher(split: tables.Split, seed: int) -> dict[str, float]:
-    """What the discriminator is taught by, where it is: on its own."""
-    from ssgan.learn.teacher import class_teacher
-
-    classes = int(split.y.max()) + 1
-    return scores(split, class_teacher(split.x[split.known], split.y, classes, seed).answers(split.test_x))
 
 
 _LAST: dict[str, Any] = {}
@@ -117,11 +111,11 @@ BASELINES: dict[str, Method] = {
     ),
 }
 OURS: dict[str, Method] = {
-    "ssgan": both("discriminator"),
-    "committee": both("committee"),
+    "ssgan": part("discriminator"),
+    "committee": part("committee"),
     "twin": product(gan_weight=0.0, teacher_weight=0.0),
     "no real/fake term": product(gan_weight=0.0),
-    "teacher": teacher,
+    "teacher": part("teacher"),
 }
 GRID = Grid("accuracy_classes", list(tables.CLASSES), (5, 10, 25, 50), 10, BASELINES, OURS, 1, "balanced accuracy")
 

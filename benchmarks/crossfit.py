@@ -36,7 +36,7 @@ def child(folder: Path, with_folds: bool) -> dict[str, float]:
     from ssgan.learn.folds import Folds, Kept
     from ssgan.learn.heads import head_for
     from ssgan.learn.knobs import resolve
-    from ssgan.learn.lessons import Lessons
+    from ssgan.learn.lessons import Lessons, is_asked
     from ssgan.learn.plan import Plan
     from ssgan.learn.prepare import is_labelled
     from ssgan.learn.train import Rows
@@ -46,16 +46,16 @@ def child(folder: Path, with_folds: bool) -> dict[str, float]:
     params = read_params(project.params)
     rows = Rows.read(project, params.train.rows)
     known = int(is_labelled(rows.y).sum())
-    knobs = resolve(params.train, rows.contract, known)
+    knobs = resolve(params.train, rows.contract)
     backend.deterministic(knobs.seed)
     head = head_for(rows.contract, rows.y, knobs.head)
     plan = Plan.of(rows.split, rows.x, rows.y, rows.fold, rows.judged, ())
     folds, whole = Folds(plan, rows), np.ones(known, bool)
     start, before = time.perf_counter(), processor_seconds()
     lessons = None
-    if knobs.teacher_weight:
+    if is_asked(knobs):
         others = [each.learned for each in folds.subsets("ssgan")] if with_folds else []
-        lessons = Lessons(rows.x, rows.y, head, knobs.seed, [whole, *others])
+        lessons = Lessons(rows.x, rows.y, rows.encoder, head, knobs, [whole, *others], rows.fold)
     taught = None if lessons is None else lessons.of(whole)
     with closing(Run(rows.x, rows.y, rows.encoder, head, knobs, taught)) as run:
         finish(run, "one model")

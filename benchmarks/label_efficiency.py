@@ -72,7 +72,7 @@ def one_draw(
     encoder = Encoder.fit({"image": png[~test]}, CONTRACT)
     x, z, y = encoder.encode_columns({"image": png[~test]}), encoder.encode_columns({"image": png[test]}), shown[~test]
     truth, scores = digits[test], {}
-    knobs = replace(resolve(TrainParams(), CONTRACT, 0), seed=draw)
+    knobs = replace(resolve(TrainParams(), CONTRACT), seed=draw)
     head = head_for(CONTRACT, y)
     for name, used in (("ssgan", knobs), ("twin", knobs.twin())):
         if name not in methods:

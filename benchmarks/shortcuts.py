@@ -68,7 +68,7 @@ def measure(noise: str, update: str, steps: int, draws: int) -> dict[str, Any]:
     layers.Noise.call = normal if noise == "normal" else UNIFORM  # type: ignore[method-assign]
     params = TrainParams.model_validate({"steps": steps, "networks": "ssgan.learn.flat", "update": update})
     head = head_for(contract, y)
-    run = Run(x, y, Encoder.fit({}, contract), head, resolve(params, contract, 10 * LABELLED))
+    run = Run(x, y, Encoder.fit({}, contract), head, resolve(params, contract))
     labels, errors, spent = y[y >= 0], [], 0.0
     for draw in range(draws):
         order = np.random.default_rng(draw).permutation(len(labels))

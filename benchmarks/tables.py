@@ -77,6 +77,7 @@ class Split:
     encoder: Encoder
     x: np.ndarray
     test_x: np.ndarray
+    groups: np.ndarray | None = None  # of the training rows
 
 
 def split(table: Table, labels: int, draw: int) -> Split:
@@ -102,7 +103,8 @@ def split(table: Table, labels: int, draw: int) -> Split:
     names = tuple(str(each) for each in range(table.classes))
     encoder = Encoder.fit(layout.columns(frame), layout.contract(frame, names or None))
     x, test_x = layout.encode(frame, encoder), layout.encode(test_frame, encoder)
-    return Split(frame, test_frame, places[chosen], table.y[chosen], table.y[test], encoder, x, test_x)
+    groups = None if table.groups is None else table.groups[~test]
+    return Split(frame, test_frame, places[chosen], table.y[chosen], table.y[test], encoder, x, test_x, groups)
 
 
 def _test_rows(table: Table, rng: np.random.Generator) -> np.ndarray:

@@ -66,6 +66,7 @@ class TrainParams(_Section):
     consistency: Literal["none", "ict", "mean teacher", "pseudo-label", "vat"] | None = None
     consistency_weight: float = Field(1.0, ge=0)
     teacher_weight: float | None = Field(None, ge=0)
+    teach_from: float | None = Field(None, ge=0, lt=1)
 
 
 class BaselinesParams(_Section):

@@ -38,7 +38,7 @@ def main(folder: Path, draw: int, steps: int, every: int, update: str, noise: st
             **{"update": update, "gan_weight": 1.0, "fakes": "generator", "ramp": 0.0, "precision": precision},
         }
     )
-    head, knobs = head_for(contract, data.y), resolve(params, contract, 100)
+    head, knobs = head_for(contract, data.y), resolve(params, contract)
     run = fit.Run(data.x.reshape(-1, 28, 28, 1), data.y, encoder, head, knobs)
 
     def logits(x: np.ndarray) -> np.ndarray:

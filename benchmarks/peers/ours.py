@@ -35,11 +35,11 @@ def window_of(work: Work, update: str, precision: str) -> Window:
     params = TrainParams.model_validate(
         {
             **{"steps": 10**6, "batch": work.batch, "learning_rate": RATE, "ema": EMA, "hidden": work.hidden or (128,)},
-            **{"networks": flat, "weight_norm": True, "fakes": "generator", "gan_weight": 1.0},
+            **{"networks": flat, "weight_norm": True, "fakes": "generator", "gan_weight": 1.0, "teacher_weight": 0.0},
             **{"update": update, "precision": precision},
         }
     )
-    knobs = resolve(params, contract, 100)
+    knobs = resolve(params, contract)
     run = fit.Run(x, y, encoder, head_for(contract, y), knobs)
     done = 0
 

@@ -1,7 +1,7 @@
-"""The committee: the discriminator's answer fused with that of trees on the labelled rows, as one ONNX graph.
+"""The committee: the mean of the discriminator's answer and that of the labelled rows' teacher, as one ONNX graph.
 
-    classes: p = (normalise(p_D^0.3) + mean(random forest, extra trees)) / 2
-    values:  v = (v_D + v_teacher) / 2, the teacher of `teacher.value_teacher`
+    classes: p = (p_D + p_teacher) / 2
+    values:  v = (v_D + v_teacher) / 2
 
 The graph's `task` is the committee's answer, in the form of the discriminator's (log-probabilities, or the standardised
 value), so that a reader need not know which of the two it asks; `discriminator_task` is the discriminator's alone.
@@ -15,9 +15,8 @@ from typing import Any
 import numpy as np
 
 from ssgan.learn.artefact import ALONE
-from ssgan.learn.teacher import Member, Teacher, class_forests, value_teacher
+from ssgan.learn.teacher import Member, Teacher
 
-POWER = 0.3  # a discriminator is surer than it is right: picked among five fusions on three tables
 LEAST = 1e-30  # a probability, before its logarithm
 
 
@@ -32,21 +31,9 @@ class Committee:
         theirs = self.teacher.answers(x)
         if self.teacher.width == 1:
             return np.asarray((task + theirs) / 2, np.float32)
-        powered = np.exp(POWER * (task.astype(np.float64) - task.max(axis=1, keepdims=True)))
-        fused = (powered / powered.sum(axis=1, keepdims=True) + theirs) / 2
-        return np.asarray(np.log(np.maximum(fused, LEAST)), np.float32)
-
-
-def fit_committee(x: np.ndarray, targets: np.ndarray, classes: int, seed: int) -> Committee:
-    """Fits on labelled rows.
-
-    Args:
-        x: encoded, float32 [m, F] or [m, height, width, channels].
-        targets: numbers of classes [m], or values [m] standardised as the discriminator's head does.
-        classes: K; 0 for values.
-        seed: equal seeds give equal bits.
-    """
-    return Committee(class_forests(x, targets, classes, seed) if classes else value_teacher(x, targets, seed))
+        raised = np.exp(task.astype(np.float64) - task.max(axis=1, keepdims=True))
+        both = (raised / raised.sum(axis=1, keepdims=True) + theirs) / 2
+        return np.asarray(np.log(np.maximum(both, LEAST)), np.float32)
 
 
 def join(model: Any, committee: Committee) -> Any:
@@ -54,7 +41,7 @@ def join(model: Any, committee: Committee) -> Any:
 
     Args:
         model: onnx.ModelProto; it is changed.
-        committee: whose members are forests, ridges or Gaussian processes.
+        committee: whose teacher's members are those of `plain.py`.
     """
     from onnx import helper
 
@@ -62,9 +49,9 @@ def join(model: Any, committee: Committee) -> Any:
     for node in graph.node:
         node.input[:] = [ALONE if name == "task" else name for name in node.input]
         node.output[:] = [ALONE if name == "task" else name for name in node.output]
-    (own,) = (output for output in graph.output if output.name == "task")
-    alone = type(own)()
-    alone.CopyFrom(own)
+    (task,) = (output for output in graph.output if output.name == "task")
+    alone = type(task)()
+    alone.CopyFrom(task)
     alone.name = ALONE
     graph.output.append(alone)
 
@@ -74,9 +61,9 @@ def join(model: Any, committee: Committee) -> Any:
     if committee.teacher.width == 1:
         nodes.add("Mul", nodes.add("Add", ALONE, theirs), nodes.constant(0.5), output="task")
     else:
-        powered = nodes.add("Softmax", nodes.add("Mul", ALONE, nodes.constant(POWER)), axis=1)
-        fused = nodes.add("Mul", nodes.add("Add", powered, theirs), nodes.constant(0.5))
-        nodes.add("Log", nodes.add("Max", fused, nodes.constant(LEAST)), output="task")
+        both = nodes.add("Add", nodes.add("Softmax", ALONE, axis=1), theirs)
+        both = nodes.add("Mul", both, nodes.constant(0.5))
+        nodes.add("Log", nodes.add("Max", both, nodes.constant(LEAST)), output="task")
     graph.node.extend(nodes.nodes)
     graph.initializer.extend(nodes.constants)
     if "ai.onnx.ml" not in [each.domain for each in model.opset_import]:
@@ -108,14 +95,21 @@ class _Nodes:
 
 
 def _members(nodes: _Nodes, teacher: Teacher, rows: str) -> str:
-    """The weighted sum of the members' answers, [n, width]."""
+    """The weighted sum of the members' answers and the constant, [n, width]."""
     forests = [member for member in teacher.members if hasattr(member.model, "estimators_")]
-    parts = [_forests(nodes, forests, teacher.width, rows)] if forests else []
+    parts = [_ensemble(nodes, _trees_of(forests, teacher.width), teacher.width, rows)] if forests else []
     for member in teacher.members:
-        if hasattr(member.model, "coef_"):
+        if hasattr(member.model, "_predictors"):
+            parts.append(_boosted(nodes, member, teacher.width, rows))
+        elif hasattr(member.model, "classes_") and hasattr(member.model, "coef_"):
+            parts.append(_logistic(nodes, member, teacher.width, rows))
+        elif hasattr(member.model, "coef_"):
             parts.append(_ridge(nodes, member, rows))
         elif not hasattr(member.model, "estimators_"):
             parts.append(_gaussian_process(nodes, member, rows))
+    if teacher.width == 1:  # a constant alone still has a row for each row
+        nothing = nodes.add("ReduceMean", nodes.add("Mul", rows, nodes.constant(0.0)), axes=[1], keepdims=1)
+        parts.append(nodes.add("Add", nothing, nodes.constant(teacher.constant)))
     whole, *others = parts
     for part in others:
         whole = nodes.add("Add", whole, part)
@@ -128,15 +122,30 @@ def _ridge(nodes: _Nodes, member: Member, rows: str) -> str:
     return nodes.add("Gemm", rows, nodes.constant(slope), nodes.constant(offset))
 
 
+def _logistic(nodes: _Nodes, member: Member, width: int, rows: str) -> str:
+    """Two classes have one slope in scikit-learn: half of it speaks for the one, half against the other."""
+    slope, offset = np.asarray(member.model.coef_, np.float64).T, np.asarray(member.model.intercept_, np.float64)
+    if slope.shape[1] == 1:
+        slope, offset = slope * _HALVES, offset * _HALVES[0]
+    return _shares(nodes, member, width, nodes.add("Gemm", rows, nodes.constant(slope), nodes.constant(offset)))
+
+
+def _shares(nodes: _Nodes, member: Member, width: int, logits: str) -> str:
+    """Logits of a member's classes [n, c] -> its weighted probabilities of all classes [n, width]."""
+    places = np.zeros((len(member.model.classes_), width))
+    places[np.arange(len(places)), member.model.classes_] = member.weight
+    return nodes.add("MatMul", nodes.add("Softmax", logits, axis=1), nodes.constant(places))
+
+
 def _gaussian_process(nodes: _Nodes, member: Member, rows: str) -> str:
-    """Mean of the process with kernel c exp(-d^2 / 2 l^2), in float64: its weights are large and cancel."""
+    """Mean of the process with kernel c exp(-sum_j d_j^2 / 2 l_j^2), in float64: its weights are large and cancel."""
     from onnx import TensorProto
 
     model = member.model.model
     signal = model.kernel_.k1  # constant times RBF; the noise k2 has no part in the mean
     scaled = model.X_train_ / signal.k2.length_scale
     x = nodes.add("Cast", rows, to=TensorProto.DOUBLE)
-    x = nodes.add("Mul", x, nodes.constant(1 / signal.k2.length_scale, np.float64))
+    x = nodes.add("Mul", x, nodes.constant(1 / np.asarray(signal.k2.length_scale), np.float64))
     own = nodes.add("ReduceSum", nodes.add("Mul", x, x), nodes.constant([1], np.int64), keepdims=1)
     theirs = nodes.constant((scaled**2).sum(axis=1)[None], np.float64)
     cross = nodes.add("MatMul", x, nodes.constant(-2 * scaled.T, np.float64))
@@ -149,21 +158,64 @@ def _gaussian_process(nodes: _Nodes, member: Member, rows: str) -> str:
     return nodes.add("Cast", nodes.add("Add", value, nodes.constant(offset, np.float64)), to=TensorProto.FLOAT)
 
 
-def _forests(nodes: _Nodes, members: list[Member], width: int, rows: str) -> str:
-    """All trees of all forests as one ensemble, a leaf's answer weighted by its forest's weight over its trees."""
+_HALVES = np.array([[-0.5, 0.5]])
+
+
+@dataclass(frozen=True)
+class _Tree:
+    """A tree's nodes: children, what is compared, and what a leaf adds to each output."""
+
+    left: np.ndarray  # int [m]; not read at leaves
+    right: np.ndarray
+    feature: np.ndarray
+    threshold: np.ndarray  # float64 [m]; a row with x <= it goes left
+    leaf: np.ndarray  # bool [m]
+    answers: np.ndarray  # [m, outputs]
+
+
+def _trees_of(forests: list[Member], width: int) -> list[_Tree]:
+    """All trees of all forests; a leaf's answer is weighted by its forest's weight over its trees."""
+    found = []
+    for member in forests:
+        share = member.weight / len(member.model.estimators_)
+        classes = (
+            slice(0, width) if width == 1 else np.asarray(member.model.classes_)
+        )  # the others have no labelled row
+        for each in member.model.estimators_:
+            tree = each.tree_
+            answers = np.zeros((tree.node_count, width))
+            answers[:, classes] = share * tree.value[:, 0, :]
+            leaf = tree.children_left == -1
+            found.append(_Tree(tree.children_left, tree.children_right, tree.feature, tree.threshold, leaf, answers))
+    return found
+
+
+def _boosted(nodes: _Nodes, member: Member, width: int, rows: str) -> str:
+    """Trees that add up to logits; scikit-learn keeps them under these names."""
+    model = member.model
+    base = np.asarray(model._baseline_prediction, np.float64).reshape(1, -1)
+    spread = _HALVES if base.shape[1] == 1 else np.eye(base.shape[1])  # of one tree's answer over the logits
     trees = [
-        (tree.tree_, member.weight / len(member.model.estimators_), _classes(member.model, width))
-        for member in members
-        for tree in member.model.estimators_
+        _Tree(
+            tree.nodes["left"],
+            tree.nodes["right"],
+            tree.nodes["feature_idx"],
+            tree.nodes["num_threshold"],
+            tree.nodes["is_leaf"].astype(bool),
+            tree.nodes["value"][:, None] * spread[place],
+        )
+        for of_round in model._predictors
+        for place, tree in enumerate(of_round)
     ]
-    sizes = np.array([tree.node_count for tree, _, _ in trees])
-    leaf = np.concatenate([tree.children_left == -1 for tree, _, _ in trees])
+    raw = _ensemble(nodes, trees, spread.shape[1], rows)
+    return _shares(nodes, member, width, nodes.add("Add", raw, nodes.constant(base @ spread)))
+
+
+def _ensemble(nodes: _Nodes, trees: list[_Tree], width: int, rows: str) -> str:
+    """The sum of what the leaves say that a row falls into, [n, width]."""
+    sizes = np.array([len(tree.leaf) for tree in trees])
+    leaf, answers = _joined(trees, "leaf"), _joined(trees, "answers")
     ids, number = np.repeat(np.arange(len(trees)), sizes), np.concatenate([np.arange(size) for size in sizes])
-    answers = np.zeros((len(leaf), width))
-    at = 0
-    for tree, share, classes in trees:
-        answers[at : at + tree.node_count, classes] = share * tree.value[:, 0, :]
-        at += tree.node_count
     targets = np.tile(np.arange(width), (len(leaf), 1))
     told = leaf[:, None] & ((answers != 0) | (targets == 0))  # every leaf tells something, and nothing twice
     owner = np.nonzero(told)[0]
@@ -177,10 +229,10 @@ def _forests(nodes: _Nodes, members: list[Member], width: int, rows: str) -> str
         nodes_treeids=ids.tolist(),
         nodes_nodeids=number.tolist(),
         nodes_modes=np.where(leaf, "LEAF", "BRANCH_LEQ").tolist(),
-        nodes_featureids=np.where(leaf, 0, _joined(trees, "feature")).tolist(),
+        nodes_featureids=np.where(leaf, 0, _joined(trees, "feature").astype(np.int64)).tolist(),
         nodes_values=_float32_below(np.where(leaf, 0.0, _joined(trees, "threshold"))).tolist(),
-        nodes_truenodeids=np.where(leaf, 0, _joined(trees, "children_left")).tolist(),
-        nodes_falsenodeids=np.where(leaf, 0, _joined(trees, "children_right")).tolist(),
+        nodes_truenodeids=np.where(leaf, 0, _joined(trees, "left").astype(np.int64)).tolist(),
+        nodes_falsenodeids=np.where(leaf, 0, _joined(trees, "right").astype(np.int64)).tolist(),
         target_treeids=ids[owner].tolist(),
         target_nodeids=number[owner].tolist(),
         target_ids=targets[told].tolist(),
@@ -188,13 +240,8 @@ def _forests(nodes: _Nodes, members: list[Member], width: int, rows: str) -> str
     )
 
 
-def _classes(model: Any, width: int) -> Any:
-    """The columns that a forest's answers belong to; a class without a labelled row has none."""
-    return slice(0, width) if width == 1 else np.asarray(model.classes_)
-
-
-def _joined(trees: list[tuple[Any, float, Any]], name: str) -> np.ndarray:
-    return np.concatenate([getattr(tree, name) for tree, _, _ in trees])
+def _joined(trees: list[_Tree], name: str) -> np.ndarray:
+    return np.concatenate([getattr(tree, name) for tree in trees])
 
 
 def _float32_below(thresholds: np.ndarray) -> np.ndarray:

@@ -63,6 +63,7 @@ class _SSGAN(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         consistency: Literal["none", "ict", "mean teacher", "pseudo-label", "vat"] | None = None,
         consistency_weight: float = 1.0,
         teacher_weight: float | None = None,
+        teach_from: float | None = None,
         ema: float | None = None,
         update: Literal["simultaneous", "alternating"] = "simultaneous",
         rows: Literal["held", "streamed"] | None = None,
@@ -95,6 +96,7 @@ class _SSGAN(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         self.consistency = consistency
         self.consistency_weight = consistency_weight
         self.teacher_weight = teacher_weight
+        self.teach_from = teach_from
         self.ema = ema
         self.update = update
         self.rows = rows
@@ -164,23 +166,28 @@ class _SSGAN(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         tags.target_tags.required = True
         return tags
 
-    def _fit(self, X: Any, y: np.ndarray, classes: tuple[str, ...] | None, callbacks: Iterable[Any]) -> None:
+    def _fit(
+        self, X: Any, y: np.ndarray, classes: tuple[str, ...] | None, callbacks: Iterable[Any], groups: Any
+    ) -> None:
         from ssgan.learn.fit import committee_of, fit_discriminator
         from ssgan.learn.heads import head_for
         from ssgan.learn.knobs import resolve
+        from ssgan.learn.lessons import taught_by
         from ssgan.learn.prepare import is_labelled
 
+        groups = None if groups is None else _one_dimension(X, groups, self)
         layout = Layout.of(X)
         contract = layout.contract(X, classes)
-        knobs = resolve(self._params(), contract, int(is_labelled(y).sum()))
+        knobs = resolve(self._params(), contract)
         encoder = Encoder.fit({} if contract.image else layout.columns(X), contract)
         x, head = layout.encode(X, encoder), head_for(contract, y, knobs.head)
         if is_labelled(y).all():
             say(f"fit: all {len(y)} rows have a label, so there is nothing to learn from unlabelled ones")
         name = "regressor" if classes is None else "classifier"
-        fitted = fit_discriminator(x, y, encoder, head, knobs, name, callbacks=callbacks)
+        taught = taught_by(x, y, encoder, head, knobs, groups)
+        fitted = fit_discriminator(x, y, encoder, head, knobs, name, callbacks=callbacks, taught=taught)
         self._place(contract, encoder, layout, fitted, None)
-        self.committee_ = committee_of(x, y, head, knobs)
+        self.committee_ = committee_of(taught, knobs)
         self.knobs_, self.warnings_ = knobs.as_record(), tuple(fitted.warnings)
         self._training_rows, self._labels = x, y
 
@@ -240,7 +247,7 @@ class SSGANClassifier(ClassifierMixin, _SSGAN):  # type: ignore[misc]
         (1, 2)
     """
 
-    def fit(self, X: Any, y: Any, callbacks: Iterable[Any] = ()) -> Self:
+    def fit(self, X: Any, y: Any, callbacks: Iterable[Any] = (), groups: Any = None) -> Self:
         """Fits on all rows of X; an unlabelled row's y is None, NaN or -1.
 
         Args:
@@ -248,13 +255,15 @@ class SSGANClassifier(ClassifierMixin, _SSGAN):  # type: ignore[misc]
                 [n, height, width, channels], whole numbers 0 .. 255 or fractions 0 .. 1.
             y: [n] class labels, all words or all whole numbers.
             callbacks: of Keras.
+            groups: [n], such as patients: the teacher is judged on labelled rows of groups that it has not seen; None:
+                rows have nothing to do with one another.
 
         Raises:
             InputError: a DataError and a ValueError: if fewer than two classes are labelled, or X cannot be read.
         """
         X = checked(self, X, fitting=True)
         classes, places = class_labels(_one_dimension(X, y, self))
-        self._fit(X, places, tuple(str(each) for each in classes.tolist()), callbacks)
+        self._fit(X, places, tuple(str(each) for each in classes.tolist()), callbacks, groups)
         self.classes_ = classes
         return self
 
@@ -292,19 +301,21 @@ class SSGANRegressor(RegressorMixin, _SSGAN):  # type: ignore[misc]
         True
     """
 
-    def fit(self, X: Any, y: Any, callbacks: Iterable[Any] = ()) -> Self:
+    def fit(self, X: Any, y: Any, callbacks: Iterable[Any] = (), groups: Any = None) -> Self:
         """Fits on all rows of X; an unlabelled row's y is None or NaN (-1 is a value).
 
         Args:
             X: as `SSGANClassifier.fit` takes it.
             y: [n] numbers.
             callbacks: of Keras.
+            groups: [n], such as patients: the teacher is judged on labelled rows of groups that it has not seen; None:
+                rows have nothing to do with one another.
 
         Raises:
             InputError: a DataError and a ValueError: if y has no number, or one that is infinite, or X cannot be read.
         """
         X = checked(self, X, fitting=True)
-        self._fit(X, value_labels(_one_dimension(X, y, self)), None, callbacks)
+        self._fit(X, value_labels(_one_dimension(X, y, self)), None, callbacks, groups)
         return self
 
     def predict(self, X: Any) -> np.ndarray:

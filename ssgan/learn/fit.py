@@ -13,24 +13,25 @@ from ssgan.errors import ParamsError
 from ssgan.learn import backend, health
 from ssgan.learn.backend import Copies, Draws, State, keras
 from ssgan.learn.checkpoint import Checkpoints, Saved
-from ssgan.learn.committee import Committee, fit_committee
+from ssgan.learn.committee import Committee
 from ssgan.learn.encode import Encoder
 from ssgan.learn.fakes import Fakes, fakes_for
 from ssgan.learn.heads import Head
 from ssgan.learn.knobs import Knobs
+from ssgan.learn.lessons import Subject, Taught, taught_by
 from ssgan.learn.moves import moves
 from ssgan.learn.networks import discriminator, initialise
 from ssgan.learn.pace import Pace, losses_text
 from ssgan.learn.pool import HeldPool, Labelled, StreamedPool, make_pool
-from ssgan.learn.prepare import is_labelled
 from ssgan.learn.step import Average, Objective, Schedule, training_step
-from ssgan.learn.teacher import lessons
+from ssgan.learn.taught import TaughtRows
 from ssgan.learn.terms import REPORTED, Nets, terms
 from ssgan.progress import say
 
 CALLS = 50  # lines in the history of a run
 WINDOW = 64  # steps in a call of the compiled loop, at most: what streamed rows must be on the device at once
 EXPLODED = 1e6  # a loss beyond it will not come back
+LESSON = 2  # batches of a lesson's rows in a step
 BETA1 = 0.5  # of Adam, as in every published GAN: the other player moves
 INITIAL_ROWS = 500
 SMALL = 50_000_000  # numbers in an encoded table
@@ -66,6 +67,7 @@ def fit_discriminator(
     *,
     checkpoints: Checkpoints | None = None,
     callbacks: Iterable[Any] = (),
+    taught: Taught | None = None,
 ) -> Fitted:
     """Trains a discriminator; without any term on unlabelled rows it is the supervised twin.
 
@@ -80,11 +82,13 @@ def fit_discriminator(
         checkpoints: where the state is kept, and where it is taken up again.
         callbacks: Keras callbacks; an epoch is a fiftieth of the steps, its logs are the losses, and `params` has the
             steps in an epoch and in total.
+        taught: what `lessons.taught_by` gives; None: it is asked for here.
 
     Raises:
         ParamsError: if a loss stops being a number, or explodes.
     """
-    with closing(Run(x, y, encoder, head, knobs, taught_by(x, y, head, knobs))) as run:
+    taught = taught or taught_by(x, y, encoder, head, knobs)
+    with closing(Run(x, y, encoder, head, knobs, taught)) as run:
         return finish(run, name, checkpoints, callbacks)
 
 
@@ -98,19 +102,9 @@ def finish(run: Run, name: str, checkpoints: Checkpoints | None = None, callback
     return Fitted(average, head, history, pace, run.fakes, warnings)
 
 
-def taught_by(x: np.ndarray, y: np.ndarray, head: Head, knobs: Knobs) -> np.ndarray | None:
-    """What a teacher of the labelled rows says of all rows, as the head's `distance` takes it; None without teacher."""
-    if knobs.teacher_weight == 0:
-        return None
-    return head.goal(lessons(x, y, is_labelled(y), head.classes, knobs.seed))
-
-
-def committee_of(x: np.ndarray, y: np.ndarray, head: Head, knobs: Knobs) -> Committee | None:
-    """What joins the discriminator, fitted on the labelled rows; None where it answers alone."""
-    if knobs.answer == "discriminator":
-        return None
-    known = is_labelled(y)
-    return fit_committee(x[known], head.targets(y[known]), head.classes, knobs.seed)
+def committee_of(taught: Taught | None, knobs: Knobs) -> Committee | None:
+    """What joins the discriminator; None where it answers alone."""
+    return Committee(taught.teacher) if taught is not None and knobs.answer == "committee" else None
 
 
 class Run:
@@ -123,56 +117,69 @@ class Run:
         encoder: Encoder,
         head: Head,
         knobs: Knobs,
-        taught: np.ndarray | None = None,
+        taught: Taught | None = None,
         numbers: Callable[[int], Draws] = Draws,
     ) -> None:
-        """As `fit_discriminator`; `taught` is what `taught_by` gives, `numbers` makes random numbers from a seed."""
-        self.x, self.knobs = x, knobs
+        """As `fit_discriminator`; `taught`: see `lessons.taught_by`; `numbers` makes random numbers from a seed."""
+        self.x, self.knobs, self._taught = x, knobs, taught
+        self.per_call = max(1, knobs.steps // CALLS)
+        self.taught_from: int | None = None  # step
+        if knobs.teacher_weight > 0:
+            self.taught_from = self.per_call * round(knobs.teach_from * knobs.steps / self.per_call)
         with _precision(knobs.precision):
-            self._build(y, encoder, head, taught, numbers)
+            self._build(y, encoder, head, numbers)
 
-    def _build(
-        self, y: np.ndarray, encoder: Encoder, head: Head, taught: np.ndarray | None, numbers: Callable[[int], Draws]
-    ) -> None:
+    def _build(self, y: np.ndarray, encoder: Encoder, head: Head, numbers: Callable[[int], Draws]) -> None:
         x, knobs = self.x, self.knobs
-        seeds = [int(each) for each in np.random.SeedSequence(knobs.seed).generate_state(4) >> 1]
+        seeds = [int(each) for each in np.random.SeedSequence(knobs.seed).generate_state(5) >> 1]
         draws, state = numbers(seeds[0]), State()
         nets = [discriminator(encoder, head, knobs, draws, knobs.seed) for _ in range(2)]
         initialise(nets[0], np.asarray(x[np.linspace(0, len(x) - 1, min(INITIAL_ROWS, len(x))).astype(np.int64)]))
         nets[1].set_weights(nets[0].get_weights())
         self.nets, self.state = Nets(nets[0], nets[1], head), state
-        self.per_call = max(1, knobs.steps // CALLS)
         self._window = min(WINDOW, self.per_call)
-        pool = make_pool(x, taught, encoder, knobs.batch, seeds[1], self._window, state, knobs.rows, numbers)
+        pool = make_pool(x, encoder, knobs.batch, seeds[1], self._window, state, knobs.rows, numbers)
         self._pool, self._size = pool, x.size if x.ndim == 2 else SMALL
         labelled = Labelled(x, y, head, knobs.batch, numbers(seeds[2]), state)
         self._labelled = labelled
         wanted = knobs.gan_weight > 0 or knobs.manifold_weight > 0
         self.fakes = fakes_for(knobs.fakes, pool, encoder, knobs, draws, seeds[3]) if wanted else None
-        schedule = Schedule(knobs.steps, knobs.learning_rate, knobs.warmup, knobs.ramp)
+        self._lesson = None
+        if self.taught_from is not None:
+            subject, rows = Subject.of(x, encoder, knobs.seed), LESSON * knobs.batch
+            self._lesson = TaughtRows(subject, head, rows, numbers(seeds[4]), state)
+        schedule = Schedule(knobs.steps, knobs.learning_rate, knobs.warmup, knobs.ramp, self.taught_from)
         chosen = terms(knobs, self.fakes, draws, knobs.batch, encoder.width)
         moved = moves(knobs.shift, knobs.warp, draws)
-        objective = Objective(self.nets, labelled, pool, schedule, chosen, self.fakes, knobs.batch, moved)
+        objective = Objective(self.nets, labelled, pool, schedule, chosen, self.fakes, knobs.batch, moved, self._lesson)
         average = Average(nets[0].trainable_variables, nets[1].trainable_variables, knobs.ema)
         phases = objective.phases(knobs.update == "alternating")
-        step, moments = training_step(phases, schedule, average, (draws, labelled, pool), BETA1)
+        drawing = (draws, labelled, pool, *([self._lesson] if self._lesson is not None else []))
+        step, moments = training_step(phases, schedule, average, drawing, BETA1)
         for net in (*nets, *(self.fakes.models if self.fakes is not None else ())):
             state.adopt(net.variables)
         state.adopt(moments)
         self._first = state.values()
         self._loop = backend.Loop(step, len(REPORTED), state)
 
-    def begin(self, chosen: np.ndarray, taught: np.ndarray | None) -> None:
+    def begin(self, chosen: np.ndarray, taught: Taught | None) -> None:
         """Goes back to the start, to learn from some of the labelled rows; nothing is compiled again.
 
         Args:
             chosen: bool [m], of the labelled rows in their order.
-            taught: what a teacher says of all rows that has seen no other labels, as the head's `distance` takes it.
+            taught: by a teacher that has seen no other labels.
         """
+        self._taught = taught
         self.state.restore(self._first)
         self._labelled.learn_from(chosen)
-        if taught is not None:
-            self._pool.teach(taught)
+
+    def teach(self, taught: Taught | None) -> None:
+        """Puts a lesson in place; at step `taught_from`. What the discriminator has found by then is part of it."""
+        if self._lesson is None or taught is None or taught.said is None:
+            raise ValueError("a lesson needs a teacher, and knobs with a teacher_weight")
+        nets = self.nets
+        own = (lambda rows: answers(nets.average, nets.head, rows)[0]) if self.taught_from else None
+        self._lesson.learn(taught, own)
 
     @property
     def small(self) -> bool:
@@ -185,7 +192,9 @@ class Run:
         return found
 
     def advance(self, first: int, count: int) -> np.ndarray:
-        """Runs steps, returns their mean losses [len(REPORTED)]."""
+        """Runs steps, the lesson before its first one; returns their mean losses [len(REPORTED)]."""
+        if first == self.taught_from:
+            self.teach(self._taught)
         total, end = np.zeros(len(REPORTED)), first + count
         for at in range(first, end, self._window):
             some = min(self._window, end - at)

@@ -22,7 +22,7 @@ import numpy as np
 from ssgan.errors import ParamsError
 from ssgan.learn.fit import EXPLODED, Run, answers, committee_of
 from ssgan.learn.lessons import Lessons
-from ssgan.learn.plan import Plan, Subset, hidden, scattered
+from ssgan.learn.plan import Plan, Subset, scattered
 from ssgan.learn.prepare import is_labelled
 from ssgan.progress import say
 from ssgan.records import Split
@@ -74,7 +74,6 @@ class Kept:
 
 def answer(
     run: Run,
-    y: np.ndarray,
     subsets: Sequence[Subset],
     lessons: Lessons | None,
     pool: np.ndarray,
@@ -86,7 +85,6 @@ def answer(
     Args:
         run: whose steps are taken; it need not stand at its start, and is somewhere else afterwards. Of the labels that
             a subset leaves out a model knows the scale of values (that of all labelled rows), and nothing else.
-        y: labels of the run's rows.
         subsets: what each model learns from and is asked.
         lessons: of teachers that have seen a subset's labels alone; None where the run has no teacher.
         pool: encoded rows that every model answers.
@@ -99,7 +97,7 @@ def answer(
     found = {place: known for place, each in enumerate(subsets) if kept is not None and (known := kept.read(each))}
     todo = [place for place in range(len(subsets)) if place not in found]
     for place in _trained(run, todo, subsets, lessons, name):
-        found[place] = _asked(run, y, subsets[place], pool)
+        found[place] = _asked(run, subsets[place], lessons, pool)
         if kept is not None:
             kept.write(subsets[place], found[place])
     return [found[place] for place in range(len(subsets))]
@@ -129,7 +127,13 @@ def _trained(
         begin(place)
         copies.put()
     with _told(f"{name}, {len(todo)} folds at once", steps) as watch:
-        copies.learn(steps, run.per_call, watch)
+        if run.taught_from is not None:
+            copies.learn(0, run.taught_from, run.per_call, watch)
+            for number, place in enumerate(todo):
+                copies.take(number)
+                run.teach(lessons.of(subsets[place].learned) if lessons is not None else None)
+                copies.put(number)
+        copies.learn(run.taught_from or 0, steps, run.per_call, watch)
     for number, place in enumerate(todo):
         copies.take(number)
         yield place
@@ -151,12 +155,12 @@ def _told(name: str, steps: int) -> Iterator[Callable[[int, np.ndarray], None]]:
     say(f"train: {name}: {steps} steps in {time.perf_counter() - start:.1f} s")
 
 
-def _asked(run: Run, y: np.ndarray, subset: Subset, pool: np.ndarray) -> Answered:
+def _asked(run: Run, subset: Subset, lessons: Lessons | None, pool: np.ndarray) -> Answered:
     network, head = run.nets.average, run.nets.head
     alone, realness = answers(network, head, subset.asked)
     task = alone
     of_pool = answers(network, head, pool)[0] if len(pool) else np.empty((0, alone.shape[1]), np.float32)
-    committee = committee_of(run.x, hidden(y, subset.learned), head, run.knobs)
+    committee = committee_of(None if lessons is None else lessons.of(subset.learned), run.knobs)
     if committee is not None:
         task = committee.task(alone, subset.asked)
         of_pool = committee.task(of_pool, pool) if len(pool) else of_pool
@@ -202,7 +206,7 @@ class Folds:
         """Trains the models of this name; the arguments are those of `answer`."""
         plan, subsets, x = self._plan, self.subsets(name), self._rows.x
         asked = x[self._pool] if name == "ssgan" else x[:0]
-        found = answer(run, self._rows.y, subsets, lessons, asked, name, kept)
+        found = answer(run, subsets, lessons, asked, name, kept)
         curve = sum(len(step) for step in plan.curve) if name in ON_CURVE else 0
         folds, curve_found = found[: len(found) - curve], found[len(found) - curve :]
         if folds:

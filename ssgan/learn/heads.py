@@ -61,7 +61,7 @@ class Head(Protocol):
         """The exported answer of pooled outputs: class logits [n, K], or the standardised value [n, 1]."""
 
     def goal(self, answers: np.ndarray) -> np.ndarray:
-        """What an outside teacher says (class probabilities [n, K], or values [n]) as `distance` wants it."""
+        """What a teacher says (class probabilities [n, K], or standardised values [n, 1]) as `distance` wants it."""
 
     def distance(self, outputs: Tensor, goal: Tensor) -> Tensor:
         """How far answers are from a teacher's outputs, which get no gradient; a scalar."""
@@ -154,7 +154,7 @@ class ValueHead(_Value):
         return outputs[..., :1]
 
     def goal(self, answers: np.ndarray) -> np.ndarray:
-        return self.targets(answers)[:, None]
+        return answers.astype(np.float32)
 
     def distance(self, outputs: Tensor, goal: Tensor) -> Tensor:
         goal = ops.stop_gradient(goal)[..., :1]
@@ -226,7 +226,7 @@ class BucketHead(Logits, _Value):
         return ops.matmul(probabilities(outputs), self._centres)
 
     def goal(self, answers: np.ndarray) -> np.ndarray:
-        shares = ops.convert_to_numpy(self._shares(ops.convert_to_tensor(self.targets(answers))))
+        shares = ops.convert_to_numpy(self._shares(ops.convert_to_tensor(answers[:, 0].astype(np.float32))))
         goal: np.ndarray = np.log(np.maximum(shares, LEAST))
         return goal
 

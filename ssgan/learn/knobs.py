@@ -12,7 +12,6 @@ from ssgan.contract import Contract
 from ssgan.errors import ParamsError
 
 GENERATOR, SHUFFLED = "generator", "shuffled columns"
-TAUGHT_FROM = 20  # labelled rows per class: with fewer, trees know too little to teach the discriminator
 
 
 @dataclass(frozen=True)
@@ -50,6 +49,7 @@ class Knobs:
     consistency: Literal["none", "ict", "mean teacher", "pseudo-label", "vat"]
     consistency_weight: float
     teacher_weight: float
+    teach_from: float
 
     def as_record(self) -> dict[str, int | float | str | bool | None]:
         """For the run record: one plain value per knob."""
@@ -65,7 +65,7 @@ class Knobs:
         return replace(off, consistency="none", answer="discriminator")
 
 
-def resolve(params: TrainParams, contract: Contract, labelled: int) -> Knobs:
+def resolve(params: TrainParams, contract: Contract) -> Knobs:
     """The knobs with every null replaced.
 
     The evidence for the defaults is in `benchmarks/` and told in `docs/science.md`.
@@ -73,7 +73,6 @@ def resolve(params: TrainParams, contract: Contract, labelled: int) -> Knobs:
     Args:
         params: `train` of `params.yaml`.
         contract: whose task it is.
-        labelled: training rows that have a label.
 
     Raises:
         ParamsError: if a knob does not go with the task.
@@ -83,21 +82,21 @@ def resolve(params: TrainParams, contract: Contract, labelled: int) -> Knobs:
         for name, value in params.model_dump(exclude={"backend", "tensorboard"}).items()
         if value is not None
     }
-    knobs = {"networks": None, "rows": None, **_defaults(contract, labelled), **given, "hidden": tuple(params.hidden)}
+    knobs = {"networks": None, "rows": None, **_defaults(contract), **given, "hidden": tuple(params.hidden)}
     knobs.setdefault("gan_weight", _gan_weight(contract, knobs["fakes"]))
     resolved = Knobs(**knobs)
     _check(resolved, contract)
     return resolved
 
 
-def _defaults(contract: Contract, labelled: int) -> dict[str, Any]:
+def _defaults(contract: Contract) -> dict[str, Any]:
     common: dict[str, Any] = {"head": None, "ema": 0.99, "weight_norm": False, "noise": 0.15, "learning_rate": 2e-3}
-    common |= {"shift": 0, "warp": 0.0, "consistency": "none", "teacher_weight": 0.0}
+    common |= {"shift": 0, "warp": 0.0, "consistency": "none", "teacher_weight": 0.0, "teach_from": 0.0}
     if contract.image is not None:
         moves = {"shift": _shift(contract), "warp": 0.15, "consistency": "mean teacher"}
         return {**common, **moves, "steps": 1000, "fakes": GENERATOR, "weight_norm": True}
     if contract.task == "classification":
-        taught = {"teacher_weight": 3.0, "noise": 0.05} if labelled >= TAUGHT_FROM * len(contract.classes) else {}
+        taught = {"teacher_weight": 3.0, "teach_from": 0.5}
         return {**common, "steps": 1500, "fakes": SHUFFLED, **taught}
     # Without a teacher a value is learned in few steps and then by heart.
     taught = {"teacher_weight": 10.0, "noise": 0.05, "steps": 600}

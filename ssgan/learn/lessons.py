@@ -1,52 +1,174 @@
-"""What teachers say of all rows, each having seen some of the labels: fitted on all cores, beside the training."""
+"""What a teacher of some of the labels says, and of which rows; fitted on all cores, beside the training.
+
+A small table has few rows to say something about, and a student that knows the teacher's answer on these alone does
+not know it between them. So half of a lesson is about rows that are put together from real ones (as in model
+compression: Bucila et al. 2006), which any teacher can answer. The other half is about training rows, rare classes as
+often as frequent ones: else the student would take the teacher's word on the majority alone.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 
-from ssgan.learn import teacher
-from ssgan.learn.heads import Head
+from ssgan.learn.encode import Encoder
 from ssgan.learn.plan import hidden
 from ssgan.learn.prepare import is_labelled
+from ssgan.learn.teacher import Teacher, teach
+
+ROWS, NUMBERS = 20_000, 20_000_000  # training rows that a lesson is about, and numbers in them, at most
+MIXED = 4000  # rows that are put together
+SWAPPED = 0.3  # chance of each of their columns to come from another row
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The rows that a lesson is about."""
+
+    x: np.ndarray  # float32 [m, F]
+    real: int  # the first rows, which are training rows; the others are mixed
+
+    @classmethod
+    def of(cls, x: np.ndarray, encoder: Encoder, seed: int) -> Subject:
+        """Chooses them from encoded training rows [n, F]; equal seeds choose equal rows."""
+        source = np.random.default_rng(seed)
+        most = max(1, min(ROWS, NUMBERS // x.shape[1]))
+        chosen = np.arange(len(x)) if len(x) <= most else np.sort(source.permutation(len(x))[:most])
+        real = np.asarray(x[chosen], np.float32)
+        return cls(np.concatenate([real, mixed(real, encoder, min(MIXED, most), source)]), len(real))
+
+
+def mixed(x: np.ndarray, encoder: Encoder, rows: int, source: np.random.Generator) -> np.ndarray:
+    """Rows [rows, F], each of x but for some columns, which come each from another row with all their features."""
+    columns, groups = len(encoder.parts), np.asarray(encoder.groups)
+    own, other = source.integers(len(x), size=(rows, 1)), source.integers(len(x), size=(rows, columns))
+    cells = np.where(source.random((rows, columns)) < SWAPPED, other, own)[:, groups]
+    return np.asarray(x[cells, np.arange(x.shape[1])], np.float32)
+
+
+@dataclass(frozen=True)
+class Taught:
+    """A teacher, and what it says of a lesson's rows: float64 [m, K] or [m, 1], None where nobody learns it."""
+
+    teacher: Teacher
+    labelled: int  # rows that it has seen
+    said: np.ndarray | None
+
+
+class Task(Protocol):
+    """What of a head a teacher needs."""
+
+    @property
+    def classes(self) -> int: ...
+    def targets(self, labels: np.ndarray) -> np.ndarray: ...
+
+
+class Asks(Protocol):
+    """The knobs that say whether there is a teacher, and who listens."""
+
+    @property
+    def seed(self) -> int: ...
+    @property
+    def teacher_weight(self) -> float: ...
+    @property
+    def answer(self) -> str: ...
+
+
+def taught_by(
+    x: np.ndarray, y: np.ndarray, encoder: Encoder, head: Task, knobs: Asks, groups: np.ndarray | None = None
+) -> Taught | None:
+    """A teacher of the labelled rows, and what it says where a discriminator learns that; None where nobody asks one.
+
+    Args:
+        x: encoded training rows.
+        y: labels.
+        encoder: that made x.
+        head: of the task; a value's teacher is one of the standardised value.
+        knobs: resolved.
+        groups: [n], see `teacher.teach`; those of unlabelled rows are not looked at.
+    """
+    if not is_asked(knobs):
+        return None
+    subject = Subject.of(x, encoder, knobs.seed).x if knobs.teacher_weight else None
+    return _taught(*_job(x, y, head, knobs.seed, groups), subject)
+
+
+def is_asked(knobs: Asks) -> bool:
+    """Whether there is a teacher: the discriminator learns from it, or a committee has it."""
+    return knobs.teacher_weight > 0 or knobs.answer == "committee"
 
 
 class Lessons:
     """A lesson for each set of labels, known by the set: models that learn from the same labels share it."""
 
-    def __init__(self, x: np.ndarray, y: np.ndarray, head: Head, seed: int, wanted: Iterable[np.ndarray]) -> None:
+    def __init__(
+        self,
+        x: np.ndarray,
+        y: np.ndarray,
+        encoder: Encoder,
+        head: Task,
+        knobs: Asks,
+        wanted: Iterable[np.ndarray],
+        groups: np.ndarray | None = None,
+    ) -> None:
         """Begins at once, in processes of its own.
 
         Args:
             x: encoded rows, float32 [n, ...].
             y: their labels.
+            encoder: that made x.
             head: of the task.
-            seed: equal seeds give equal bits.
+            knobs: resolved; nothing is begun where nobody asks a teacher.
             wanted: sets of labels, in the order in which they will be asked for; bool [m] each, of the labelled rows.
+            groups: [n], see `taught_by`.
         """
-        sets = {learned.tobytes(): learned for learned in wanted}
-        self._head, self._waiting = head, list(sets)
-        self._known: dict[bytes, np.ndarray] = {}
-        seen = [hidden(y, learned) for learned in sets.values()]
-        self._coming = _taught([(x, each, is_labelled(each), head.classes, seed) for each in seen])
+        sets = {learned.tobytes(): learned for learned in wanted} if is_asked(knobs) else {}
+        self._waiting = list(sets)
+        self._known: dict[bytes, Taught] = {}
+        subject = Subject.of(x, encoder, knobs.seed).x if sets and knobs.teacher_weight else None
+        jobs = [_job(x, hidden(y, learned), head, knobs.seed, groups) for learned in sets.values()]
+        self._coming = _all_taught(jobs, subject)
 
-    def of(self, learned: np.ndarray) -> np.ndarray:
-        """The lesson of a teacher that has seen these labels, as the head's `distance` takes it; waits for it."""
+    def of(self, learned: np.ndarray) -> Taught:
+        """By a teacher that has seen these labels; waits for it."""
         key = learned.tobytes()
         while key not in self._known:
-            self._known[self._waiting.pop(0)] = self._head.goal(next(self._coming))
+            self._known[self._waiting.pop(0)] = next(self._coming)
         return self._known[key]
 
 
-def _taught(jobs: list[tuple[np.ndarray, np.ndarray, np.ndarray, int, int]]) -> Iterator[np.ndarray]:
+def _job(
+    x: np.ndarray, y: np.ndarray, head: Task, seed: int, groups: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray, int, int, np.ndarray | None]:
+    """What `teach` wants."""
+    known = is_labelled(y)
+    of_known = None if groups is None else groups[known]
+    return np.asarray(x[known]), head.targets(y[known]), head.classes, seed, of_known
+
+
+def _taught(
+    x: np.ndarray,
+    targets: np.ndarray,
+    classes: int,
+    seed: int,
+    groups: np.ndarray | None,
+    subject: np.ndarray | None,
+) -> Taught:
+    teacher = teach(x, targets, classes, seed, groups)
+    return Taught(teacher, len(x), None if subject is None else teacher.answers(subject))
+
+
+def _all_taught(jobs: list[Any], subject: np.ndarray | None) -> Iterator[Taught]:
     from joblib import Parallel, delayed  # type: ignore[import-untyped]  # a dependency of scikit-learn
 
     if not jobs:
         return iter(())
     cores = min(len(os.sched_getaffinity(0)), len(jobs))
-    found: Iterator[np.ndarray] = Parallel(n_jobs=cores, return_as="generator")(
-        delayed(teacher.lessons)(*job) for job in jobs
+    found: Iterator[Taught] = Parallel(n_jobs=cores, return_as="generator")(
+        delayed(_taught)(*job, subject) for job in jobs
     )
     return found

@@ -25,14 +25,11 @@ ops = keras.ops
 class Pool(Protocol):
     """Encoded training rows, labelled or not; their labels are not looked at."""
 
-    def teach(self, taught: np.ndarray) -> None:
-        """Changes what a teacher says of the rows, float32 [n, ...]."""
-
     def start(self, step: Tensor) -> None:
         """Goes to the rows of a step."""
 
-    def rows(self) -> tuple[Tensor, Tensor]:
-        """Rows [batch, ...], and what a teacher says of them [batch, ...] (zeros where there is none)."""
+    def rows(self) -> Tensor:
+        """Rows [batch, ...]."""
 
     def more_rows(self) -> Tensor:
         """Other rows [batch, ...] of the same step, for an update that wants rows of its own."""
@@ -111,22 +108,16 @@ class Places:
 class HeldPool:
     """Rows on the device."""
 
-    def __init__(self, x: np.ndarray, taught: np.ndarray, places: Places, state: State) -> None:
+    def __init__(self, x: np.ndarray, places: Places) -> None:
         self._x = constant(np.ascontiguousarray(x))
-        self._taught = keras.Variable(taught, trainable=False)
-        state.adopt([self._taught], stored=False)
         self._features = np.arange(x.shape[-1], dtype=np.int32)
         self._places = places
-
-    def teach(self, taught: np.ndarray) -> None:
-        self._taught.assign(taught)
 
     def start(self, step: Tensor) -> None:
         self._step = step
 
-    def rows(self) -> tuple[Tensor, Tensor]:
-        chosen = self._places.of_rows("rows", self._step)
-        return spread(ops.take(self._x, chosen, axis=0)), spread(ops.take(self._taught.value, chosen, axis=0))
+    def rows(self) -> Tensor:
+        return spread(ops.take(self._x, self._places.of_rows("rows", self._step), axis=0))
 
     def more_rows(self) -> Tensor:
         return spread(ops.take(self._x, self._places.of_rows("more", self._step), axis=0))
@@ -140,27 +131,23 @@ class HeldPool:
 class StreamedPool:
     """Rows in a memory-mapped file: those of the next steps are read beside the steps that run."""
 
-    def __init__(self, x: np.ndarray, taught: np.ndarray, places: Places, window: int, state: State) -> None:
+    def __init__(self, x: np.ndarray, places: Places, window: int, state: State) -> None:
         """`window`: steps whose rows are on the device at once, the most that one call of the loop may run."""
-        self._x, self._taught, self._window, self._batch = x, taught, window, places.batch
+        self._x, self._window, self._batch = x, window, places.batch
         self._find: dict[str, Callable[..., np.ndarray]] = {
             use: backend.compiled(partial(places.of_rows, use)) for use in ("rows", "more")
         }
         if x.ndim == 2:
             self._find["cells"] = backend.compiled(places.of_cells)
-        shapes = {use: x.shape[1:] for use in self._find} | {"taught": taught.shape[1:]}
         self._held = {
-            use: keras.Variable(np.zeros((window * places.batch, *shape), np.float32), trainable=False, name=use)
-            for use, shape in shapes.items()
+            use: keras.Variable(np.zeros((window * places.batch, *x.shape[1:]), np.float32), trainable=False, name=use)
+            for use in self._find
         }
         state.adopt(self._held.values(), stored=False)
         self._reader = concurrent.futures.ThreadPoolExecutor(1, "rows")
         self._next: tuple[int, concurrent.futures.Future[dict[str, np.ndarray]]] | None = None
         self._first = keras.Variable(np.int32(0), trainable=False, dtype="int32", name="first")
         state.adopt([self._first], stored=False)
-
-    def teach(self, taught: np.ndarray) -> None:
-        self._taught, self._next = taught, None  # what was read ahead has the old lessons
 
     def prepare(self, first: int, count: int, more: bool) -> None:
         """Puts the rows of steps first .. first + count - 1 on the device, and begins to read those after them."""
@@ -179,8 +166,8 @@ class StreamedPool:
     def start(self, step: Tensor) -> None:
         self._step = step
 
-    def rows(self) -> tuple[Tensor, Tensor]:
-        return self._of_step("rows"), self._of_step("taught")
+    def rows(self) -> Tensor:
+        return self._of_step("rows")
 
     def more_rows(self) -> Tensor:
         return self._of_step("more")
@@ -198,7 +185,6 @@ class StreamedPool:
         steps = [np.int32(first + min(place, count - 1)) for place in range(self._window)]
         chosen = {use: np.concatenate([find(step) for step in steps]) for use, find in self._find.items()}
         read: dict[str, np.ndarray] = {use: self._x[chosen[use]] for use in ("rows", "more")}
-        read["taught"] = self._taught[chosen["rows"]]
         if "cells" in chosen:
             read["cells"] = self._x[chosen["cells"], np.arange(self._x.shape[1])]
         return {use: np.asarray(rows, np.float32) for use, rows in read.items()}
@@ -206,7 +192,6 @@ class StreamedPool:
 
 def make_pool(
     x: np.ndarray,
-    taught: np.ndarray | None,
     encoder: Encoder,
     batch: int,
     seed: int,
@@ -219,7 +204,6 @@ def make_pool(
 
     Args:
         x: encoded rows.
-        taught: a teacher's answers, or None.
         encoder: that made x.
         batch: rows in a step.
         seed: of the choice of rows.
@@ -230,7 +214,6 @@ def make_pool(
     """
     groups = np.asarray(encoder.groups if encoder.image is None else (), np.int32)
     places = Places(len(x), batch, groups, [numbers(seed + use) for use in range(3)])
-    taught = np.zeros((len(x), 1), np.float32) if taught is None else np.asarray(taught, np.float32)
     if wanted == "streamed" or (wanted is None and (isinstance(x, np.memmap) or x.size >= 2**31)):
-        return StreamedPool(x, taught, places, window, state)
-    return HeldPool(x, taught, places, state)
+        return StreamedPool(x, places, window, state)
+    return HeldPool(x, places)

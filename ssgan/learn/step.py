@@ -12,7 +12,8 @@ from ssgan.learn.backend import Adam, Tensor, Variable, gradients, keras, share
 from ssgan.learn.fakes import Fakes
 from ssgan.learn.moves import Moves
 from ssgan.learn.pool import Labelled, Pool
-from ssgan.learn.terms import REPORTED, Nets, Pass, Term
+from ssgan.learn.taught import TaughtRows
+from ssgan.learn.terms import LATER, REPORTED, Nets, Pass, Term
 
 ops = keras.ops
 
@@ -27,6 +28,7 @@ class Schedule:
     learning_rate: float
     warmup: float  # share of the steps
     ramp: float  # share of the steps
+    taught_from: int | None = None  # step from which on there is a lesson; None: never
 
     def progress(self, step: Tensor) -> Tensor:
         """Share of the steps done, 0 .. 1."""
@@ -38,9 +40,16 @@ class Schedule:
         early = ops.minimum(ops.cast(step + 1, "float32") / max(1.0, self.warmup * self.steps), 1.0)
         return self.learning_rate * early * (LAST_RATE + (1 - LAST_RATE) * 0.5 * (1.0 + ops.cos(math.pi * late)))
 
-    def ramped(self, step: Tensor) -> Tensor:
-        """Rises in a line from 0 to 1 over the ramp."""
-        return ops.minimum(ops.cast(step + 1, "float32") / max(1.0, self.ramp * self.steps), 1.0)
+    def share(self, term: str, step: Tensor) -> Tensor:
+        """How much of a term's weight counts: of unlabelled ones a ramp, and less while there is a lesson."""
+        ramped = ops.minimum(ops.cast(step + 1, "float32") / max(1.0, self.ramp * self.steps), 1.0)
+        if self.taught_from is None:
+            return ramped if term != "supervised" else ops.ones_like(ramped)
+        taught = ops.cast(step >= self.taught_from, "float32")
+        if term == "teacher":
+            return taught
+        left = 1.0 - taught * (1.0 - LATER.get(term, 1.0))
+        return left if term == "supervised" else left * ramped
 
 
 class Starts(Protocol):
@@ -72,6 +81,7 @@ class Objective:
     fakes: Fakes | None
     batch: int
     moved: Moves  # rows as the student sees them
+    lesson: TaughtRows | None = None
 
     def phases(self, alternating: bool) -> list[Phase]:
         """The updates of a step, in order.
@@ -120,26 +130,32 @@ class Objective:
         x = self.moved(x)
         if not self.terms:
             _, outputs = self.nets.student(x, training=True)
-            return Pass(outputs, targets, x, x, targets, outputs, outputs)
-        unlabelled, taught = self.pool.rows()
+            return Pass(outputs, targets, x, x, outputs, outputs)
+        unlabelled = self.pool.rows()
         moved = self.moved(unlabelled)
         parts, own = [x, moved], self.fakes is not None and bool(self.fakes.weights)
         if self.fakes is not None and not own:
             parts.append(self._draw(step))
+        lesson, goal = self.lesson.rows() if self.lesson is not None else (None, None)
+        if lesson is not None:
+            parts.append(lesson)
         features, outputs = self.nets.student(ops.concatenate(parts, axis=0), training=True)
         n = share(self.batch)
-        fakes, fake_features = (outputs[2 * n :], features[2 * n :]) if self.fakes is not None else (None, None)
+        if lesson is not None:
+            lesson = outputs[-lesson.shape[0] :]
+        made = self.fakes is not None and not own
+        fakes, fake_features = (outputs[2 * n : 3 * n], features[2 * n : 3 * n]) if made else (None, None)
         if own:
             fake_features, fakes = self.nets.student(self._draw(step), training=True)
-        seen = outputs[:n], targets, unlabelled, moved, taught, outputs[n : 2 * n], features[n : 2 * n]
-        return Pass(*seen, fakes, fake_features)
+        seen = outputs[:n], targets, unlabelled, moved, outputs[n : 2 * n], features[n : 2 * n]
+        return Pass(*seen, fakes, fake_features, lesson, goal)
 
     def _losses(self, seen: Pass, step: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         losses = {"supervised": self.nets.head.supervised(seen.labelled, seen.targets)}
-        total = losses["supervised"]
+        total = self.schedule.share("supervised", step) * losses["supervised"]
         for name, (weight, term) in self.terms.items():
             losses[name] = term(seen, self.nets)
-            total = total + weight * self.schedule.ramped(step) * losses[name]
+            total = total + weight * self.schedule.share(name, step) * losses[name]
         return total, losses
 
     def _fooling(self, seen: Pass) -> tuple[Tensor, ...]:

@@ -1,9 +1,11 @@
 """The discriminator's objective, put together from the terms that are switched on.
 
-    L_D = L_supervised + r(t) [ a L_real_fake + c L_consistency + e L_entropy + m L_manifold + s L_teacher ]
+    L_D = q L_supervised + r(t) [ a L_real_fake + c L_consistency + e L_entropy + m L_manifold ] + s L_teacher
 
-r(t) rises from 0 to 1 over the ramp: early on the answers are guesses, and all of these terms would confirm them. Each
-term is a function of one pass over the step's rows; it costs nothing when its weight is 0.
+r(t) rises from 0 to 1 over the ramp: early on the answers are guesses, and all of these terms would confirm them. The
+teacher speaks from a certain step on, and then labels and the real/fake term step back (`LATER`): what these have
+found is part of the lesson. Each term is a function of one pass over the step's rows; it costs nothing when its weight
+is 0.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ TERMS = ("real_fake", "consistency", "entropy", "manifold", "teacher")
 VIRTUAL_STEP = 0.18  # per root of a row's length: 5 for MNIST (Miyato et al. 2018)
 MANIFOLD_STEP = 0.36  # 20 for 32 x 32 colour images (Lecouat et al. 2018)
 REPORTED = ("supervised", *TERMS, "generator")
+LATER = {"supervised": 0.1, "real_fake": 1 / 3}  # share of a term's weight while there is a lesson
 
 
 class Weights(Protocol):
@@ -68,11 +71,12 @@ class Pass:
     targets: Tensor
     x: Tensor  # unlabelled rows
     moved: Tensor  # the same as the student saw them
-    taught: Tensor  # what a teacher says of them
     unlabelled: Tensor  # outputs
     features: Tensor  # of unlabelled rows
     fakes: Tensor | None = None  # outputs
     features_of_fakes: Tensor | None = None
+    lesson: Tensor | None = None  # outputs for the rows of a lesson
+    goal: Tensor | None = None  # what is to be learned of them
 
 
 Term = Callable[[Pass, Nets], Tensor]
@@ -89,8 +93,8 @@ def entropy(seen: Pass, nets: Nets) -> Tensor:
 
 
 def teacher(seen: Pass, nets: Nets) -> Tensor:
-    """What a teacher, fitted to the labelled rows, says of the unlabelled ones."""
-    return nets.head.distance(seen.unlabelled, seen.taught)
+    """What the lesson says."""
+    return nets.head.distance(seen.lesson, seen.goal)
 
 
 def mean_teacher(seen: Pass, nets: Nets) -> Tensor:

@@ -26,6 +26,7 @@ from ssgan.contract import Contract
 from ssgan.errors import DataError
 from ssgan.learn import backend, training_rows
 from ssgan.learn.checkpoint import Checkpoints
+from ssgan.learn.committee import Committee
 from ssgan.learn.encode import Encoder
 from ssgan.learn.events import Events
 from ssgan.learn.export import write_artefact
@@ -33,7 +34,7 @@ from ssgan.learn.fit import Fitted, Run, committee_of, finish
 from ssgan.learn.folds import Folds, Kept
 from ssgan.learn.heads import Head, head_for
 from ssgan.learn.knobs import Knobs, resolve
-from ssgan.learn.lessons import Lessons
+from ssgan.learn.lessons import Lessons, is_asked
 from ssgan.learn.plan import Plan
 from ssgan.learn.prepare import frame_columns, is_labelled
 from ssgan.progress import say
@@ -90,7 +91,7 @@ def train(project: Project) -> None:
     params = read_params(project.params)
     rows = Rows.read(project, params.train.rows)
     known = int(is_labelled(rows.y).sum())
-    knobs = resolve(params.train, rows.contract, known)
+    knobs = resolve(params.train, rows.contract)
     backend.deterministic(knobs.seed)
     nothing = "; every row has a label, so nothing is learned from unlabelled ones" if known == len(rows.y) else ""
     say(f"train: {len(rows.x)} rows, {known} labelled, on {backend.device()}{nothing}")
@@ -106,15 +107,16 @@ def train(project: Project) -> None:
     shutil.rmtree(fresh, ignore_errors=True)
     plan = Plan.of(rows.split, rows.x, rows.y, rows.fold, rows.judged, params.evaluate.curve)
     folds, whole = Folds(plan, rows), np.ones(known, bool)
-    wanted = [whole, *(each.learned for name in models for each in folds.subsets(name))] if knobs.teacher_weight else []
-    lessons = Lessons(rows.x, rows.y, head, knobs.seed, wanted)
+    wanted = [whole, *(each.learned for name in models for each in folds.subsets(name))]
+    lessons = Lessons(rows.x, rows.y, rows.encoder, head, knobs, wanted, rows.fold)
     for name, used in models.items():
         checkpoints = Checkpoints(project.runtime / "checkpoints" / name, f"{digest} {used.digest()}")
-        start, taught = time.perf_counter(), lessons if used.teacher_weight else None
+        start, taught = time.perf_counter(), lessons if is_asked(used) else None
         with closing(_run(rows, head, used, taught, whole)) as run:
             times.seconds[f"build {name}"] = time.perf_counter() - start
             callbacks = [Events(project.events / digest[:8] / name)] if params.train.tensorboard else []
-            fitted = _fit(fresh / name, rows, run, name, checkpoints, times, callbacks)
+            committee = committee_of(None if taught is None else taught.of(whole), used)
+            fitted = _fit(fresh / name, rows, run, committee, name, checkpoints, times, callbacks)
             if name == "ssgan":
                 _write_fakes(fresh / "fakes.npz", fitted, rows.x, knobs.seed)
             start = time.perf_counter()
@@ -144,6 +146,7 @@ def _fit(
     folder: Path,
     rows: Rows,
     run: Run,
+    committee: Committee | None,
     name: str,
     checkpoints: Checkpoints,
     times: RunTimes,
@@ -166,7 +169,6 @@ def _fit(
         warnings=fitted.warnings,
         parity=0.0,  # measured at export
     )
-    committee = committee_of(rows.x, rows.y, fitted.head, knobs)
     write_artefact(folder, fitted, rows.encoder, rows.contract, rows.x, record, committee)
     times.seconds[name], times.seconds[f"export {name}"] = trained - start, time.perf_counter() - trained
     times.steps_per_second[name] = fitted.steps_per_second

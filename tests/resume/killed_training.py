@@ -55,7 +55,7 @@ def train(folder: Path, at: int) -> None:
     callback = backend.keras.callbacks.LambdaCallback(
         on_epoch_begin=lambda epoch, logs=None: killer.count(), on_epoch_end=lambda epoch, logs=None: killer.count()
     )
-    knobs = resolve(TrainParams(**KNOBS), case.contract, 6)
+    knobs = resolve(TrainParams(**KNOBS), case.contract)
     checkpoints = Checkpoints(folder / "checkpoints", knobs.digest())
     head = head_for(case.contract, case.y)
     fitted = fit_discriminator(

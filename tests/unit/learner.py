@@ -68,15 +68,15 @@ def images(height: int = 8, width: int = 8, channels: int = 1, rows: int = 60) -
 
 
 def fit(case: Case, y: np.ndarray | None = None, more: dict[str, Any] | None = None, **knobs: object) -> Fitted:
-    """A small, short run; `more` goes to `fit_discriminator`."""
+    """A small, short run, of classes without a teacher; `more` goes to `fit_discriminator`."""
     from ssgan.learn.fit import fit_discriminator
     from ssgan.learn.heads import head_for
     from ssgan.learn.knobs import resolve
-    from ssgan.learn.prepare import is_labelled
 
     y = case.y if y is None else y
-    known = int(is_labelled(y).sum())
-    resolved = resolve(TrainParams.model_validate({"steps": 60, "hidden": (32, 32), **knobs}), case.contract, known)
+    alone = {"teacher_weight": 0.0} if case.contract.task == "classification" else {}
+    given = TrainParams.model_validate({"steps": 60, "hidden": (32, 32), **alone, **knobs})
+    resolved = resolve(given, case.contract)
     head = head_for(case.contract, y, resolved.head)
     return fit_discriminator(case.x, y, case.encoder, head, resolved, "test", **(more or {}))
 

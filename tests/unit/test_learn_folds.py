@@ -14,14 +14,14 @@ from ssgan.learn.fit import Run, finish
 from ssgan.learn.folds import Answered, Kept, answer
 from ssgan.learn.heads import head_for
 from ssgan.learn.knobs import Knobs, resolve
-from ssgan.learn.lessons import Lessons
+from ssgan.learn.lessons import Lessons, is_asked, taught_by
 from ssgan.learn.plan import Subset, hidden, nested
 from ssgan.learn.prepare import fold_numbers, is_labelled
 
 
 def _knobs(case: Case, **more: object) -> Knobs:
-    given = TrainParams.model_validate({"steps": 60, "hidden": (32, 32), **more})
-    return resolve(given, case.contract, int(is_labelled(case.y).sum()))
+    given = TrainParams.model_validate({"steps": 60, "hidden": (32, 32), "teacher_weight": 0.0, **more})
+    return resolve(given, case.contract)
 
 
 def _subsets(case: Case, folds: int = 3) -> list[Subset]:
@@ -32,22 +32,23 @@ def _subsets(case: Case, folds: int = 3) -> list[Subset]:
 
 def _run(case: Case, **more: object) -> Run:
     knobs = _knobs(case, **more)
-    return Run(case.x, case.y, case.encoder, head_for(case.contract, case.y, knobs.head), knobs)
+    head = head_for(case.contract, case.y, knobs.head)
+    return Run(case.x, case.y, case.encoder, head, knobs, taught_by(case.x, case.y, case.encoder, head, knobs))
 
 
 def _answered(case: Case, subsets: list[Subset], kept: Kept | None = None, run: Run | None = None) -> list[Answered]:
     run = run or _run(case)
-    wanted = [each.learned for each in subsets] if run.knobs.teacher_weight else []
-    lessons = Lessons(case.x, case.y, run.nets.head, run.knobs.seed, wanted) if wanted else None
-    return answer(run, case.y, subsets, lessons, case.x[:7], "test", kept)
+    wanted = [each.learned for each in subsets]
+    lessons = Lessons(case.x, case.y, case.encoder, run.nets.head, run.knobs, wanted) if is_asked(run.knobs) else None
+    return answer(run, subsets, lessons, case.x[:7], "test", kept)
 
 
 def test_a_fold_answers_bit_for_bit_as_a_model_trained_from_the_start_without_its_labels() -> None:
     case = classes(labelled=9)
-    subsets, run = _subsets(case), _run(case)
+    subsets, run = _subsets(case), _run(case, teacher_weight=3.0)
     finish(run, "all labels")  # a run that has learned from all of them, and begins anew for the folds
     for subset, found in zip(subsets, _answered(case, subsets, run=run), strict=True):
-        alone = fit(case, hidden(case.y, subset.learned))
+        alone = fit(case, hidden(case.y, subset.learned), teacher_weight=3.0)
         task, realness = alone.outputs(subset.asked)
         np.testing.assert_array_equal(found.task, task)
         np.testing.assert_array_equal(found.realness, realness)
@@ -62,7 +63,8 @@ def test_a_label_that_a_fold_may_not_see_changes_none_of_its_answers(make: objec
     other = case.y.copy()
     other[known[:4]] = other[known[:4]][::-1]  # the scale of values is that of all labels, so that it must stay
     subset = [Subset("half", learned, case.x[known[:4]])]
-    first, second = (_answered(replace(case, y=y), subset)[0] for y in (case.y, other))
+    cases = [replace(case, y=y) for y in (case.y, other)]
+    first, second = (_answered(each, subset, run=_run(each, teacher_weight=3.0))[0] for each in cases)
     np.testing.assert_array_equal(first.task, second.task)
 
 

@@ -74,11 +74,11 @@ def test_without_knobs_nothing_is_moved_and_no_number_drawn() -> None:
 
 @pytest.mark.parametrize(("size", "pixels"), [(8, 1), (28, 2), (32, 2), (64, 4)])
 def test_images_are_moved_by_a_sixteenth_of_their_size(size: int, pixels: int) -> None:
-    assert resolve(TrainParams(), learner.images(size, size, rows=4).contract, 4).shift == pixels
+    assert resolve(TrainParams(), learner.images(size, size, rows=4).contract).shift == pixels
 
 
 def test_a_table_has_nothing_to_move() -> None:
-    assert resolve(TrainParams(), learner.classes().contract, 6).shift == 0
+    assert resolve(TrainParams(), learner.classes().contract).shift == 0
     with pytest.raises(ParamsError, match=r"train\.shift must be 0 for a table, which has no pixels; it is 1"):
         fit(learner.classes(), shift=1)
 

@@ -191,7 +191,7 @@ def test_the_artefact_holds_what_was_done(trained: Project) -> None:
     history = pd.read_csv(trained.model / "history.csv")
     assert history.columns.tolist() == ["step", *REPORTED]
     assert history["step"].iloc[-1] == 60
-    assert set(RunTimes.read(trained.times).steps_per_second) == {"ssgan", "twin"}
+    assert set(RunTimes.read(trained.times).steps_per_second) == {"ssgan", "twin", "ablation"}
     assert not list(trained.model.parent.glob(".*"))
     assert not (trained.runtime / "folds").exists()
 

@@ -15,13 +15,18 @@ from ssgan.learn import backend
 from ssgan.learn.fit import Run
 from ssgan.learn.heads import head_for
 from ssgan.learn.knobs import resolve
+from ssgan.learn.lessons import taught_by
 
 CASES: dict[str, tuple[Any, dict[str, Any]]] = {
-    "a generator, one after the other": (classes, {"fakes": "generator", "update": "alternating"}),
+    "a generator, one after the other": (
+        classes,
+        {"fakes": "generator", "update": "alternating", "teacher_weight": 0.0},
+    ),
     "every term": (
         classes,
         {
             "fakes": "refiner",
+            "teacher_weight": 0.0,
             "consistency": "ict",
             "entropy_weight": 0.1,
             "manifold_weight": 1e-3,
@@ -41,8 +46,10 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
 
 def losses(case: Case, given: dict[str, Any]) -> list[list[float]]:
     """[STEPS][terms]."""
-    knobs = replace(resolve(TrainParams(**given, batch=16, ramp=0.1), case.contract, 6), steps=STEPS)
-    run = Run(case.x, case.y, case.encoder, head_for(case.contract, case.y), knobs, numbers=FixedDraws)  # type: ignore[arg-type]
+    knobs = replace(resolve(TrainParams(**given, batch=16, ramp=0.1), case.contract), steps=STEPS)
+    head = head_for(case.contract, case.y)
+    taught = taught_by(case.x, case.y, case.encoder, head, knobs)
+    run = Run(case.x, case.y, case.encoder, head, knobs, taught, FixedDraws)  # type: ignore[arg-type]
     return [run.advance(step, 1).tolist() for step in range(STEPS)]
 
 

@@ -32,18 +32,24 @@ class Copies:
         self._loop = loop
         self._held: list[list[Any]] = []
 
-    def put(self) -> None:
-        """One more copy, of what the variables hold now."""
-        self._held.append(self._loop.held())
+    def put(self, place: int | None = None) -> None:
+        """A copy of what the variables hold now: one more, or in place of one."""
+        if place is None:
+            self._held.append(self._loop.held())
+        else:
+            self._held[place] = self._loop.held()
 
     def take(self, place: int) -> None:
         """Gives the variables what one of the copies holds."""
         self._loop.hold(self._held[place])
 
-    def learn(self, steps: int, at_once: int, watch: Watch) -> None:
-        """Runs all steps on all copies, `at_once` in a call; a core takes the copy that waited longest."""
-        self._advance(0, 0, min(at_once, steps), watch)  # compiles, which is done once
-        waiting = deque([*((place, 0) for place in range(1, len(self._held))), (0, min(at_once, steps))])
+    def learn(self, first: int, end: int, at_once: int, watch: Watch) -> None:
+        """Runs steps first .. end - 1 on all copies, `at_once` in a call; a core takes the copy that waited longest."""
+        if first == end:
+            return
+        done = min(at_once, end - first)
+        self._advance(0, first, done, watch)  # compiles, which is done once
+        waiting = deque([*((place, first) for place in range(1, len(self._held))), (0, first + done)])
 
         over = threading.Event()
 
@@ -53,7 +59,7 @@ class Copies:
                     place, done = waiting.popleft()
                 except IndexError:  # another core was quicker
                     return
-                count = min(at_once, steps - done)
+                count = min(at_once, end - done)
                 if count:
                     self._advance(place, done, count, watch)
                     waiting.append((place, done + count))

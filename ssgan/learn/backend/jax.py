@@ -222,8 +222,8 @@ class Stacked(Copies):
         super().__init__(loop)
         self._stacked = loop
 
-    def learn(self, steps: int, at_once: int, watch: Watch) -> None:
-        """Runs all steps on all copies, `at_once` in a call."""
+    def learn(self, first: int, end: int, at_once: int, watch: Watch) -> None:
+        """Runs steps first .. end - 1 on all copies, `at_once` in a call."""
         held = [jnp.stack(each) for each in zip(*self._held, strict=True)]
         none = jnp.zeros((len(self._held), self._stacked.reported), jnp.float32)
         numbers = jnp.asarray(0, jnp.int32), jnp.asarray(1, jnp.int32)
@@ -232,8 +232,8 @@ class Stacked(Copies):
             return _many(self._stacked.every, held, first, count, none)
 
         graph = _without_baked_data(all_steps, held, *numbers)
-        for done in range(0, steps, at_once):
-            count = min(at_once, steps - done)
+        for done in range(first, end, at_once):
+            count = min(at_once, end - done)
             held, report = graph(held, jnp.asarray(done, jnp.int32), jnp.asarray(count, jnp.int32))
             for each in np.asarray(report):
                 watch(done + count, each)

@@ -1,0 +1,121 @@
+"""How much each member of a teacher says, by what it says of labelled rows that it has not seen.
+
+Few labelled rows judge badly, so both kinds of weights start from equal ones, which count as much as a number of rows
+(`CLASS_PRIOR`, `VALUE_PRIOR`) would. Chosen on five tables of classes (thyroid, obesity, pima, heart, ctg), and for
+values on three (concrete, abalone, insurance) and Friedman's three functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from ssgan.learn.plain import Make, answers
+from ssgan.learn.prepare import fold_numbers
+
+CV_ROWS = 2000  # labelled rows that take part in the cross-validation
+FOLDS, FEW = 5, 200  # folds up to that many rows; 3 beyond
+CV_TREES = 50  # of a forest, at most
+CLASS_PRIOR, VALUE_PRIOR = 100.0, 30.0  # labelled rows that equal weights are worth
+PRIOR_SUM = 0.9  # of the values' equal weights; the rest says the mean
+LEAST = 0.02  # a member's chance for the truth, before it counts as a mistake without limit
+ROUNDS = 100  # of expectation and maximisation
+
+
+def class_weights(chances: np.ndarray) -> np.ndarray:
+    """Weights of a mixture that make the held-out labels likely: maximum a posteriori, sum 1, [M].
+
+    max over w of sum_i log sum_m w_m p_im + a/M sum_m log w_m, by expectation and maximisation (Dempster et al. 1977);
+    a is `CLASS_PRIOR`.
+
+    Args:
+        chances: p [n, M], of the true class of each held-out row by each member.
+    """
+    count, members = chances.shape
+    weights = np.full(members, 1 / members)
+    chances = np.maximum(chances, LEAST)
+    for _ in range(ROUNDS):
+        credit = weights * chances
+        credit /= credit.sum(axis=1, keepdims=True)
+        weights = (credit.sum(axis=0) + CLASS_PRIOR / members) / (count + CLASS_PRIOR)
+    return weights
+
+
+def value_weights(values: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Weights of a sum that comes near the held-out targets, none negative, [M].
+
+    min over w >= 0 of |y - P w|^2 + b e |w - w0|^2: stacking (Breiman 1996) with a ridge; e is the best member's mean
+    squared error, so that b, `VALUE_PRIOR`, counts rows. Weights may sum to less than 1: what cannot be foretold is
+    better answered by the mean.
+
+    Args:
+        values: P [n, M], what each member says of each held-out row; targets have mean 0 and deviation 1.
+        targets: y [n].
+    """
+    from scipy.optimize import nnls
+
+    members = values.shape[1]
+    error = ((values - targets[:, None]) ** 2).mean(axis=0).min()
+    pull = np.sqrt(VALUE_PRIOR * max(error, 1e-9))
+    rows = np.concatenate([values, pull * np.eye(members)])
+    wanted = np.concatenate([targets, np.full(members, pull * PRIOR_SUM / members)])
+    return np.asarray(nnls(rows, wanted)[0])
+
+
+def held_out(
+    makers: Mapping[str, Make], rows: np.ndarray, targets: np.ndarray, width: int, seed: int, groups: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """What each member says of labelled rows that it has not seen.
+
+    Args:
+        makers: of the members.
+        rows: encoded, [n, F].
+        targets: numbers of classes, or values, [n].
+        width: K, or 1.
+        seed: of folds and members.
+        groups: [n], rows of one group are held out together; None: each row is a group of its own.
+
+    Returns:
+        float64 [m, M, width] and the targets [m] of these rows; none where there is nothing to hold out.
+    """
+    chosen = np.random.default_rng(seed).permutation(len(rows))[:CV_ROWS]
+    rows, targets = rows[chosen], targets[chosen]
+    folds = _folds(targets, width, seed, None if groups is None else groups[chosen])
+    said = np.zeros((len(rows), len(makers), width))
+    for place, make in enumerate(makers.values()):
+        for fold in range(folds.max() + 1):
+            held = folds == fold
+            if not held.any():  # few groups may leave a fold empty
+                continue
+            model = make(len(rows), width, seed)
+            if hasattr(model, "n_estimators"):
+                model.set_params(n_estimators=min(CV_TREES, model.n_estimators))
+            said[held, place] = answers(model.fit(rows[~held], targets[~held]), rows[held], width)
+    return said[folds >= 0], targets[folds >= 0]
+
+
+def _folds(targets: np.ndarray, width: int, seed: int, groups: np.ndarray | None) -> np.ndarray:
+    """The fold of each of the rows, which are in random order; every class is spread over the folds.
+
+    A class with one row keeps it for training, in no fold (-1): without it there is nothing to be judged. So do the
+    rows of a fold without which all others are of one class.
+    """
+    count = min(FOLDS if len(targets) <= FEW else 3, len(targets))
+    if groups is not None:
+        folds = fold_numbers(targets, groups.astype(str), count, seed, width if width > 1 else 0)
+        if len(np.unique(folds)) < 2:
+            return np.full(len(targets), -1)
+        for fold in range(folds.max() + 1 if width > 1 else 0):
+            if len(np.unique(targets[folds != fold])) < 2:
+                folds[folds == fold] = -1
+        return folds
+    if width == 1:
+        return np.arange(len(targets)) % count
+    folds = np.full(len(targets), -1)
+    rows_of = (np.flatnonzero(targets == each) for each in range(width))
+    places = [rows for rows in rows_of if len(rows) > 1]
+    if places:
+        held = np.concatenate(places)
+        folds[held] = np.arange(len(held)) % count
+    return folds
