@@ -317,7 +317,7 @@ def test_rows_left_in_their_file_train_the_same_model_as_rows_in_memory(trained:
     set_knob(project.params, "train.rows=streamed")
     set_knob(project.params, "train.tensorboard=true")
     train(project)
-    assert {path.parent.name for path in project.events.glob("*/*/events*")} == {"ssgan", "twin"}
+    assert {path.parent.name for path in project.events.glob("*/*/events*")} == {"ssgan", "twin", "ablation"}
     for name in ("model.onnx", "history.csv"):
         there, here = (each.trained / "ssgan" / name for each in (project, trained))
         assert there.read_bytes() == here.read_bytes()
