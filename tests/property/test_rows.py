@@ -73,8 +73,7 @@ def test_a_step_sees_the_same_rows_whether_they_are_held_or_streamed(
     with tempfile.TemporaryDirectory() as name:
         encoder, x = stored(Path(name), rows, seed)
         mapped = TrainingRows.read(Path(name), "streamed").x
-        taught = np.arange(rows, dtype=np.float32)[:, None]
-        held, streamed = (make_pool(each, taught, encoder, batch, seed, window, State()) for each in (x, mapped))
+        held, streamed = (make_pool(each, encoder, batch, seed, window, State()) for each in (x, mapped))
         assert isinstance(held, HeldPool)
         assert isinstance(streamed, StreamedPool)
         step = 0
@@ -89,5 +88,4 @@ def test_a_step_sees_the_same_rows_whether_they_are_held_or_streamed(
 
 def drawn(pool: HeldPool | StreamedPool, step: int) -> list[np.ndarray]:
     pool.start(keras.ops.convert_to_tensor(np.int32(step)))
-    rows, taught = pool.rows()
-    return [np.asarray(each) for each in (rows, taught, pool.more_rows(), pool.shuffled())]
+    return [np.asarray(each) for each in (pool.rows(), pool.more_rows(), pool.shuffled())]
