@@ -1,7 +1,7 @@
 """How much each member of a teacher says, by what it says of labelled rows that it has not seen.
 
 Few labelled rows judge badly, so both kinds of weights start from equal ones, which count as much as a number of rows
-(`CLASS_PRIOR`, `VALUE_PRIOR`) would. Chosen on five tables of classes (thyroid, obesity, pima, heart, ctg), and for
+(`PRIOR`) would. Chosen on five tables of classes (thyroid, obesity, pima, heart, ctg), and for
 values on three (concrete, abalone, insurance) and Friedman's three functions.
 """
 
@@ -17,7 +17,7 @@ from ssgan.learn.prepare import fold_numbers
 CV_ROWS = 2000  # labelled rows that take part in the cross-validation
 FOLDS, FEW = 5, 200  # folds up to that many rows; 3 beyond
 CV_TREES = 50  # of a forest, at most
-CLASS_PRIOR, VALUE_PRIOR = 100.0, 30.0  # labelled rows that equal weights are worth
+PRIOR = 100.0  # labelled rows that equal weights are worth: fewer, and the luck of 50 rows chooses the members
 PRIOR_SUM = 0.9  # of the values' equal weights; the rest says the mean
 LEAST = 0.02  # a member's chance for the truth, before it counts as a mistake without limit
 ROUNDS = 100  # of expectation and maximisation
@@ -27,7 +27,7 @@ def class_weights(chances: np.ndarray) -> np.ndarray:
     """Weights of a mixture that make the held-out labels likely: maximum a posteriori, sum 1, [M].
 
     max over w of sum_i log sum_m w_m p_im + a/M sum_m log w_m, by expectation and maximisation (Dempster et al. 1977);
-    a is `CLASS_PRIOR`.
+    a is `PRIOR`.
 
     Args:
         chances: p [n, M], of the true class of each held-out row by each member.
@@ -38,7 +38,7 @@ def class_weights(chances: np.ndarray) -> np.ndarray:
     for _ in range(ROUNDS):
         credit = weights * chances
         credit /= credit.sum(axis=1, keepdims=True)
-        weights = (credit.sum(axis=0) + CLASS_PRIOR / members) / (count + CLASS_PRIOR)
+        weights = (credit.sum(axis=0) + PRIOR / members) / (count + PRIOR)
     return weights
 
 
@@ -46,7 +46,7 @@ def value_weights(values: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """Weights of a sum that comes near the held-out targets, none negative, [M].
 
     min over w >= 0 of |y - P w|^2 + b e |w - w0|^2: stacking (Breiman 1996) with a ridge; e is the best member's mean
-    squared error, so that b, `VALUE_PRIOR`, counts rows. Weights may sum to less than 1: what cannot be foretold is
+    squared error, so that b, `PRIOR`, counts rows. Weights may sum to less than 1: what cannot be foretold is
     better answered by the mean.
 
     Args:
@@ -57,7 +57,7 @@ def value_weights(values: np.ndarray, targets: np.ndarray) -> np.ndarray:
 
     members = values.shape[1]
     error = ((values - targets[:, None]) ** 2).mean(axis=0).min()
-    pull = np.sqrt(VALUE_PRIOR * max(error, 1e-9))
+    pull = np.sqrt(PRIOR * max(error, 1e-9))
     rows = np.concatenate([values, pull * np.eye(members)])
     wanted = np.concatenate([targets, np.full(members, pull * PRIOR_SUM / members)])
     return np.asarray(nnls(rows, wanted)[0])
