@@ -18,7 +18,7 @@ CV_ROWS = 2000  # labelled rows that take part in the cross-validation
 FOLDS, FEW = 5, 200  # folds up to that many rows; 3 beyond
 CV_TREES = 50  # of a forest, at most
 PRIOR = 100.0  # labelled rows that equal weights are worth: fewer, and the luck of 50 rows chooses the members
-PRIOR_SUM = 0.9  # of the values' equal weights; the rest says the mean
+SUM_PRIOR, USUAL_SUM = 30.0, 0.9  # of a value's weights: rows that their usual sum is worth; the rest says the mean
 LEAST = 0.02  # a member's chance for the truth, before it counts as a mistake without limit
 ROUNDS = 100  # of expectation and maximisation
 
@@ -45,9 +45,9 @@ def class_weights(chances: np.ndarray) -> np.ndarray:
 def value_weights(values: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """Weights of a sum that comes near the held-out targets, none negative, [M].
 
-    min over w >= 0 of |y - P w|^2 + b e |w - w0|^2: stacking (Breiman 1996) with a ridge; e is the best member's mean
-    squared error, so that b, `PRIOR`, counts rows. Weights may sum to less than 1: what cannot be foretold is
-    better answered by the mean.
+    min over w >= 0 of |y - P w|^2 + b e |w - m|^2 + c e/M (sum w - 0.9)^2: stacking (Breiman 1996) with a ridge.
+    m is the mean of w, and e the best member's mean squared error, so that b, `PRIOR`, and c, `SUM_PRIOR`, count rows.
+    Weights may sum to less than 1: what cannot be foretold is better answered by the mean.
 
     Args:
         values: P [n, M], what each member says of each held-out row; targets have mean 0 and deviation 1.
@@ -57,9 +57,9 @@ def value_weights(values: np.ndarray, targets: np.ndarray) -> np.ndarray:
 
     members = values.shape[1]
     error = ((values - targets[:, None]) ** 2).mean(axis=0).min()
-    pull = np.sqrt(PRIOR * max(error, 1e-9))
-    rows = np.concatenate([values, pull * np.eye(members)])
-    wanted = np.concatenate([targets, np.full(members, pull * PRIOR_SUM / members)])
+    apart, short = (np.sqrt(prior * max(error, 1e-9)) for prior in (PRIOR, SUM_PRIOR / members))
+    rows = np.concatenate([values, apart * (np.eye(members) - 1 / members), np.full((1, members), short)])
+    wanted = np.concatenate([targets, np.zeros(members), [short * USUAL_SUM]])
     return np.asarray(nnls(rows, wanted)[0])
 
 
