@@ -44,8 +44,10 @@ def prefect_server(log: Path) -> Iterator[Callable[[], str]]:
                 running.wait()
                 return url
 
-            yield wait
-            _send_last_lines()
+            try:
+                yield wait
+            finally:  # a refused batch has log lines on their way too
+                _send_last_lines()
     finally:
         for name in ours:
             del os.environ[name]
