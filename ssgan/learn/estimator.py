@@ -2,227 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from pathlib import Path
-from typing import Any, Literal, Self
+from collections.abc import Iterable
+from typing import Any, Self
 
 import numpy as np
-import pandas as pd
-from pydantic import ValidationError
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, column_or_1d
+from sklearn.base import ClassifierMixin, RegressorMixin
 
-from ssgan.config import FakesKind, TrainParams
-from ssgan.errors import ParamsError, describe
 from ssgan.learn import stored
-from ssgan.learn.artefact import Artefact, Predictions, answers
-from ssgan.learn.encode import Encoder
-from ssgan.learn.given import checked
-from ssgan.learn.tabular import InputError, Layout, class_labels, value_labels
-from ssgan.progress import say
+from ssgan.learn.base import Estimator
+from ssgan.learn.given import checked, one_dimension, told_by
+from ssgan.learn.tabular import class_labels, places_among, value_labels
 
 
-class _SSGAN(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
-    """What both estimators share. Keras is imported by the first fit, so that `load` and `predict` need none.
-
-    Attributes:
-        fitted_: the trained networks; None after `load`.
-        artefact_: what was loaded; None after a fit.
-        committee_: what joins the discriminator, if it answers with a committee.
-        contract_, encoder_, layout_: what the fit found in X.
-        knobs_: every knob as it was used.
-        warnings_: what went wrong in the game of generator and discriminator, in words.
-    """
-
-    def __init__(
-        self,
-        *,
-        steps: int | None = None,
-        batch: int = 64,
-        learning_rate: float | None = None,
-        warmup: float = 0.0,
-        hidden: Sequence[int] = (128, 128),
-        members: int = 1,
-        weight_norm: bool | None = None,
-        noise: float | None = None,
-        shift: int | None = None,
-        warp: float | None = None,
-        head: Literal["huber", "gaussian", "buckets"] | None = None,
-        networks: str | None = None,
-        embedding: Literal["piecewise", "periodic", "none"] = "piecewise",
-        fakes: FakesKind | None = None,
-        refined_share: float = 0.5,
-        gan_weight: float | None = None,
-        ramp: float = 0.25,
-        matching: Literal["squared", "absolute", "non-saturating"] = "squared",
-        pull_away_weight: float = 0.0,
-        complement_weight: float = 0.0,
-        manifold_weight: float = 0.0,
-        entropy_weight: float = 0.0,
-        consistency: Literal["none", "ict", "mean teacher", "pseudo-label", "vat"] | None = None,
-        consistency_weight: float = 1.0,
-        teacher_weight: float | None = None,
-        teach_from: float | None = None,
-        ema: float | None = None,
-        update: Literal["simultaneous", "alternating"] = "simultaneous",
-        rows: Literal["held", "streamed"] | None = None,
-        precision: Literal["float32", "bfloat16"] = "float32",
-        answer: Literal["discriminator", "committee"] = "discriminator",
-        random_state: int | np.random.RandomState | None = None,
-    ) -> None:
-        self.steps = steps
-        self.batch = batch
-        self.learning_rate = learning_rate
-        self.warmup = warmup
-        self.hidden = hidden
-        self.members = members
-        self.weight_norm = weight_norm
-        self.noise = noise
-        self.shift = shift
-        self.warp = warp
-        self.head = head
-        self.networks = networks
-        self.embedding = embedding
-        self.fakes = fakes
-        self.refined_share = refined_share
-        self.gan_weight = gan_weight
-        self.ramp = ramp
-        self.matching = matching
-        self.pull_away_weight = pull_away_weight
-        self.complement_weight = complement_weight
-        self.manifold_weight = manifold_weight
-        self.entropy_weight = entropy_weight
-        self.consistency = consistency
-        self.consistency_weight = consistency_weight
-        self.teacher_weight = teacher_weight
-        self.teach_from = teach_from
-        self.ema = ema
-        self.update = update
-        self.rows = rows
-        self.precision = precision
-        self.answer = answer
-        self.random_state = random_state
-
-    def fake_probability(self, X: Any) -> np.ndarray:
-        """float64 [n]: how unlike the training rows each row is, 0 .. 1."""
-        return self._ask(X).fake_probability
-
-    def disagreement(self, X: Any) -> np.ndarray:
-        """[n]: how far the members of the network are apart; 0 with `members=1`. See `Artefact.disagreement`."""
-        check_is_fitted(self)
-        x = self.layout_.encode(checked(self, X, fitting=False), self.encoder_)
-        return self.artefact_.disagreement(x) if self.artefact_ is not None else self.fitted_.disagreement(x)
-
-    def sample(self, n: int = 1, random_state: int = 0) -> Any:
-        """n fake rows in the form of X, from what made them in training; before `save` drops it.
-
-        Raises:
-            ParamsError: if there was no real/fake term, or the estimator was loaded.
-        """
-        check_is_fitted(self)
-        if self.fitted_ is None or self.fitted_.fakes is None:
-            why = "it was loaded, and a saved model has none" if self.fitted_ is None else "gan_weight is 0"
-            raise ParamsError(f"sampling needs the source of fakes, which this estimator has not: {why}; fit another")
-        fakes = self.fitted_.fakes.sample(self._training_rows, n, random_state)
-        decoded = self.layout_.decode(np.asarray(fakes, np.float32), self.encoder_)
-        if isinstance(decoded, pd.DataFrame) and hasattr(self, "feature_names_in_"):
-            decoded.columns = self.feature_names_in_
-        return decoded
-
-    def save(self, folder: str | Path) -> str:
-        """Writes an artefact (ONNX, JSON, npz; see docs), and returns its digest. The generator stays behind.
-
-        Raises:
-            ParamsError: if there is something in the folder, or the estimator was loaded itself.
-        """
-        check_is_fitted(self)
-        return stored.save(self, Path(folder))
-
-    @classmethod
-    def load(cls, folder: str | Path) -> Self:
-        """An estimator that answers as the saved one did. Needs ONNX Runtime, not Keras.
-
-        Raises:
-            ArtefactError: if a file is missing or damaged, or it was saved by another kind of estimator.
-        """
-        model, artefact, about = cls(), Artefact.load(Path(folder)), stored.read(Path(folder), cls.__name__)
-        model.set_params(**{**about.params, "hidden": tuple(about.params["hidden"])})
-        model._place(artefact.contract, artefact.encoder, about.layout, None, artefact)
-        model.committee_, model.knobs_, model.warnings_ = None, about.knobs, about.warnings
-        model._named(about)
-        return model
-
-    def __getstate__(self) -> dict[str, Any]:
-        if getattr(self, "fitted_", None) is not None or getattr(self, "artefact_", None) is not None:
-            raise TypeError("a fitted SSGAN is not pickled: write it with `save(folder)`, read it with `load(folder)`")
-        state: dict[str, Any] = super().__getstate__()
-        return state
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = tags.input_tags.string = tags.input_tags.categorical = True
-        tags.input_tags.three_d_array = True
-        tags.target_tags.required = True
-        return tags
-
-    def _fit(
-        self, X: Any, y: np.ndarray, classes: tuple[str, ...] | None, callbacks: Iterable[Any], groups: Any
-    ) -> None:
-        from ssgan.learn.fit import committee_of, fit_discriminator
-        from ssgan.learn.heads import head_for
-        from ssgan.learn.knobs import resolve
-        from ssgan.learn.lessons import taught_by
-        from ssgan.learn.prepare import is_labelled
-
-        groups = None if groups is None else _one_dimension(X, groups, self)
-        layout = Layout.of(X)
-        contract = layout.contract(X, classes)
-        knobs = resolve(self._params(), contract)
-        encoder = Encoder.fit({} if contract.image else layout.columns(X), contract)
-        x, head = layout.encode(X, encoder), head_for(contract, y, knobs.head)
-        if is_labelled(y).all():
-            say(f"fit: all {len(y)} rows have a label, so there is nothing to learn from unlabelled ones")
-        name = "regressor" if classes is None else "classifier"
-        taught = taught_by(x, y, encoder, head, knobs, groups)
-        fitted = fit_discriminator(x, y, encoder, head, knobs, name, callbacks=callbacks, taught=taught)
-        self._place(contract, encoder, layout, fitted, None)
-        self.committee_ = committee_of(taught, knobs)
-        self.knobs_, self.warnings_ = knobs.as_record(), tuple(fitted.warnings)
-        self._training_rows, self._labels = x, y
-
-    def _place(self, contract: Any, encoder: Encoder, layout: Layout, fitted: Any, artefact: Artefact | None) -> None:
-        self.contract_, self.encoder_, self.layout_ = contract, encoder, layout
-        self.fitted_, self.artefact_ = fitted, artefact
-        self.n_features_in_ = int(layout.shape[-1] if encoder.image is None else np.prod(layout.shape))
-
-    def _named(self, about: stored.About) -> None:
-        if about.feature_names is not None:
-            self.feature_names_in_ = np.asarray(about.feature_names, object)
-
-    def _params(self) -> TrainParams:
-        given = {name: value for name, value in self.get_params().items() if name in TrainParams.model_fields}
-        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        try:
-            return TrainParams(**{**given, "hidden": tuple(self.hidden)}, seed=seed)
-        except ValidationError as error:
-            raise ParamsError(describe(error, TrainParams)) from None
-
-    def _ask(self, X: Any, alone: bool = False) -> Predictions:
-        check_is_fitted(self)
-        x = self.layout_.encode(checked(self, X, fitting=False), self.encoder_)
-        if self.artefact_ is not None:
-            return self.artefact_.predict_alone(x) if alone else self.artefact_.predict_encoded(x)
-        task, realness = self.fitted_.outputs(x)
-        if self.committee_ is not None and not alone:
-            task = self.committee_.task(task, x)
-        return answers(self.contract_, self.fitted_.head.metadata, task, realness)
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "encoder_")
-
-
-class SSGANClassifier(ClassifierMixin, _SSGAN):  # type: ignore[misc]
+class SSGANClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
     """A semi-supervised GAN's discriminator as a classifier: it learns from labelled and unlabelled rows at once.
 
     Classes are drawn in equal shares in training, so probabilities are those of a population with equal shares.
@@ -247,7 +39,14 @@ class SSGANClassifier(ClassifierMixin, _SSGAN):  # type: ignore[misc]
         (1, 2)
     """
 
-    def fit(self, X: Any, y: Any, callbacks: Iterable[Any] = (), groups: Any = None) -> Self:
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        callbacks: Iterable[Any] = (),
+        groups: Any = None,
+        validation: tuple[Any, Any] | None = None,
+    ) -> Self:
         """Fits on all rows of X; an unlabelled row's y is None, NaN or -1.
 
         Args:
@@ -257,13 +56,16 @@ class SSGANClassifier(ClassifierMixin, _SSGAN):  # type: ignore[misc]
             callbacks: of Keras.
             groups: [n], such as patients: the teacher is judged on labelled rows of groups that it has not seen; None:
                 rows have nothing to do with one another.
+            validation: X and y of rows that are not learned from: their score is told as training goes on, and is
+                `validation` in the callbacks' logs.
 
         Raises:
             InputError: a DataError and a ValueError: if fewer than two classes are labelled, or X cannot be read.
         """
         X = checked(self, X, fitting=True)
-        classes, places = class_labels(_one_dimension(X, y, self))
-        self._fit(X, places, tuple(str(each) for each in classes.tolist()), callbacks, groups)
+        classes, places = class_labels(one_dimension(X, y, self))
+        told = told_by(self, validation, lambda labels: places_among(classes, labels))
+        self._fit(X, places, tuple(str(each) for each in classes.tolist()), callbacks, groups, told)
         self.classes_ = classes
         return self
 
@@ -285,7 +87,7 @@ class SSGANClassifier(ClassifierMixin, _SSGAN):  # type: ignore[misc]
         self.classes_ = np.asarray(about.classes)
 
 
-class SSGANRegressor(RegressorMixin, _SSGAN):  # type: ignore[misc]
+class SSGANRegressor(RegressorMixin, Estimator):  # type: ignore[misc]
     """A semi-supervised GAN's discriminator with two outputs: a value, and how real the row is.
 
     Args: those of `SSGANClassifier`; a committee is the mean with ridge, forests and a Gaussian process.
@@ -301,7 +103,14 @@ class SSGANRegressor(RegressorMixin, _SSGAN):  # type: ignore[misc]
         True
     """
 
-    def fit(self, X: Any, y: Any, callbacks: Iterable[Any] = (), groups: Any = None) -> Self:
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        callbacks: Iterable[Any] = (),
+        groups: Any = None,
+        validation: tuple[Any, Any] | None = None,
+    ) -> Self:
         """Fits on all rows of X; an unlabelled row's y is None or NaN (-1 is a value).
 
         Args:
@@ -310,12 +119,15 @@ class SSGANRegressor(RegressorMixin, _SSGAN):  # type: ignore[misc]
             callbacks: of Keras.
             groups: [n], such as patients: the teacher is judged on labelled rows of groups that it has not seen; None:
                 rows have nothing to do with one another.
+            validation: X and y of rows that are not learned from: their score is told as training goes on, and is
+                `validation` in the callbacks' logs.
 
         Raises:
             InputError: a DataError and a ValueError: if y has no number, or one that is infinite, or X cannot be read.
         """
         X = checked(self, X, fitting=True)
-        self._fit(X, value_labels(_one_dimension(X, y, self)), None, callbacks, groups)
+        values = value_labels(one_dimension(X, y, self))
+        self._fit(X, values, None, callbacks, groups, told_by(self, validation, value_labels))
         return self
 
     def predict(self, X: Any) -> np.ndarray:
@@ -325,17 +137,3 @@ class SSGANRegressor(RegressorMixin, _SSGAN):  # type: ignore[misc]
     def discriminator_predict(self, X: Any) -> np.ndarray:
         """As `predict`, but of the discriminator alone, where a committee answers."""
         return self._ask(X, alone=True).answer
-
-
-def _one_dimension(X: Any, y: Any, model: _SSGAN) -> np.ndarray:
-    """Labels as objects [n]."""
-    if y is None:
-        raise InputError(f"{type(model).__name__} requires y to be passed, but the target y is None")
-    if len(getattr(y, "shape", ())) > 1:
-        y = column_or_1d(y, warn=True)
-    y = y if hasattr(y, "__len__") else np.asarray(y)
-    labels = np.empty(len(y), object)
-    labels[:] = list(y)
-    if len(labels) != len(X):
-        raise InputError(f"X and y must have the same length; X has {len(X)} rows, y has {len(labels)}")
-    return labels

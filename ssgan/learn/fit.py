@@ -21,7 +21,7 @@ from ssgan.learn.knobs import Knobs
 from ssgan.learn.lessons import Subject, Taught, taught_by
 from ssgan.learn.moves import moves
 from ssgan.learn.networks import discriminator, initialise
-from ssgan.learn.pace import Pace, losses_text
+from ssgan.learn.pace import Pace, Score, Validation, losses_text
 from ssgan.learn.pool import HeldPool, Labelled, StreamedPool, make_pool
 from ssgan.learn.step import Average, Objective, Schedule, training_step
 from ssgan.learn.taught import TaughtRows
@@ -68,6 +68,7 @@ def fit_discriminator(
     checkpoints: Checkpoints | None = None,
     callbacks: Iterable[Any] = (),
     taught: Taught | None = None,
+    validation: Validation | None = None,
 ) -> Fitted:
     """Trains a discriminator; without any term on unlabelled rows it is the supervised twin.
 
@@ -80,21 +81,29 @@ def fit_discriminator(
         knobs: resolved.
         name: for the lines of progress.
         checkpoints: where the state is kept, and where it is taken up again.
-        callbacks: Keras callbacks; an epoch is a fiftieth of the steps, its logs are the losses, and `params` has the
-            steps in an epoch and in total.
+        callbacks: Keras callbacks; an epoch is a fiftieth of the steps, its logs are the losses and, with `validation`,
+            its score, and `params` has the steps in an epoch and in total.
         taught: what `lessons.taught_by` gives; None: it is asked for here.
+        validation: encoded rows and labels that tell a score as training goes on; they are not learned from.
 
     Raises:
         ParamsError: if a loss stops being a number, or explodes.
     """
     taught = taught or taught_by(x, y, encoder, head, knobs)
     with closing(Run(x, y, encoder, head, knobs, taught)) as run:
-        return finish(run, name, checkpoints, callbacks)
+        return finish(run, name, checkpoints, callbacks, validation)
 
 
-def finish(run: Run, name: str, checkpoints: Checkpoints | None = None, callbacks: Iterable[Any] = ()) -> Fitted:
+def finish(
+    run: Run,
+    name: str,
+    checkpoints: Checkpoints | None = None,
+    callbacks: Iterable[Any] = (),
+    validation: Validation | None = None,
+) -> Fitted:
     """Takes all steps of a run that stands at its start; the rest as for `fit_discriminator`."""
-    history, pace = _follow(run, name, checkpoints, _callback_list(callbacks, run))
+    score = Score(run.x, run.y, run.nets.head, validation)
+    history, pace = _follow(run, name, checkpoints, _callback_list(callbacks, run), score)
     average, head = run.nets.average, run.nets.head
     warnings = health.warnings(average, head, run.x, run.fakes, run.knobs.seed) if run.fakes is not None else ()
     for warning in warnings:
@@ -121,16 +130,16 @@ class Run:
         numbers: Callable[[int], Draws] = Draws,
     ) -> None:
         """As `fit_discriminator`; `taught`: see `lessons.taught_by`; `numbers` makes random numbers from a seed."""
-        self.x, self.knobs, self._taught = x, knobs, taught
+        self.x, self.y, self.knobs, self._taught = x, y, knobs, taught
         self.per_call = max(1, knobs.steps // CALLS)
         self.taught_from: int | None = None  # step
         if knobs.teacher_weight > 0:
             self.taught_from = self.per_call * round(knobs.teach_from * knobs.steps / self.per_call)
         with _precision(knobs.precision):
-            self._build(y, encoder, head, numbers)
+            self._build(encoder, head, numbers)
 
-    def _build(self, y: np.ndarray, encoder: Encoder, head: Head, numbers: Callable[[int], Draws]) -> None:
-        x, knobs = self.x, self.knobs
+    def _build(self, encoder: Encoder, head: Head, numbers: Callable[[int], Draws]) -> None:
+        x, y, knobs = self.x, self.y, self.knobs
         seeds = [int(each) for each in np.random.SeedSequence(knobs.seed).generate_state(5) >> 1]
         draws, state = numbers(seeds[0]), State()
         nets = [discriminator(encoder, head, knobs, draws, knobs.seed) for _ in range(2)]
@@ -209,7 +218,9 @@ class Run:
             self._pool.close()
 
 
-def _follow(run: Run, name: str, checkpoints: Checkpoints | None, callbacks: Any) -> tuple[np.ndarray, float]:
+def _follow(
+    run: Run, name: str, checkpoints: Checkpoints | None, callbacks: Any, score: Score
+) -> tuple[np.ndarray, float]:
     """Runs the loop in equal calls (never by the clock: the history must not depend on the machine's mood)."""
     knobs, saved = run.knobs, checkpoints.latest() if checkpoints is not None else None
     lines: list[list[float]] = [] if saved is None else saved.history.tolist()
@@ -228,11 +239,14 @@ def _follow(run: Run, name: str, checkpoints: Checkpoints | None, callbacks: Any
             raise ParamsError(_diverged(name, losses, done, knobs.steps, checkpoints))
         done += count
         lines.append([done, *losses.tolist()])
-        callbacks.on_epoch_end(len(lines) - 1, dict(zip(REPORTED, losses.tolist(), strict=True)))
+        logs = dict(zip(REPORTED, losses.tolist(), strict=True))
+        found = None if score.seen else score.of(run.nets.average)
+        callbacks.on_epoch_end(len(lines) - 1, logs if found is None else {**logs, "validation": found})
         if checkpoints is not None and done < knobs.steps:
             checkpoints.save(Saved(done, run.state.values(), np.asarray(lines)))
         if pace.worth_telling(done):
-            say(f"train: {name} {pace.text(done)}, {losses_text(losses)}")
+            told = score.text(run.nets.average, done / knobs.steps, found)
+            say(f"train: {name} {pace.text(done)}, {losses_text(losses)}, {told}")
     callbacks.on_train_end()
     return np.asarray(lines), pace.value(done)
 

@@ -22,6 +22,7 @@ import numpy as np
 from ssgan.errors import ParamsError
 from ssgan.learn.fit import EXPLODED, Run, answers, committee_of
 from ssgan.learn.lessons import Lessons
+from ssgan.learn.pace import score_text, scored
 from ssgan.learn.plan import Plan, Subset, scattered
 from ssgan.learn.prepare import is_labelled
 from ssgan.progress import say
@@ -212,6 +213,9 @@ class Folds:
         if folds:
             places = [np.flatnonzero(~each.learned) for each in plan.folds]
             self._stored |= _out_of_fold(name, folds, places, run.knobs.answer == "committee")
+            labels, head = run.y[is_labelled(run.y)], run.nets.head
+            found_score = score_text(scored(self._stored[f"{name}_task"], labels, head), head)
+            say(f"train: {name}: {found_score} on {len(labels)} labelled rows, each by a model that had not seen it")
         if folds and name == "ssgan":
             self._stored["ssgan_pool"] = np.stack([each.pool for each in folds])
         if curve:

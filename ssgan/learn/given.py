@@ -1,12 +1,13 @@
-"""X as it is given to an estimator: refused where scikit-learn refuses it."""
+"""X and y as they are given to an estimator: refused where scikit-learn refuses them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import column_or_1d, validate_data
 
 from ssgan.learn.tabular import InputError
 
@@ -27,3 +28,28 @@ def checked(model: Any, X: Any, fitting: bool) -> Any:
         return X
     except ValueError as error:
         raise InputError(str(error)) from None
+
+
+def one_dimension(X: Any, y: Any, model: Any) -> np.ndarray:
+    """Labels as objects [n]."""
+    if y is None:
+        raise InputError(f"{type(model).__name__} requires y to be passed, but the target y is None")
+    if len(getattr(y, "shape", ())) > 1:
+        y = column_or_1d(y, warn=True)
+    y = y if hasattr(y, "__len__") else np.asarray(y)
+    labels = np.empty(len(y), object)
+    labels[:] = list(y)
+    if len(labels) != len(X):
+        raise InputError(f"X and y must have the same length; X has {len(X)} rows, y has {len(labels)}")
+    return labels
+
+
+def told_by(
+    model: Any, validation: tuple[Any, Any] | None, labels: Callable[[np.ndarray], np.ndarray]
+) -> tuple[Any, np.ndarray] | None:
+    """Validation rows, checked as `predict` checks its own, and what `labels` makes of their y."""
+    if validation is None:
+        return None
+    X, y = validation
+    X = checked(model, X, fitting=False)
+    return X, labels(one_dimension(X, y, model))

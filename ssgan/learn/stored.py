@@ -15,7 +15,7 @@ from ssgan.learn.tabular import Layout
 from ssgan.records import RunRecord
 
 if TYPE_CHECKING:
-    from ssgan.learn.estimator import _SSGAN
+    from ssgan.learn.base import Estimator
 
 FILE = "estimator.json"
 
@@ -43,7 +43,7 @@ class About(BaseModel):
         return Layout(self.kinds, self.names, self.shape, self.whole, self.framed)
 
     @classmethod
-    def of(cls, model: _SSGAN) -> Self:
+    def of(cls, model: Estimator) -> Self:
         """What a fitted estimator has; a random state that is not a number is left out."""
         params = model.get_params()
         state = params["random_state"]
@@ -60,7 +60,7 @@ class About(BaseModel):
         )
 
 
-def save(model: _SSGAN, folder: Path) -> str:
+def save(model: Estimator, folder: Path) -> str:
     """Writes a fitted estimator into a new or empty folder, and returns the artefact's digest."""
     from ssgan.learn import backend
     from ssgan.learn.export import write_artefact

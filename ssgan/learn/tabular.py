@@ -131,6 +131,24 @@ def class_labels(y: Any) -> tuple[np.ndarray, np.ndarray]:
     return classes, places
 
 
+def places_among(classes: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Labels -> int64 [n] places among the classes of a fit, -1 where a row has no label.
+
+    Raises:
+        InputError: if a label is none of them, or no row has one.
+    """
+    known = {each: place for place, each in enumerate(classes.tolist())}
+    places = np.full(len(y), -1, np.int64)
+    for row, label in enumerate(y.tolist()):
+        if not _unlabelled(label):
+            if label not in known:
+                raise InputError(f"validation labels must be classes of y, {list(known)[:10]}; one is {label!r}")
+            places[row] = known[label]
+    if (places < 0).all():
+        raise InputError(f"validation needs a labelled row; none of its {len(y)} rows has a label")
+    return places
+
+
 def value_labels(y: Any) -> np.ndarray:
     """Labels -> float64 [n], NaN where a row has none.
 

@@ -183,18 +183,19 @@ def test_images_are_fitted_and_sampled_as_arrays(shape: tuple[int, ...], whole: 
         model.predict(np.zeros((2, 16, 16), np.uint8) if whole else np.zeros((2, 16, 16, 3)))
 
 
-def test_keras_callbacks_are_called() -> None:
+def test_keras_callbacks_hear_the_score_of_validation_rows() -> None:
     from ssgan.learn.backend import keras
 
-    class Count(keras.callbacks.Callback):
-        epochs = 0
-
-        def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-            self.epochs += 1
-
-    count = Count()
-    SSGANClassifier(**SMALL).fit(X, TRUTH, callbacks=[count])
-    assert count.epochs > 1
+    heard: list[float] = []
+    callback = keras.callbacks.LambdaCallback(on_epoch_end=lambda _, logs: heard.append(logs["validation"]))
+    y, words = np.where(FEW, TRUTH, -1), np.array(["well", "ill"])
+    model = SSGANClassifier(**SMALL).fit(X, np.where(y < 0, "-1", words[TRUTH]), [callback], None, (X, words[TRUTH]))
+    assert heard[-1] == pytest.approx(model.score(X, words[TRUTH]))
+    assert len(heard) > 1
+    with pytest.raises(DataError, match=r"must be classes of y, .* one is 'dead'"):
+        SSGANClassifier(**SMALL).fit(X, words[TRUTH], validation=(X, ["dead"] * 120))
+    with pytest.raises(DataError, match="none of its 120 rows has a label"):
+        SSGANClassifier(**SMALL).fit(X, words[TRUTH], validation=(X, [None] * 120))
 
 
 # scikit-learn's own checks. A step is enough: they ask about manners, not about answers. It is taken without a graph,

@@ -204,14 +204,40 @@ def test_fakes_that_are_told_apart_without_error_are_a_warning() -> None:
     assert fit(case, gan_weight=0).warnings == ()
 
 
-def test_progress_is_told_with_steps_losses_and_time_left() -> None:
+def last_line(case: learner.Case, more: dict[str, Any] | None = None) -> tuple[str, Fitted]:
+    """What is told at the end of a short run."""
     told: list[str] = []
     with listening(lambda event: told.append(event.text)):
-        fit(learner.classes())
+        fitted = fit(case, more=more)
     (last,) = [line for line in told if "step 60/60" in line]
+    return last, fitted
+
+
+def test_progress_is_told_with_steps_losses_and_how_well_the_labels_are_fitted() -> None:
+    case = learner.classes()
+    last, fitted = last_line(case)
     assert last.startswith("train: test step 60/60, ")
     for part in ("steps/s", "supervised ", "real/fake "):
         assert part in last
+    known = case.y >= 0
+    right = (fitted.outputs(case.x[known])[0].argmax(axis=1) == case.y[known]).mean()  # as many rows of each class
+    assert last.endswith(f", labels learned to balanced accuracy {right:.3g}")
+
+
+@pytest.mark.parametrize("make", [learner.classes, learner.values])
+def test_the_score_of_validation_rows_is_told_and_changes_nothing(make: Callable[[], learner.Case]) -> None:
+    case, heard = make(), list[float]()
+    callback = keras.callbacks.LambdaCallback(on_epoch_end=lambda _, logs: heard.append(logs["validation"]))
+    last, fitted = last_line(case, {"validation": (case.x[100:], case.truth[100:]), "callbacks": [callback]})
+    found, truth = fitted.outputs(case.x[100:])[0], case.truth[100:]
+    if fitted.head.classes:
+        score, name = np.mean([(found.argmax(axis=1) == truth)[truth == each].mean() for each in (0, 1)]), "accuracy"
+    else:
+        mean, scale = (float(fitted.head.metadata[f"value_{name}"]) for name in ("mean", "scale"))
+        score, name = np.sqrt(np.mean((found[:, 0] * scale + mean - truth) ** 2)), "RMSE"
+    assert heard[-1] == pytest.approx(score, rel=1e-5)
+    assert f"validation {'balanced ' if name == 'accuracy' else ''}{name} {heard[-1]:.3g}" in last
+    assert same(fitted, fit(case))
 
 
 def test_keras_callbacks_hear_the_losses_and_may_stop_the_run() -> None:

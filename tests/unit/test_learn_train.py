@@ -20,11 +20,14 @@ from ssgan.learn.prepare import prepare
 from ssgan.learn.terms import REPORTED
 from ssgan.learn.train import train
 from ssgan.learn.training_rows import TrainingRows
+from ssgan.progress import listening
 from ssgan.project import Project
 from ssgan.records import RunRecord, RunTimes, Split
 from tests.unit import learner
 from tests.unit.judged import TEMPLATES
 from tests.unit.learner import fit
+
+TOLD = "told.txt"  # what was said while a project was trained
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +98,10 @@ def crossfitted(accepted: Project, tmp_path_factory: pytest.TempPathFactory) -> 
     set_knob(project.params, "evaluate.method=crossfit")
     set_knob(project.params, "evaluate.curve=[0.5]")
     prepare(project)
-    train(project)
+    told: list[str] = []
+    with listening(lambda event: told.append(event.text)):
+        train(project)
+    (project.root / TOLD).write_text("\n".join(told))
     calibrate(project)
     return project
 
@@ -113,6 +119,14 @@ def test_with_crossfit_no_labelled_row_is_held_back_and_every_one_is_answered(cr
     assert shapes["ssgan_realness"] == (20, 1)
     assert shapes["ssgan_pool"] == (3, len(unlabelled), 2)
     assert shapes["ssgan_curve"] == shapes["twin_curve"] == (1, 20, 2)
+
+
+def test_training_tells_the_score_on_rows_that_a_model_had_not_seen(crossfitted: Project) -> None:
+    with np.load(crossfitted.folds) as folds, np.load(crossfitted.prepared / "train.npz") as prepared:
+        answers, labels = folds["ssgan_task"].argmax(axis=1), prepared["y"][prepared["y"] != -1]
+    score = np.mean([(answers == labels)[labels == each].mean() for each in (0, 1)])
+    line = f"train: ssgan: balanced accuracy {score:.3g} on 20 labelled rows, each by a model that had not seen it"
+    assert line in (crossfitted.root / TOLD).read_text().splitlines()
 
 
 def test_what_is_served_is_calibrated_by_the_folds_alone(crossfitted: Project, trained: Project) -> None:
