@@ -35,7 +35,7 @@ def baselines(project: Project) -> None:
         ParamsError: if a baseline of the user's cannot be imported.
     """
     prepared, params = read_prepared(project), read_params(project.params)
-    known = methods(len(prepared.contract.classes), params.baselines.more)
+    known = methods(prepared.contract, params.baselines.more)
     plan = read_plan(prepared, params.evaluate.curve)
     stored: dict[str, Array] = {}
     said = _run([(known[name], task) for name in known for task in tasks_of(name, prepared, plan, params.baselines)])

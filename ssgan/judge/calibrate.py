@@ -3,8 +3,8 @@
 Everything is fitted on labelled training rows that were answered by models of other folds. What it says is stored with
 the artefact and applied wherever that is asked: in evaluation, in the service and in batch scoring.
 
-- Temperature (Guo et al. 2017), against targets smoothed as Platt (1999) does: rows that are all right would else make
-  the model infinitely sure.
+- Temperature (Guo et al. 2017), against targets smoothed as Platt (1999) does, whose doubt is one row's in m + 2
+  however many classes share it: rows that are all right would else make the model infinitely sure.
 - Sets by class-conditional split-conformal prediction (Vovk et al. 2005, "Mondrian"), intervals by residual quantiles.
   The scores come from the models of the folds, the answers from the model of all rows, which is as good or better:
   coverage is then as asked in practice, while the guarantee is that of cross-conformal prediction (Vovk 2015), weaker.
@@ -136,9 +136,9 @@ def temperature(task: Floats, truth: Array, shares: Floats) -> float:
     rows, classes = task.shape
     counts = np.bincount(truth, minlength=classes)
     weights = (shares / np.maximum(counts, 1))[truth]
-    slack = 1 / (rows + classes)
-    targets = np.full(task.shape, slack)
-    targets[np.arange(rows), truth] = 1 - (classes - 1) * slack
+    doubt = 1 / (rows + 2)
+    targets = np.full(task.shape, doubt / (classes - 1))
+    targets[np.arange(rows), truth] = 1 - doubt
 
     def loss(log: float) -> float:
         return float(-(weights[:, None] * targets * log_softmax(task / math.exp(log), axis=1)).sum())

@@ -170,8 +170,8 @@ def _failure(rule: GateRule) -> str:
         return f'the rule "{rule.rule}" failed ({rule.reason})'
     if rule.reason:
         return f'the rule "{rule.rule}" cannot be judged ({rule.reason})'
-    value, limit = (f"{each:.3g}" for each in (rule.value or 0.0, rule.limit or 0.0))
-    return f'the rule "{rule.rule}" failed (value {value}, limit {limit})'
+    value, limit = (rules.shown(rule.rule, each) for each in (rule.value, rule.limit))
+    return f'the rule "{rule.rule}" failed ({value}; {rules.bound(rule.rule)} {limit} is asked)'
 
 
 def _standing(evaluation: Evaluation) -> str:

@@ -16,8 +16,10 @@ from typing import Any
 import numpy as np
 
 from ssgan.config import BaselinesParams
+from ssgan.contract import Contract
 from ssgan.errors import ParamsError
 from ssgan.judge.metrics import Array
+from ssgan.learn.teacher import Teacher, teach
 
 FEW_LABELS = 1000  # below it boosting takes leaves of 3 rows; scikit-learn's 20 leaves no split with few labels
 NEIGHBOURS = 5
@@ -42,7 +44,7 @@ class Task:
 
 Method = Callable[[Task], Any]  # a fitted estimator
 
-SPREADING = "label_spreading"
+SPREADING, STACK = "label_spreading", "stack"
 
 
 def predict(model: Any, task: Task) -> Array:
@@ -51,6 +53,9 @@ def predict(model: Any, task: Task) -> Array:
     A class of the contract that the model has not seen gets probability 0; a row that label spreading does not reach
     gets the class shares.
     """
+    if isinstance(model, Teacher):
+        found = model.answers(task.asked)
+        return found if task.classes else found[:, 0]
     if not task.classes:
         return np.asarray(model.predict(task.asked), np.float64)
     probabilities = np.zeros((len(task.asked), task.classes))
@@ -114,6 +119,15 @@ def boosting(task: Task) -> Any:
     return kind(min_samples_leaf=leaf, random_state=task.knobs.seed).fit(*task.known)
 
 
+def stack(task: Task) -> Teacher:
+    """What the SSGAN of a table takes lessons from, by itself: linear models, forests and more, stacked.
+
+    It learns from the labelled rows alone, so it says how much of what the SSGAN knows it owes to the unlabelled ones.
+    """
+    x, y = task.known
+    return teach(np.asarray(x, np.float32), y, task.classes, task.knobs.seed)
+
+
 def self_training(task: Task) -> Any:
     """The traditional way: train a forest, predict the missing labels, train again.
 
@@ -157,6 +171,7 @@ CLASSIFIERS: dict[str, Method] = {
     "nearest_neighbours": nearest_neighbours,
     "random_forest": random_forest,
     "boosting": boosting,
+    STACK: stack,
     "self_training": self_training,
     SPREADING: label_spreading,
 }
@@ -166,21 +181,24 @@ REGRESSORS: dict[str, Method] = {
     "nearest_neighbours": nearest_neighbours,
     "random_forest": random_forest,
     "boosting": boosting,
+    STACK: stack,
     "self_training": self_training,
 }
 
 
-def methods(classes: int, more: Mapping[str, str]) -> dict[str, Method]:
+def methods(contract: Contract, more: Mapping[str, str]) -> dict[str, Method]:
     """Every method of the task by name, the user's last.
 
     Args:
-        classes: K; 0 for values.
+        contract: classes or values; of images there is no stack, for their SSGAN takes no lessons.
         more: import paths of scikit-learn estimators by name, see `theirs`.
 
     Raises:
         ParamsError: if a path leads to no estimator, or a name is taken.
     """
-    ours = CLASSIFIERS if classes else REGRESSORS
+    ours = {**(CLASSIFIERS if contract.classes else REGRESSORS)}
+    if contract.image is not None:
+        del ours[STACK]
     taken = sorted(more.keys() & ours.keys())
     if taken:
         raise ParamsError(f"params.yaml: baselines.more names {taken[0]!r}, which is a baseline already; rename it")

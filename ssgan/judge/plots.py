@@ -21,7 +21,7 @@ from ssgan.judge.style import FIGURE_CSS
 COLOURS = {
     "ssgan": "#d55e00",
     "discriminator_alone": "#a34700",
-    "without_gan_term": "#e8935a",
+    "ablation": "#e8935a",
     "twin": "#56b4e9",
     "majority": "#8a8a8a",
     "mean": "#8a8a8a",
@@ -31,6 +31,7 @@ COLOURS = {
     "random_forest": "#009e73",
     "boosting": "#0072b2",
     "self_training": "#cc79a7",
+    "stack": "#6b4c2a",
     "label_spreading": "#999933",
 }
 CYCLE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#999933")

@@ -22,7 +22,8 @@ def calibration(evaluation: Evaluation) -> Section:
     title, check = "May one believe its certainty?", evaluation.calibration
     if check is None:
         return Section(title, (Text("Not measured: the model has no calibration."),))
-    return Section(title, (*_reliability(check), *_before_after(check), *_coverage(check), *_prior(evaluation)))
+    coverage = _coverage(check, "sets" if evaluation.per_class else "intervals")
+    return Section(title, (*_reliability(check), *_before_after(check), *coverage, *_prior(evaluation)))
 
 
 def _reliability(check: CalibrationCheck) -> tuple[Block, ...]:
@@ -52,14 +53,15 @@ def _before_after(check: CalibrationCheck) -> tuple[Block, ...]:
     return (Table(("↓ lower is better", "as trained", "calibrated"), rows),)
 
 
-def _coverage(check: CalibrationCheck) -> tuple[Block, ...]:
+def _coverage(check: CalibrationCheck, kind: str) -> tuple[Block, ...]:
     unlike = Text(f"{100 * check.unlike:.1f} % of the judged rows are flagged as unlike the training data.")
     if check.covered is None:
-        return (Text("There are too few labelled rows for sets or intervals of known coverage."), unlike)
+        return (Text(f"There are too few labelled rows for {kind} of known coverage."), unlike)
+    size = "On average a set holds {} classes." if kind == "sets" else "On average an interval is {} wide."
     promise = Text(
-        f"Asked: {100 * check.asked:g} % of the sets or intervals should hold the truth. "
+        f"Asked: {100 * check.asked:g} % of the {kind} should hold the truth. "
         f"Found: {100 * check.covered.value:.1f} % ({100 * check.covered.low:.1f} to {100 * check.covered.high:.1f} %)."
-        + (f" Their mean size is {words.number(check.size.value)}." if check.size else "")
+        + (f" {size.format(words.number(check.size.value))}" if check.size else "")
     )
     rows = tuple((name, score_cell(score)) for name, score in check.covered_per_class.items())
     return (promise, *((Table(("class", "share of sets that hold it"), rows),) if rows else ()), unlike)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ssgan.judge import plots, plots_rows, words
+from ssgan.judge import plots, plots_rows, rules, words
 from ssgan.judge.document import Block, Cell, Figure, Items, Place, Section, Table, Text, Tile
 from ssgan.records import Difference, Evaluation, GateDecision, GateRule, Score
 
@@ -50,8 +50,9 @@ def verdict(decision: GateDecision) -> tuple[Block, ...]:
 
 
 def _rule(rule: GateRule) -> tuple[Cell | str, ...]:
-    value, limit = ("" if each is None else f"{each:.4g}" for each in (rule.value, rule.limit))
-    return (rule.rule, "✓ holds" if rule.passed else "✗ fails", value, limit, rule.reason)
+    value = rules.shown(rule.rule, rule.value)
+    limit = "" if rule.limit is None else f"{rules.bound(rule.rule)} {rules.shown(rule.rule, rule.limit)}"
+    return (rule.rule, "✓ holds" if rule.passed else "✗ fails", value, limit.replace("ahead ", ""), rule.reason)
 
 
 def models(evaluation: Evaluation) -> Section:

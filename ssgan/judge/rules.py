@@ -31,6 +31,31 @@ FAST_ENOUGH = "fast enough"
 KERAS_AND_ONNX_AGREE = "Keras and ONNX agree"
 NOT_ROLLED_BACK = "not rolled back before"
 
+_SHARES, _GAINS = (BETTER_THAN_GUESS, NO_WORSE_THAN_TWIN), (NO_WORSE_THAN_BASELINE, NO_WORSE_THAN_CHAMPION)
+
+
+def shown(rule: str, number: float | None) -> str:
+    """A rule's value or limit with its unit; "" where there is none."""
+    if number is None:
+        return ""
+    if rule == ENOUGH_ROWS:
+        return f"{number:g} rows"
+    if rule in _SHARES:
+        return f"ahead in {100 * number:.4g} % of resamples"
+    if rule in _GAINS:
+        return f"a gain of {words.signed(number)}"
+    if rule == NO_SLICE_WORSE:
+        return f"{words.number(number)} behind"
+    if rule == FAST_ENOUGH:
+        return f"{number:.3g} ms"
+    return f"{number:.2g}"
+
+
+def bound(rule: str) -> str:
+    """How the limit of a rule is meant."""
+    return "at least" if rule in (ENOUGH_ROWS, *_SHARES, *_GAINS) else "at most"
+
+
 CALLS = 200  # of one row each, for the latency
 
 

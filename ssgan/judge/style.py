@@ -14,7 +14,7 @@ CSS = (
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--paper); color: var(--ink); font: 16px/1.5 system-ui, -apple-system, "Segoe UI",
   Roboto, "Helvetica Neue", Arial, sans-serif; }
-main { max-width: 60rem; margin: 0 auto; padding: 2rem 1rem 4rem; }
+main { max-width: 66rem; margin: 0 auto; padding: 2rem 1rem 4rem; }
 .kicker { margin: 0 0 .5rem; color: var(--soft); font-size: .85rem; letter-spacing: .06em; text-transform: uppercase; }
 h1 { margin: 0 0 1.5rem; font-size: clamp(1.25rem, 3vw + .5rem, 1.7rem); line-height: 1.35; font-weight: 600; }
 h1 span { display: block; margin-top: .5rem; font-size: 1.05rem; line-height: 1.5; font-weight: 400; }

@@ -49,7 +49,7 @@ def package_baseline(
     classes = len(prepared.contract.classes)
     x, (probe, pool) = _flat(prepared.x), _asked(prepared, trained)
     task = Task(x, prepared.y, known, _flat(np.concatenate([probe, pool])), classes, params.baselines)
-    method = methods(classes, params.baselines.more)[name]
+    method = methods(prepared.contract, params.baselines.more)[name]
     model = method(task)
     said = predict(model, task)
     fresh = project.winner.with_name(".winner.new")

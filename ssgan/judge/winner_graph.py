@@ -13,6 +13,8 @@ from ssgan.errors import SsganError
 from ssgan.judge.metrics import Array, Floats
 from ssgan.judge.words import title
 from ssgan.learn.artefact import ALONE, Artefact
+from ssgan.learn.committee import teacher_graph
+from ssgan.learn.teacher import Teacher
 
 LEAST = 1e-12  # a probability, before its logarithm
 PREFIX = "baseline_"
@@ -24,7 +26,7 @@ def write_graph(path: Path, name: str, model: Any, width: int, shares: Floats, t
     Args:
         path: of the trained graph, which is changed.
         name: of the baseline.
-        model: fitted, scikit-learn's.
+        model: fitted, scikit-learn's or a teacher.
         width: of an encoded row.
         shares: of the classes among the labelled rows, [K], for rows that the model says nothing of; [0] for values.
         trained: where the graph comes from.
@@ -46,7 +48,8 @@ def write_graph(path: Path, name: str, model: Any, width: int, shares: Floats, t
     if hasattr(model, "label_distributions_"):
         _normalise(pieces, shares[model.classes_])
     if classes:
-        _log_probabilities(pieces, np.asarray(model.classes_, np.int64), classes)
+        seen = np.arange(classes) if isinstance(model, Teacher) else np.asarray(model.classes_, np.int64)
+        _log_probabilities(pieces, seen, classes)
     else:
         mean, scale = (float(trained.metadata[f"value_{each}"]) for each in ("mean", "scale"))
         centred = pieces.node("Sub", f"{PREFIX}variable", pieces.constant(np.float32(mean)))
@@ -116,11 +119,13 @@ def _normalise(pieces: _Pieces, shares: Floats) -> None:
 
 
 def _converted(name: str, model: Any, width: int, opsets: dict[str, int]) -> Any:
-    """A scikit-learn model as ONNX: X [n, width] -> probabilities [n, seen classes], or variable [n, 1]."""
+    """A model as ONNX: X [n, width] -> probabilities [n, seen classes], or variable [n, 1]."""
     import skl2onnx
     from skl2onnx.common.data_types import FloatTensorType
     from sklearn.semi_supervised import LabelSpreading, SelfTrainingClassifier
 
+    if isinstance(model, Teacher):
+        return teacher_graph(model, width, opsets[""])
     if isinstance(model, SelfTrainingClassifier):
         model = model.estimator_
     if isinstance(model, LabelSpreading):

@@ -10,6 +10,7 @@ TWIN = "twin"
 ABLATION = "ablation"  # the same network without the real/fake term, where that is not the twin
 ALONE = "discriminator_alone"  # where a committee answers
 FLOORS = ("majority", "mean")  # the guess that knows nothing about the row
+USE_UNLABELLED = (OURS, ABLATION, ALONE, "self_training", "label_spreading")  # all others learn from the labels alone
 FEW_ROWS, FEW_OF_A_CLASS = 50, 10  # fewer labelled test rows than this make a weak verdict
 TOSS_UP = 0.2  # ahead in a share of resamples between this and its complement: no more than luck
 
@@ -22,6 +23,7 @@ _TITLES = {
     "boosting": "gradient boosting",
     "ridge": "ridge regression",
     "self_training": "self-training",
+    "stack": "stack of plain methods",
 }
 _METRICS = {
     "balanced_accuracy": "balanced accuracy",
@@ -74,29 +76,69 @@ def best_baseline(evaluation: Evaluation) -> ModelScore | None:
     return best_of(evaluation, others) if others else None
 
 
+def best_of_labels(evaluation: Evaluation) -> ModelScore | None:
+    """The best of the others that learn from the labelled rows alone, other than our own network."""
+    others = tuple(each for each in evaluation.scores if each.name not in (*USE_UNLABELLED, TWIN))
+    return best_of(evaluation, others) if others else None
+
+
 def sentence(evaluation: Evaluation, unlabelled: int) -> str:
     """The first line of the report: did the unlabelled rows help, by how much, how sure, and who is best.
+
+    They have helped only where the SSGAN is better than whatever learns from the labels alone: than the same network,
+    and than the best of the other methods, which is what a user would have without them.
 
     Args:
         evaluation: its own sentence is not read.
         unlabelled: training rows without a label.
     """
-    twin = next(each for each in evaluation.differences if each.baseline == TWIN)
     about = "The unlabelled rows" if unlabelled else "The fake rows (no training row was unlabelled)"
-    parts = [f"{about} {_verdict(twin)}: {_comparison(evaluation, twin)}", _winner(evaluation), _weakness(evaluation)]
+    twin = _difference(evaluation, TWIN)
+    parts = [f"{about} {_verdict(evaluation, twin)}: {_comparison(evaluation, twin)}"]
+    parts += [_without_them(evaluation), _winner(evaluation), _weakness(evaluation)]
     return "; ".join(part for part in parts if part) + "."
 
 
-def _verdict(twin: Difference) -> str:
-    if twin.low > 0:
-        return "helped"
+def _difference(evaluation: Evaluation, name: str) -> Difference:
+    return next(each for each in evaluation.differences if each.baseline == name)
+
+
+def _verdict(evaluation: Evaluation, twin: Difference) -> str:
     if twin.high < 0:
         return "did harm"
-    if TOSS_UP <= twin.win_probability <= 1 - TOSS_UP:
+    if twin.low <= 0 and TOSS_UP <= twin.win_probability <= 1 - TOSS_UP:
         return "made no difference that these rows can show"
-    if twin.value > 0:
-        return "seem to have helped, though these rows cannot prove it"
-    return "seem to have done harm, though these rows cannot prove it"
+    if twin.value < 0:
+        return "seem to have done harm, though these rows cannot prove it"
+    plain = best_of_labels(evaluation)
+    gain = None if plain is None else _difference(evaluation, plain.name)
+    if gain is not None and gain.value <= 0:
+        return "helped the network, but the labels alone do as well with another method"
+    if twin.low > 0 and (gain is None or gain.low > 0):
+        return "helped"
+    return "seem to have helped, though these rows cannot prove it"
+
+
+def _without_them(evaluation: Evaluation) -> str:
+    """The SSGAN against the best that the labels alone give with another method."""
+    plain = best_of_labels(evaluation)
+    if plain is None:
+        return ""
+    gain, first = _difference(evaluation, plain.name), best_of(evaluation, evaluation.scores).name == plain.name
+    return (
+        f"the best other method on the labels alone{' and the best of all' if first else ''}, {title(plain.name)}, "
+        f"has {value_of(evaluation, plain)} ({_gap(gain)}{_interval(gain)})"
+    )
+
+
+def _gap(found: Difference) -> str:
+    if not found.value:
+        return "level"
+    return f"the SSGAN is {number(abs(found.value))} {'better' if found.value > 0 else 'worse'}"
+
+
+def _interval(found: Difference) -> str:
+    return f", {signed(found.low)} to {signed(found.high)}" if found.low != found.high else ""
 
 
 def _comparison(evaluation: Evaluation, twin: Difference) -> str:
@@ -111,14 +153,15 @@ def _comparison(evaluation: Evaluation, twin: Difference) -> str:
 
 
 def _winner(evaluation: Evaluation) -> str:
-    best = best_of(evaluation, evaluation.scores)
-    if best.name == OURS:
-        runner = best_baseline(evaluation)
-        behind = (
-            f", before the best baseline, {title(runner.name)} with {value_of(evaluation, runner)}" if runner else ""
-        )
-        return f"best of all: the SSGAN{behind}"
-    return f"best of all, and better than the SSGAN: {title(best.name)} with {value_of(evaluation, best)}"
+    """Who is best of all, where that is not said already."""
+    best, plain, runner = best_of(evaluation, evaluation.scores), best_of_labels(evaluation), best_baseline(evaluation)
+    if plain is not None and best.name == plain.name:
+        return ""
+    if best.name != OURS:
+        return f"best of all, and better than the SSGAN: {title(best.name)} with {value_of(evaluation, best)}"
+    if runner is None or (plain is not None and runner.name == plain.name):
+        return "best of all: the SSGAN"
+    return f"best of all: the SSGAN, before {title(runner.name)} with {value_of(evaluation, runner)}"
 
 
 def value_of(evaluation: Evaluation, score: ModelScore) -> str:

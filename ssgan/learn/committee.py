@@ -71,6 +71,19 @@ def join(model: Any, committee: Committee) -> Any:
     return model
 
 
+def teacher_graph(teacher: Teacher, width: int, opset: int) -> Any:
+    """The teacher by itself, as skl2onnx writes a model: X [n, width] -> probabilities [n, K], or variable [n, 1]."""
+    from onnx import TensorProto, helper
+
+    nodes, name = _Nodes(), "variable" if teacher.width == 1 else "probabilities"
+    nodes.add("Identity", _members(nodes, teacher, "X"), output=name)
+    rows = helper.make_tensor_value_info("X", TensorProto.FLOAT, ["rows", width])
+    said = helper.make_tensor_value_info(name, TensorProto.FLOAT, ["rows", teacher.width])
+    graph = helper.make_graph(nodes.nodes, "teacher", [rows], [said], nodes.constants)
+    opsets = [helper.make_opsetid("", opset), helper.make_opsetid("ai.onnx.ml", 3)]
+    return helper.make_model(graph, opset_imports=opsets)
+
+
 @dataclass
 class _Nodes:
     """Nodes and constants under names of their own."""
@@ -108,7 +121,8 @@ def _members(nodes: _Nodes, teacher: Teacher, rows: str) -> str:
         elif not hasattr(member.model, "estimators_"):
             parts.append(_gaussian_process(nodes, member, rows))
     if teacher.width == 1:  # a constant alone still has a row for each row
-        nothing = nodes.add("ReduceMean", nodes.add("Mul", rows, nodes.constant(0.0)), axes=[1], keepdims=1)
+        nothing = nodes.add("Mul", rows, nodes.constant(0.0))
+        nothing = nodes.add("ReduceSum", nothing, nodes.constant([1], np.int64), keepdims=1)
         parts.append(nodes.add("Add", nothing, nodes.constant(teacher.constant)))
     whole, *others = parts
     for part in others:

@@ -61,6 +61,12 @@ def test_logits_that_are_all_right_do_not_become_infinitely_sure() -> None:
     assert 0.9 < sure < 0.99
 
 
+def test_many_classes_and_few_rows_do_not_make_a_good_model_modest() -> None:
+    truth = np.arange(150) % 10
+    task = 6.0 * np.eye(10)[np.where(np.arange(150) < 4, truth + 1, truth) % 10]  # four mistakes, sure to 98 in 100
+    assert temperature(task, truth, np.full(10, 0.1)) == pytest.approx(1.0, rel=0.15)
+
+
 def test_the_conformal_quantile_is_mapies() -> None:
     mapie = pytest.importorskip("mapie.regression", reason="MAPIE is not installed")
     from sklearn.dummy import DummyRegressor

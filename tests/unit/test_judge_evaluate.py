@@ -119,9 +119,14 @@ def toy(tmp_path):
     [
         (
             (0, 30, 60),
-            ("The unlabelled rows helped:", "the SSGAN, before the best baseline, random forest"),
+            ("The unlabelled rows helped:", "best other method on the labels alone, random forest", "all: the SSGAN"),
         ),
-        ((60, 30, 0), ("The unlabelled rows did harm:", "better than the SSGAN: random forest with 1.000")),
+        (
+            (60, 30, 0),
+            ("The unlabelled rows did harm:", "and the best of all, random forest, has 1.000"),
+        ),
+        ((10, 60, 10), ("helped the network, but the labels alone do as well with another method:", "(level)")),
+        ((10, 60, 11), ("seem to have helped, though these rows cannot prove it", "the SSGAN is 0.008 better")),
         ((20, 21, 60), ("seem to have helped, though these rows cannot prove it",)),
         ((21, 20, 60), ("seem to have done harm", "better than the SSGAN: supervised twin")),
         ((9, 9, 9), ("made no difference", "level; ", "best of all: the SSGAN")),

@@ -331,7 +331,7 @@ def beaten(request, tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    "name", ["random_forest", "boosting", "nearest_neighbours", "self_training", "linear", "label_spreading"]
+    "name", ["random_forest", "boosting", "nearest_neighbours", "stack", "self_training", "linear", "label_spreading"]
 )
 def test_a_baseline_is_packaged_in_the_same_format_and_answers_as_scikit_learn_does(beaten, name):
     project, _ = beaten
