@@ -17,23 +17,22 @@ import sys
 import tempfile
 import threading
 import time
-import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
+from bad_files import bad_files
 from machine import describe
 from mutations import mutated
-from serve import memory, records, running
+from served import memory, records, running
 
 from ssgan.process import Server
 from ssgan.project import Project, open_project
 
 JSON = {"content-type": "application/json"}
+RESULTS = Path(__file__).parent / "results" / "hostile.json"
 Counts = Counter[str]
 
 
@@ -176,61 +175,7 @@ def _is_closed(link: socket.socket) -> bool:
 
 def files(target: Target, _: int) -> Counts:
     """Parquet and PNG bombs, false formats, names that lead elsewhere."""
-    parquet, csv = {"content-type": "application/vnd.apache.parquet"}, {"content-type": "text/csv"}
-    form = {"content-type": "multipart/form-data; boundary=x"}
-    named = b'--x\r\ncontent-disposition: form-data; name="file"; filename="%s"\r\n\r\na\r\n--x--\r\n'
-    attacks = [
-        *((_parquet(table), parquet) for table in (_rows(), _words(), _page())),
-        *((b"PAR1" + bytes([byte]) * 5_000 + b"PAR1", parquet) for byte in (0, 7, 128, 255)),
-        *((_parquet(_rows(10))[:-cut], parquet) for cut in (1, 8, 30)),
-        *((_bent(_parquet(_rows(10)), place), parquet) for place in range(4, 400, 9)),
-        *(
-            (_png_bomb(), {"content-type": "image/png"}),
-            (b"\x89PNG\r\n\x1a\n" + b"\0" * 99, {"content-type": "image/png"}),
-        ),
-        *((body, csv) for body in (b"," * 5_000_000, b'"' * 99_999, b"a\n" * 900_000, b"\0" * 9_999, b"a,a\n1,2\n")),
-        *(
-            (named % name, form)
-            for name in (b"../../x.csv", b"/etc/passwd", b"a\0.csv", b"x" * 9_000, b"http://127.0.0.1/a.csv")
-        ),
-        (b"--x\r\n" * 50_000, form),
-    ]
-    return Counter(target.ask("/v1/predict_file", body, headers) for body, headers in attacks)
-
-
-def _parquet(table: pa.Table) -> bytes:
-    sink = io.BytesIO()
-    pq.write_table(table, sink, compression="zstd", use_dictionary=["a"] if table.num_columns == 1 else True)
-    return sink.getvalue()
-
-
-def _rows(count: int = 60_000_000) -> pa.Table:
-    return pa.table({"a": np.zeros(count, np.int8)})
-
-
-def _words() -> pa.Table:
-    word = pa.DictionaryArray.from_arrays(pa.array(np.zeros(400, np.int32)), pa.array(["x" * 9_000_000]))
-    return pa.table({"a": word, "b": np.zeros(400)})
-
-
-def _page() -> pa.Table:
-    return pa.table({"a": ["z" * 250_000_000], "b": [1.0]})
-
-
-def _bent(body: bytes, place: int) -> bytes:
-    place %= len(body)
-    return body[:place] + bytes([body[place] ^ 0xFF]) + body[place + 1 :]
-
-
-def _png_bomb() -> bytes:
-    """30,000 x 30,000 pixels, and a text of 100 MB, in a few kilobytes."""
-    text = b"c\0\0" + zlib.compress(b"\0" * 100_000_000, 9)
-    size = (30_000).to_bytes(4, "big") * 2 + b"\x08\0\0\0\0"
-    return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", size) + _chunk(b"zTXt", text) + _chunk(b"IEND", b"")
-
-
-def _chunk(kind: bytes, body: bytes) -> bytes:
-    return len(body).to_bytes(4, "big") + kind + body + zlib.crc32(kind + body).to_bytes(4, "big")
+    return Counter(target.ask("/v1/predict_file", body, headers) for body, headers in bad_files())
 
 
 def wide(target: Target, _: int) -> Counts:
@@ -238,6 +183,19 @@ def wide(target: Target, _: int) -> Counts:
     empty = b'{"records": [' + b"[]," * 3_000_000 + b"[]]}"
     names = b'{"records": [{' + b",".join(b'"%x":1' % number for number in range(900_000)) + b"}]}"
     return Counter(target.ask("/v1/predict_many", body, JSON) for body in (empty, names, b"[" * 10_000_000))
+
+
+def table(found: dict[str, Any]) -> str:
+    """The results as docs/security.md has them."""
+    lines = [
+        "| attack | answers, by status | peak memory, times that at rest | a good request right after |",
+        "| --- " * 4 + "|",
+    ]
+    for attack, told in found["attacks"].items():
+        counts = ", ".join(f"{status}: {count:,}" for status, count in sorted(told["answers"].items()))
+        after = "yes" if told["good_request_after"] else "no"
+        lines.append(f"| {attack} | {counts} | {told['times_memory_at_rest']} | {after} |")
+    return "\n".join(lines)
 
 
 def main() -> None:
@@ -276,8 +234,8 @@ def main() -> None:
             print(attack, told[attack], flush=True)
         log = (Path(name) / "ssgan.log").read_text(encoding="utf-8", errors="replace")
     found = {"machine": describe(), "memory_at_rest_mib": round(rest), "attacks": told}
-    text = json.dumps(found, indent=2)
-    Path(__file__).with_name("results").joinpath("hostile.json").write_text(text + "\n", encoding="utf-8")
+    RESULTS.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    print(table(found))
     failures = [each for each in told.values() if "500" in each["answers"] or not each["good_request_after"]]
     if failures or re.search("Traceback", log):
         sys.exit(f"the service failed:\n{log[-3000:]}")

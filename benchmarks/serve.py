@@ -10,7 +10,7 @@ p50 and p99 are the median over rounds. Ready: from the start of the process to 
 from __future__ import annotations
 
 import argparse
-import contextlib
+import http.client
 import json
 import os
 import re
@@ -20,113 +20,19 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.parse
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 from machine import describe
+from served import get, memory, post, processor, records, running, script, wrk
 
 from ssgan import settings
-from ssgan.contract import Contract
-from ssgan.process import HOST, Server, free_port, server
 from ssgan.project import Project, open_project
 from ssgan.ship.champion import require_champion
 
-ROOT = Path(__file__).parents[1]
 CLIENTS = (1, 8, 64)
-UNIT = {"us": 1e-3, "ms": 1.0, "s": 1e3}
-
-
-def records(project: Project, count: int) -> list[dict[str, object]]:
-    """Accepted test rows as JSON has them, repeated until there are enough."""
-    folder = project.root / require_champion(project).model
-    contract = Contract.model_validate_json((folder / "schema.json").read_text(encoding="utf-8"))
-    frame = pd.read_parquet(project.prepared / "test.parquet")[list(contract.features)]
-    rows = json.loads(frame.to_json(orient="records"))
-    return [rows[number % len(rows)] for number in range(count)]
-
-
-def script(folder: Path, body: str) -> Path:
-    """What wrk sends."""
-    (folder / "body.json").write_text(body, encoding="utf-8")
-    path = folder / "post.lua"
-    path.write_text(
-        f'local file = io.open("{folder / "body.json"}", "rb")\n'
-        'wrk.method = "POST"\nwrk.body = file:read("*a")\nwrk.headers["content-type"] = "application/json"\n',
-        encoding="utf-8",
-    )
-    return path
-
-
-@contextlib.contextmanager
-def running(kind: str, project: Project, folder: Path, knobs: dict[str, object]) -> Iterator[tuple[Server, float]]:
-    """A server of one kind, and the seconds until it was ready."""
-    port = free_port()
-    champion = require_champion(project)
-    environment = settings.environment() | {
-        "BENTOML_HOME": str(project.bentos),
-        "SSGAN_MODEL_TAG": champion.tag,
-        "SSGAN_MODEL": str(project.root / champion.model),
-        "SSGAN_PROJECT": str(project.root),
-        "SSGAN_SERVE": json.dumps(knobs),
-        "PYTHONPATH": str(ROOT),
-    }
-    at = ["--host", HOST, "--port", str(port)]
-    command = [sys.executable, "-m", "bentoml", "serve", "serving.service:Discriminator", *at]
-    if kind == "plain":
-        quiet = ["--log-level", "warning", "--no-access-log", "--app-dir", str(ROOT / "benchmarks" / "peers")]
-        command = [sys.executable, "-m", "uvicorn", "plain_starlette:app", *at, *quiet]
-    url = f"http://{HOST}:{port}"
-    started = time.perf_counter()
-    with server(command, url, f"{url}/readyz", folder / f"{kind}.log", environment) as found:
-        found.wait()
-        yield found, time.perf_counter() - started
-
-
-def wrk(url: str, lua: Path, clients: int, seconds: float) -> dict[str, float]:
-    """One load: requests/s, p50 and p99 in ms, and how many answers were not 2xx."""
-    command = ["wrk", "-t1", f"-c{clients}", f"-d{max(1, round(seconds))}s", "--latency", "-s", str(lua), url]
-    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    shares = {p: float(v) * UNIT[u] for p, v, u in re.findall(r"^\s+(50|99)%\s+([\d.]+)(us|ms|s)", text, re.M)}
-    bad = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
-    total = re.search(r"(\d+) requests in", text)
-    rate = re.search(r"Requests/sec:\s+([\d.]+)", text)
-    if rate is None or total is None:
-        sys.exit(f"wrk said nothing that can be read:\n{text}")
-    return {
-        "requests_per_second": float(rate[1]),
-        "p50_ms": shares["50"],
-        "p99_ms": shares["99"],
-        "requests": float(total[1]),
-        "refused": float(bad[1]) if bad else 0.0,
-    }
-
-
-def memory(found: Server) -> float:
-    """Resident MiB of the server's largest process."""
-    family = [found.process.pid, *_children(found.process.pid)]
-    return max(_resident(pid) for pid in family)
-
-
-def _children(pid: int) -> list[int]:
-    listed = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
-    return [each for child in map(int, listed) for each in (child, *_children(child))]
-
-
-def _resident(pid: int) -> float:
-    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-    found = re.search(r"VmRSS:\s+(\d+) kB", status)
-    return int(found[1]) / 1024 if found else 0.0
-
-
-def post(url: str, body: bytes) -> float:
-    """Seconds of one request."""
-    request = urllib.request.Request(url, body, {"content-type": "application/json"})
-    started = time.perf_counter()
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        answer.read()
-    return time.perf_counter() - started
 
 
 def middle(found: list[dict[str, float]]) -> dict[str, float]:
@@ -138,7 +44,7 @@ def middle(found: list[dict[str, float]]) -> dict[str, float]:
 def measure(project: Project, folder: Path, arguments: argparse.Namespace) -> dict[str, object]:
     """All loads on all kinds, in turns."""
     lua = script(folder, json.dumps(records(project, 1)[0]))
-    kinds: dict[str, dict[str, object]] = {"ssgan": {}, "plain": {}, "ssgan, log on": {"log": True}}
+    kinds: dict[str, dict[str, object]] = {"ssgan": {}, "plain": {}}
     loads: dict[str, dict[int, list[dict[str, float]]]] = {kind: {c: [] for c in CLIENTS} for kind in kinds}
     ready: dict[str, list[float]] = {kind: [] for kind in kinds}
     rest: dict[str, list[float]] = {kind: [] for kind in kinds}
@@ -160,6 +66,62 @@ def measure(project: Project, folder: Path, arguments: argparse.Namespace) -> di
         }
         for kind in kinds
     }
+
+
+def logging(project: Project, folder: Path, arguments: argparse.Namespace) -> dict[str, object]:
+    """What the prediction log costs: both services run all the time, and are asked in turns of a second."""
+    body = json.dumps(records(project, 1)[0]).encode()
+    lua = script(folder, body.decode())
+    log = project.runtime / "predictions"
+    kept = set(log.glob("*"))
+    with (
+        running("ssgan", project, folder / "off", {}) as (off, _),
+        running("ssgan", project, folder / "on", {"log": True}) as (on, _),
+    ):
+        both, urls = (off, on), [f"{each.url}/v1/predict" for each in (off, on)]
+        for url in urls:
+            wrk(url, lua, 8, 1)  # warm
+        found: dict[str, object] = {}
+        for clients in CLIENTS:
+            loads: list[list[dict[str, float]]] = [[], []]
+            before = [processor(each) for each in both]
+            for number in range(arguments.turns):
+                for place in (0, 1) if number % 2 else (1, 0):
+                    loads[place].append(wrk(urls[place], lua, clients, 1))
+            without, logged = map(middle, loads)
+            slower = [1 - b["requests_per_second"] / a["requests_per_second"] for a, b in zip(*loads, strict=True)]
+            told = {"off": without, "on": logged, "slower_by": round(statistics.median(slower), 3)}
+            for name, each, was, done in zip(("off", "on"), both, before, loads, strict=True):
+                requests = sum(load["requests"] for load in done)
+                told[f"processor_us_{name}"] = [
+                    round((now - then) / requests * 1e6, 1) for now, then in zip(processor(each), was, strict=True)
+                ]
+            print(clients, told, flush=True)
+            found[f"{clients} clients"] = told
+        times = in_turns(urls, body, arguments.spaced)
+        found["spaced"] = {"requests_per_second_each": 100, "requests": arguments.spaced} | {
+            f"{name}_ms": [round(float(pd.Series(each).quantile(share)) * 1e3, 3) for share in (0.5, 0.99)]
+            for name, each in zip(("off", "on"), times, strict=True)
+        }
+        dropped = re.search(r'background_dropped_total{task="log"} (\d+)', get(f"{on.url}/metrics"))
+        found["not_logged"] = int(dropped[1]) if dropped else 0
+    for path in set(log.glob("*")) - kept:
+        path.unlink()
+    return found
+
+
+def in_turns(urls: list[str], body: bytes, count: int) -> list[list[float]]:
+    """Seconds of each of `count` requests to each url, 200 a second, one after the other."""
+    headers = {"content-type": "application/json"}
+    times: list[list[float]] = [[] for _ in urls]
+    doors = [http.client.HTTPConnection(*urllib.parse.urlsplit(url).netloc.split(":")) for url in urls]  # type: ignore[arg-type]
+    for number in range(2 * count):
+        time.sleep(0.005)
+        started = time.perf_counter()
+        doors[number % 2].request("POST", "/v1/predict", body, headers)
+        doors[number % 2].getresponse().read()
+        times[number % 2].append(time.perf_counter() - started)
+    return times
 
 
 def lasting(project: Project, folder: Path, requests: int) -> dict[str, object]:
@@ -204,6 +166,8 @@ def main() -> None:
     parser.add_argument("--project", type=Path, required=True, help="with a champion, such as one of `ssgan demo`")
     parser.add_argument("--seconds", type=float, default=8)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--turns", type=int, default=8, help="of a second, with and without the prediction log")
+    parser.add_argument("--spaced", type=int, default=2_000, help="requests with time between them, for each")
     parser.add_argument("--requests", type=int, default=100_000)
     arguments = parser.parse_args()
     if shutil.which("wrk") is None:
@@ -213,14 +177,14 @@ def main() -> None:
         found: dict[str, object] = {"machine": describe(), "load_average": round(os.getloadavg()[0], 1)}
         found["columns"] = len(records(project, 1)[0])
         found["loads"] = loads = measure(project, Path(name), arguments)
+        found["log"] = logging(project, Path(name), arguments)
         found["lasting"] = lasting(project, Path(name), arguments.requests)
         found["seconds"] = switching(project, Path(name))
     rates = {
         clients: [loads[kind][f"{clients} clients"]["requests_per_second"] for kind in loads]  # type: ignore[index]
         for clients in CLIENTS
     }
-    found["share_of_plain"] = {clients: round(ours / plain, 3) for clients, (ours, plain, _) in rates.items()}
-    found["log_slows_by"] = {clients: round(1 - logged / ours, 3) for clients, (ours, _, logged) in rates.items()}
+    found["share_of_plain"] = {clients: round(ours / plain, 3) for clients, (ours, plain) in rates.items()}
     text = json.dumps(found, indent=2)
     Path(__file__).with_name("results").joinpath("serve.json").write_text(text + "\n", encoding="utf-8")
     print(text)

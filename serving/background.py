@@ -22,7 +22,7 @@ SECONDS = 0.5  # that requests are gathered before they are worked on: many at o
 _log = logging.getLogger("ssgan.service")
 
 
-@dataclass(frozen=True)
+@dataclass  # not frozen, which would take twice as long
 class Exchange:
     """A request and its answer."""
 
@@ -30,10 +30,8 @@ class Exchange:
     request_id: str
     model: Model
     said: Predictions
-    records: Sequence[Record] = ()  # what was asked, as records,
+    records: Sequence[Record] = ()  # what was asked, as one record,
     read: Mapping[str, np.ndarray] = field(default_factory=dict)  # or as columns
-    body: bytes = b""  # of both as JSON, where records were asked
-    answer: bytes = b""
 
     @cached_property
     def columns(self) -> Mapping[str, np.ndarray]:
@@ -53,9 +51,8 @@ class Background:
         name: str,
         work: Callable[[list[Exchange]], None],
         dropped: Callable[[], None],
-        idle: Callable[[], None] = lambda: None,
     ) -> None:
-        self._name, self._work, self._dropped, self._idle = name, work, dropped, idle
+        self._name, self._work, self._dropped = name, work, dropped
         self._queue: queue.Queue[Exchange] = queue.Queue(QUEUED_AT_MOST)
         self._rows = 0  # waiting; read without a lock, as a few more or fewer do not matter
         self._end = threading.Event()
@@ -88,8 +85,7 @@ class Background:
         try:
             if batch:
                 self._work(batch)
-            self._idle()
-        except Exception:  # the service goes on without its log; the reason is said
+        except Exception:  # the service goes on; the reason is said
             _log.exception("%s failed for %d requests", self._name, len(batch))
         finally:
             self._rows -= sum(each.rows for each in batch)

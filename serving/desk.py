@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import anyio
 import numpy as np
@@ -17,8 +18,10 @@ from serving.answers import answers, encoded, lineage
 from serving.background import Background, Exchange
 from serving.current import Current
 from serving.guard import Guard
+from serving.messages import JSON, Ask, Reply
 from serving.metrics import Metrics
 from serving.model import Model
+from serving.records import Record
 from serving.shadow import Challenger
 from ssgan.config import ServeParams
 from ssgan.errors import SsganError
@@ -30,29 +33,9 @@ from ssgan.ship.watch import Watch
 if TYPE_CHECKING:
     from serving.log import PredictionLog
 
-JSON = "application/json"
+_NONE: Mapping[str, np.ndarray] = MappingProxyType({})
 
 _log = logging.getLogger("ssgan.service")
-
-
-@dataclass(frozen=True)
-class Ask:
-    """A request that was let in."""
-
-    id: str
-    body: bytes
-    content_type: str
-    accept: str
-    model: Model  # the one in service when it came
-
-
-@dataclass(frozen=True)
-class Reply:
-    """What is sent back."""
-
-    content_type: str
-    body: bytes | AsyncIterator[bytes]
-    model: Model | None = None  # the one that spoke
 
 
 class Desk:
@@ -91,9 +74,8 @@ class Desk:
     def close(self) -> None:
         """Writes what is waiting to be logged."""
         self._watch.stop()
-        for task in (self._shadow, self._log_task):
-            if task is not None:
-                task.stop()
+        if self._shadow is not None:
+            self._shadow.stop()
         if self._log is not None:
             self._log.close()
 
@@ -102,7 +84,7 @@ class Desk:
         record = ask.model.checker.record(ask.body)
         said = ask.model.artefact.predict_records([record])
         told = encoded({**answers(ask.model, said)[0], "lineage": lineage(ask.model, ask.id)})
-        self._note(ask, said, records=[record], body=ask.body, answer=told)
+        asyncio.get_running_loop().call_soon(self._note, ask, said, [record])  # the answer leaves first
         return Reply(JSON, told, ask.model)
 
     async def predict_many(self, ask: Ask) -> Reply:
@@ -110,10 +92,9 @@ class Desk:
         return await anyio.to_thread.run_sync(self._many, ask, limiter=self._threads)
 
     def _many(self, ask: Ask) -> Reply:
-        records = ask.model.checker.records(ask.body)
-        said = ask.model.artefact.predict_records(records)
+        columns = ask.model.artefact.encoder.read_records(ask.model.checker.records(ask.body))
+        said = self._answered(ask, columns)
         told = encoded({"answers": answers(ask.model, said), "lineage": lineage(ask.model, ask.id)})
-        self._note(ask, said, records=records, body=ask.body, answer=told)
         return Reply(JSON, told, ask.model)
 
     async def predict_file(self, ask: Ask) -> Reply:
@@ -127,24 +108,26 @@ class Desk:
         self._note(ask, said, read=columns)
         return said
 
-    def _note(self, ask: Ask, said: Predictions, **asked: Any) -> None:
+    def _note(
+        self, ask: Ask, said: Predictions, records: Sequence[Record] = (), read: Mapping[str, np.ndarray] = _NONE
+    ) -> None:
         """Counts the rows, and hands them to whoever works behind the answer."""
         self.metrics.rows(len(said.answer), int(said.unlike.sum()))
-        tasks = [task for task in (self._log_task, self._shadow) if task is not None]
-        if tasks:
-            exchange = Exchange(time.time(), ask.id, ask.model, said, **asked)
-            for task in tasks:
-                task.offer(exchange)
+        if self._log is None and self._shadow is None:
+            return
+        exchange = Exchange(time.time(), ask.id, ask.model, said, records, read)
+        if self._log is not None:
+            self._log.add(exchange)
+        if (shadow := self._shadow) is not None:
+            shadow.offer(exchange)
 
     def _open_log(self) -> PredictionLog | None:
-        self._log_task: Background | None = None
         if not self._params.log:
             return None
         from serving.log import PredictionLog
 
-        log = PredictionLog((self._root or Path()) / ".ssgan" / "predictions", self._params)
-        self._log_task = Background("log", log.write, lambda: self.metrics.dropped("log"), log.look)
-        return log
+        folder = (self._root or Path()) / ".ssgan" / "predictions"
+        return PredictionLog(folder, self._params, lambda requests: self.metrics.dropped("log", requests))
 
     def _follow_shadow(self) -> None:
         """Starts, changes or ends the comparison with a challenger."""

@@ -10,7 +10,7 @@ from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 
 from serving.answers import answers, encoded, lineage
-from serving.desk import JSON, Ask, Reply
+from serving.messages import JSON, Ask, Reply
 from serving.refusal import Fault, Refusal
 from serving.upload import NDJSON, PNG, as_csv, as_lines, rows_of, uploaded
 from ssgan.config import ServeParams

@@ -18,8 +18,9 @@ from pathlib import Path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from serving.answers import encoded
-from serving.desk import JSON, Ask, Desk, Reply
+from serving.desk import Desk
 from serving.guard import ClientGone
+from serving.messages import JSON, Ask, Reply
 from serving.metrics import CONTENT_TYPE
 from serving.model import Headers
 from serving.refusal import Refusal, shown

@@ -64,9 +64,9 @@ class Metrics:
         """Counts a champion that stays outside."""
         self._refused.inc()
 
-    def dropped(self, task: str) -> None:
-        """Counts a request that a background task did not see."""
-        self._dropped.labels(task).inc()
+    def dropped(self, task: str, requests: int = 1) -> None:
+        """Counts requests that a background task did not see."""
+        self._dropped.labels(task).inc(requests)
 
     def watch_under_way(self, count: Callable[[], float]) -> None:
         """Shows the number of requests under way."""

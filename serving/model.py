@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic_core import to_json
 
+from serving.layout import Layout
 from serving.openapi import describe, describe_to_bentoml
 from serving.records import Checker
 from ssgan.learn.artefact import Artefact
@@ -22,6 +23,7 @@ class Model:
 
     packaged: Packaged
     checker: Checker
+    layout: Layout  # of its rows in the prediction log
     headers: Headers  # of every answer
     schema: bytes  # JSON: columns, label, classes
     about: bytes  # JSON: the lineage
@@ -42,6 +44,7 @@ class Model:
         return cls(
             packaged,
             checker,
+            Layout.of(contract),
             [(f"x-ssgan-{name}".encode(), value.encode()) for name, value in headers.items()],
             to_json(contract.model_dump(mode="json", include={"name", "task", "label", "columns"})),
             to_json(lineage.model_dump()),

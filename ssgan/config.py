@@ -133,6 +133,7 @@ class ServeParams(_Section):
     log_file_mb: float = Field(16.0, gt=0)
     log_file_minutes: float = Field(10.0, gt=0)
     log_days: float = Field(30.0, gt=0)
+    log_waiting_mb: float = Field(256.0, gt=0)
 
     @model_validator(mode="after")
     def _certificate_has_a_key(self) -> Self:

@@ -12,6 +12,7 @@ from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
+from ssgan.errors import SsganError
 from ssgan.progress import Event, listening
 
 _QUIET_SECONDS = 5.0  # between two notes of one step where no terminal can overwrite the line
@@ -25,9 +26,11 @@ class Display:
         self._status: Status | None = None
         self._steps: list[str] = []
         self._last_note = 0.0
+        self._failed: Event | None = None  # its line waits, as the command may end with the same sentence
 
     def __call__(self, event: Event) -> None:
         """Listens."""
+        self.settle(event.text if event.kind == "failed" else "")
         if event.kind == "begin":
             self._steps.append(event.step)
             self._last_note = time.monotonic()
@@ -47,13 +50,24 @@ class Display:
     def _ended(self, event: Event) -> None:
         if event.step in self._steps:
             self._steps.remove(event.step)
-        mark, style = ("✓", "green") if event.kind == "end" else ("✗", "red")
         self.close()
-        said, *_ = event.text.splitlines() or [""]  # of a failed tool the rest comes with the error itself
-        line = Text.assemble((f"{mark} ", style), f"{event.step:<28}", (f"{event.seconds:>6.1f} s  ", "dim"), said)
-        self.console.print(line, soft_wrap=True)
+        if event.kind == "failed":
+            self._failed = event
+        else:
+            self._line("✓", "green", event, event.text)
         if self._steps:
             self._show(self._steps[-1])
+
+    def settle(self, told: str) -> None:
+        """Writes the line of a step that failed, without its sentence where that is told anyway."""
+        event, self._failed = self._failed, None
+        if event is not None:
+            self._line("✗", "red", event, "" if event.text == told else event.text)
+
+    def _line(self, mark: str, style: str, event: Event, text: str) -> None:
+        said, *_ = text.splitlines() or [""]  # of a failed tool the rest comes with the error itself
+        line = Text.assemble((f"{mark} ", style), f"{event.step:<28}", (f"{event.seconds:>6.1f} s  ", "dim"), said)
+        self.console.print(line, soft_wrap=True)
 
     def _show(self, step: str, note: str = "") -> None:
         if not self.console.is_terminal:
@@ -79,7 +93,11 @@ def shown() -> Iterator[Console]:
     with listening(display):
         try:
             yield display.console
+        except SsganError as error:
+            display.settle(str(error))  # the command says it as it ends
+            raise
         finally:
+            display.settle("")
             display.close()
 
 

@@ -87,7 +87,7 @@ def answers(judged: Judged, packaged: Packaged, said: Predictions | None = None)
     """
     artefact, bad, rows = packaged.artefact, judged.bad, len(judged.bad)
     said = said or artefact.predict_columns(judged.columns)
-    columns = {name: _spread(each, bad) for name, each in _said(said, judged.contract).items()}
+    columns = {name: _spread(each, bad) for name, each in said_columns(said, judged.contract).items()}
     if said.sets is not None or said.low is not None:
         columns["coverage"] = pa.array(np.full(rows, artefact.calibration.coverage))
     columns["refused"] = judged.reasons
@@ -104,7 +104,8 @@ def refused(judged: Judged) -> pa.Table:
     return whole.filter(pa.array(judged.bad))
 
 
-def _said(said: Predictions, contract: Contract) -> dict[str, pa.Array]:
+def said_columns(said: Predictions, contract: Contract) -> dict[str, pa.Array]:
+    """Answers as columns: label, probabilities and set, or value and interval; P(fake), unlike the training data."""
     columns = {"value" if said.probabilities is None else "label": pa.array(said.answer)}
     if said.probabilities is not None:
         shares = zip(contract.classes, said.probabilities.T, strict=True)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -155,3 +157,12 @@ def served(project: Project, tag: str, follow: bool = True, **knobs: object) -> 
             yield client, desk
     finally:
         desk.close()
+
+
+def eventually(holds: Callable[[], bool], patience: float = 20.0) -> None:
+    """Waits for a condition."""
+    deadline = time.monotonic() + patience
+    pause = threading.Event()
+    while not holds():
+        assert time.monotonic() < deadline, "it never came true"
+        pause.wait(0.02)

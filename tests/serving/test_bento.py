@@ -1,14 +1,18 @@
-"""A Bento goes to another machine: exported, imported, installed without TensorFlow, and it answers there."""
+"""A Bento goes to another machine: exported, imported, installed without TensorFlow, and it answers there.
+
+The other machine is a folder in which the steps of `serving/Dockerfile` are done, line by line.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
-import tarfile
 import urllib.request
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -56,36 +60,69 @@ def exported(cancer: tuple[Path, str], champion: Champion, tmp_path_factory: pyt
     return file
 
 
-@pytest.fixture(scope="module")
-def fresh(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The interpreter of an environment that has what the Bento asks for, and nothing else."""
-    folder = tmp_path_factory.mktemp("fresh")
-    with tarfile.open(exported) as archive:
-        (name,) = [each for each in archive.getnames() if each.endswith("env/python/requirements.txt")]
-        file = archive.extractfile(name)
-        assert file is not None
-        (folder / "requirements.txt").write_bytes(file.read())
-    uv = Path(sys.executable).with_name("uv")
-    assert subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, folder / "venv"]).returncode == 0
-    python = folder / "venv" / "bin" / "python"
-    install = [uv, "pip", "install", "--quiet", "--only-binary", ":all:", "--python", python]
-    install += ["-r", folder / "requirements.txt"]
-    tried = [subprocess.run([*install, *how], capture_output=True, text=True) for how in (["--offline"],)]
-    if tried[0].returncode:
-        tried.append(subprocess.run(install, capture_output=True, text=True))
-    if tried[-1].returncode:
-        pytest.skip(f"neither uv's cache nor an index has the packages: {tried[-1].stderr.splitlines()[-1]}")
-    return python
+@dataclass(frozen=True)
+class Image:
+    """What the steps of our Dockerfile make in a folder that stands for the root of an image."""
+
+    root: Path
+    environment: dict[str, str]
+    instructions: list[tuple[str, str]]  # of the last stage
+
+    def inside(self, text: str) -> str:
+        """A command of the Dockerfile with the folder before its paths."""
+        return re.sub(r"(?<![\w.])/(app|tmp)\b", lambda path: f"{self.root}{path[0]}", text)
+
+    def command(self, name: str, port: int) -> list[str]:
+        """An instruction in its JSON form, on a port of loopback."""
+        (text,) = [rest for each, rest in self.instructions if each == name]
+        words: list[str] = json.loads(text[text.index("[") :])
+        return [self.inside(word).replace("0.0.0.0", "127.0.0.1").replace("3000", str(port)) for word in words]
+
+    def run(self, command: str) -> subprocess.CompletedProcess[str]:
+        """Does a step; uv stands in for pip, as it has the packages in its cache."""
+        command, pip = re.subn(r"^pip --python (\S+) install --no-cache-dir", r"uv pip install --python \1", command)
+        environment = os.environ | {"PATH": self.environment["PATH"]} if pip else self.environment
+        for text in (f"{command} --offline", command) if pip else (command,):
+            done = subprocess.run(
+                ["sh", "-c", text], cwd=self.root, env=environment, capture_output=True, text=True, timeout=300
+            )
+            if done.returncode == 0:
+                break
+        if done.returncode and pip:
+            pytest.skip(f"neither uv's cache nor an index has the packages: {done.stderr.splitlines()[-1]}")
+        return done
+
+
+def stages(text: str) -> list[list[tuple[str, str]]]:
+    """Instructions of a Dockerfile by stage; what comes before the first one is left out."""
+    lines = [line for line in text.replace("\\\n", "").splitlines() if line and not line.startswith("#")]
+    found: list[list[tuple[str, str]]] = [[]]
+    for line in lines:
+        name, _, rest = line.partition(" ")
+        if name == "FROM":
+            found.append([])
+        found[-1].append((name, rest))
+    return found[1:]
 
 
 @pytest.fixture(scope="module")
-def elsewhere(fresh: Path, exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store on another machine, so to speak, into which that environment has imported the Bento."""
-    home = tmp_path_factory.mktemp("elsewhere") / "home"
-    home.mkdir()
-    done = tool(fresh, "-m", "bentoml", "import", exported, home=home, where=home.parent)
-    assert done.returncode == 0, done.stderr
-    return home
+def image(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Image:
+    """The steps of our Dockerfile, done one by one."""
+    root = tmp_path_factory.mktemp("image")
+    (root / "tmp").mkdir()
+    build, last = stages(DOCKERFILE.read_text())
+    made = Image(root, {"PATH": f"{Path(sys.executable).parent}:{os.defpath}", "HOME": str(root)}, last)
+    for name, rest in build:
+        if name == "COPY":
+            source, target = rest.split()
+            assert source == "${BENTO}"
+            shutil.copyfile(exported, made.inside(target))
+        elif name == "ENV":
+            made.environment.update(pair.split("=") for pair in made.inside(rest).split())
+        elif name == "RUN":
+            done = made.run(made.inside(rest))
+            assert done.returncode == 0, f"{rest}: {done.stderr}"
+    return made
 
 
 def test_bento_and_model_are_labelled_with_data_version_commit_and_verdict(bento: Path, champion: Champion) -> None:
@@ -123,35 +160,50 @@ def test_our_dockerfile_needs_no_compiler_and_no_root() -> None:
     }
 
 
-def test_an_exported_bento_is_whole_after_import_elsewhere(elsewhere: Path, champion: Champion) -> None:
-    found = load_packaged(elsewhere / "models" / champion.tag.replace(":", "/"), champion)
+def test_what_the_dockerfile_of_bentoml_copies_is_there(bento: Path) -> None:
+    (stage,) = stages((bento / "env" / "docker" / "Dockerfile").read_text())
+    sources = [rest.split()[-2] for name, rest in stage if name == "COPY"]
+    assert sources
+    assert not [source for source in sources if not (bento / source).exists()]
+    assert os.access(bento / "env" / "docker" / "entrypoint.sh", os.R_OK)
+
+
+def test_an_exported_bento_is_whole_after_import_elsewhere(image: Image, champion: Champion) -> None:
+    home = image.root / "app" / "bento"
+    found = load_packaged(home / "models" / champion.tag.replace(":", "/"), champion)
     assert found.artefact.digest == champion.digest
+    assert (image.root / "app" / "tag").read_text().strip() == champion.tag
 
 
-def test_the_environment_of_the_service_is_small_and_has_nothing_for_training(fresh: Path) -> None:
-    packages = next((fresh.parents[1] / "lib").glob("python*")) / "site-packages"
+def test_the_image_is_small_and_has_nothing_for_training(image: Image) -> None:
+    packages = next((image.root / "app" / "venv" / "lib").glob("python*")) / "site-packages"
     size = sum(path.lstat().st_size for path in packages.rglob("*") if path.is_file())
     assert size / 2**20 < MEGABYTES_AT_MOST
     assert not [name for name in NOT_NEEDED if (packages / name).exists()]
 
 
-def test_it_serves_from_there_with_the_bits_of_the_artefact(
-    fresh: Path, elsewhere: Path, champion: Champion, cancer: tuple[Path, str], tmp_path: Path
+def test_the_image_keeps_all_that_it_runs_in_what_its_last_stage_copies(image: Image) -> None:
+    copied = [rest.split()[-1] for name, rest in image.instructions if name == "COPY"]
+    home = next(rest for name, rest in image.instructions if name == "ENV" and "BENTOML_HOME" in rest)
+    text = " ".join([*image.command("CMD", 3000), home]).replace(str(image.root), "")
+    used = re.findall(r"(?<![\w.])/(?:app|tmp)[\w/]*", text)
+    assert used
+    assert not [path for path in used if not any(path.startswith(folder) for folder in copied)]
+
+
+def test_the_image_serves_the_bits_of_the_artefact_and_its_health_check_tells(
+    image: Image, champion: Champion, cancer: tuple[Path, str], tmp_path: Path
 ) -> None:
     artefact = Artefact.load(cancer[0] / champion.model)
     rows = pd.read_parquet(cancer[0] / "data" / "prepared" / "test.parquet").head(1)
     record = {name: float(rows[name].iloc[0]) for name in artefact.contract.features}
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    command = [fresh, "-m", "bentoml", "serve", champion.tag, "--host", "127.0.0.1", "--port", str(port)]
-    environment = {
-        "BENTOML_HOME": str(elsewhere),
-        "HOME": str(tmp_path),
-        "PATH": os.defpath,
-        "BENTOML_DO_NOT_TRACK": "True",
-    }
-    with server(list(map(str, command)), url, f"{url}/readyz", tmp_path / "log", environment) as running:
+    check = image.command("HEALTHCHECK", port)
+    assert subprocess.run(check, capture_output=True, env=image.environment).returncode != 0
+    with server(image.command("CMD", port), url, f"{url}/readyz", tmp_path / "log", image.environment) as running:
         running.wait()
+        assert subprocess.run(check, capture_output=True, env=image.environment).returncode == 0
         headers = {"Content-Type": "application/json"}
         request = urllib.request.Request(f"{url}/v1/predict", json.dumps(record).encode(), headers)
         with urllib.request.urlopen(request, timeout=30) as answer:

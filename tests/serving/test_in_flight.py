@@ -3,27 +3,13 @@
 from __future__ import annotations
 
 import json
-import threading
-import time
-from collections.abc import Callable
 
-import pandas as pd
-import pyarrow.parquet as pq
 import pytest
-from made import COLUMNS, GOOD, VALUE, add_model, served
+from made import COLUMNS, GOOD, VALUE, add_model, eventually, served
 
 from ssgan.ship.champion import model_folder, promote
 from ssgan.ship.shadow import report, start, stop
 from ssgan.ship.watch import Watch
-
-
-def eventually(holds: Callable[[], bool], patience: float = 20.0) -> None:
-    """Waits for a condition."""
-    deadline = time.monotonic() + patience
-    pause = threading.Event()
-    while not holds():
-        assert time.monotonic() < deadline, "it never came true"
-        pause.wait(0.02)
 
 
 def test_a_champion_with_another_contract_changes_what_is_asked_for(own) -> None:
@@ -112,59 +98,3 @@ def test_a_challenger_with_another_contract_counts_what_it_would_refuse(own) -> 
         eventually(summary.is_file)
     found = json.loads(summary.read_text())
     assert (found["rows"], found["refused"]) == (2, 1)
-
-
-def test_the_log_holds_requests_and_answers_without_the_columns_that_the_contract_leaves_out(own) -> None:
-    tag = add_model(own, log_without=["ward"])
-    with served(own, tag, log=True) as (client, _):
-        one = client.post("/v1/predict", json=GOOD).json()
-        client.post("/v1/predict_many", json={"records": [{"age": 1}, {"age": 2}]})
-        client.post("/v1/predict", json={"age": -1})
-        table = "age,blood pressure,ward\n3,90,north\n4,,\n"
-        assert client.post("/v1/predict_file", content=table, headers={"content-type": "text/csv"}).is_success
-    (file,) = (own.runtime / "predictions").glob("*.parquet")
-    found = pq.read_table(file).to_pandas()
-    assert len(found) == 5
-    assert found["age"].tolist() == [61, 1, 2, 3, 4]
-    assert "ward" not in found
-    first = found.iloc[0]
-    assert (first["age"], first["blood pressure"], first["_label"]) == (61, 140.5, one["label"])
-    assert first["_probability_ill"] == one["probabilities"]["ill"]
-    assert (first["_request"], first["_model"]) == (one["lineage"]["request_id"], tag)
-    assert pd.isna(found["blood pressure"].iloc[1])
-    assert oct(file.stat().st_mode)[-3:] == "600"
-
-
-def test_files_of_the_log_are_closed_by_size_and_by_age_and_deleted_when_old(own) -> None:
-    import os
-
-    tag = add_model(own)
-    folder = own.runtime / "predictions"
-    folder.mkdir(parents=True)
-    old = folder / "old.parquet"
-    old.touch()
-    os.utime(old, (0, 0))
-    with served(own, tag, log=True, log_file_mb=0.0001) as (client, _):
-        client.post("/v1/predict", json=GOOD)
-        eventually(lambda: len(list(folder.glob("2*.parquet"))) == 1)
-        client.post("/v1/predict", json=GOOD)
-        eventually(lambda: len(list(folder.glob("2*.parquet"))) == 2)
-        assert not old.exists()
-    with served(own, tag, follow=True, log=True, log_file_minutes=0.0001) as (client, _):
-        client.post("/v1/predict", json=GOOD)
-        eventually(lambda: len(list(folder.glob("2*.parquet"))) == 3)
-
-
-def test_a_log_whose_process_was_killed_gets_another_one(own) -> None:
-    with served(own, add_model(own), log=True, log_file_mb=0.0001) as (client, desk):
-        desk._log._process.kill()
-        desk._log._process.wait()
-        client.post("/v1/predict", json=GOOD)
-        eventually(lambda: len(list((own.runtime / "predictions").glob("2*.parquet"))) == 1)
-
-
-def test_what_finds_no_room_is_dropped_and_counted_and_the_answer_comes(own, monkeypatch) -> None:
-    monkeypatch.setattr("serving.background.ROWS_QUEUED_AT_MOST", -1)
-    with served(own, add_model(own), log=True) as (client, _):
-        assert client.post("/v1/predict", json=GOOD).status_code == 200
-        assert 'ssgan_background_dropped_total{task="log"} 1.0' in client.get("/metrics").text
