@@ -31,7 +31,7 @@ COLOURS = {
     "random_forest": "#009e73",
     "boosting": "#0072b2",
     "self_training": "#cc79a7",
-    "stack": "#6b4c2a",
+    "stack": "#a6761d",
     "label_spreading": "#999933",
 }
 CYCLE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#999933")

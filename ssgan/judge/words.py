@@ -53,7 +53,7 @@ def number(value: float) -> str:
     """Three digits that matter, no exponent for everyday sizes: 0.914, 54.1, 1230."""
     size = abs(value)
     if size <= 1:
-        return f"{value:.3f}"
+        return f"{round(value, 3) + 0.0:.3f}"  # no negative zero
     if size < 1000:
         return f"{value:#.3g}".rstrip(".")
     return f"{value:.0f}"
