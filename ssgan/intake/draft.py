@@ -208,9 +208,10 @@ def _rule_lines(table: pa.Table, look: Look, task: str, missing: Sequence[str]) 
     standard = Rules()
     labelled = min(standard.labelled_at_least, sum(counts.values()))
     per_class = max(1, min(standard.labelled_per_class_at_least, *counts.values(), sum(counts.values())))
+    each = "class" if task == "classification" else "band of values between the edges of label.bands, if any"
     yield "rules:", ""
     yield f"  labelled_at_least: {labelled}", "labelled rows in the accepted data and the batch together"
-    yield f"  labelled_per_class_at_least: {per_class}", "the same, for each class"
+    yield f"  labelled_per_class_at_least: {per_class}", f"the same, for each {each}"
     yield f"  refused_share_at_most: {standard.refused_share_at_most}", "a larger share of bad rows rejects the batch"
     yield (
         f"  drift_distance_at_most: {standard.drift_distance_at_most}",
