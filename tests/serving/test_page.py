@@ -8,8 +8,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from made import COLUMNS, GOOD, add_model, bentoml, make_project
-from test_in_flight import eventually
+from made import COLUMNS, GOOD, add_model, bentoml, eventually, make_project
 
 from serving.desk import Desk
 from serving.front import Front
@@ -126,6 +125,18 @@ def test_a_file_gives_a_table_back_with_its_refused_rows(page, tmp_path) -> None
     assert len(page.find_elements(By.CSS_SELECTOR, "#file-answer tbody tr")) == 3
     assert find(page, "#file-answer tr.refused").text.startswith("2 age: outside range")
     assert find(page, "#file-answer a").get_attribute("download") == "answers.csv"
+    seen = [head.text for head in page.find_elements(By.CSS_SELECTOR, "#file-answer th")]
+    assert seen[:4] == ["row", "refused", "label", "prediction set"]
+    assert not [row for row in page.find_elements(By.CSS_SELECTOR, "#file-answer td") if "e-" in row.text]
+
+
+def test_an_answer_says_that_the_record_was_changed_after_it(page) -> None:
+    find(page, "#field-0").send_keys("61")
+    find(page, "#ask").click()
+    wait(page, lambda: find(page, ".said"))
+    assert not find(page, "#stale").is_displayed()
+    find(page, "#field-1").send_keys("1")
+    assert find(page, "#stale").is_displayed()
 
 
 def test_a_record_can_be_pasted_and_nothing_is_asked_of_a_network(page, browser) -> None:

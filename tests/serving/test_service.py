@@ -22,9 +22,8 @@ from typing import Any
 import bentoml
 import pandas as pd
 import pytest
-from made import add_model
+from made import add_model, eventually
 from starlette.testclient import TestClient
-from test_in_flight import eventually
 
 from ssgan import settings
 from ssgan.learn.artefact import Artefact
