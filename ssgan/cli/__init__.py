@@ -15,6 +15,7 @@ import click
 
 from ssgan import __version__, settings
 from ssgan.cli import intake, ship, stages, whole
+from ssgan.cli.options import Verbs
 from ssgan.errors import SsganError
 
 EXIT_CODES = """\b
@@ -29,14 +30,7 @@ Exit codes:
 """
 
 
-class _Verbs(click.Group):
-    """Lists the verbs in the order in which data flows, not by the alphabet."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        return list(self.commands)
-
-
-@click.group(cls=_Verbs, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Verbs, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="ssgan")
 def cli() -> None:
     """Partly labelled data in, a served model out: a workflow around a semi-supervised GAN.

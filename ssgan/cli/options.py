@@ -17,6 +17,18 @@ class Verb(click.Command):
         self.epilog = f"\b\nExample:\n  {example}"
 
 
+class Verbs(click.Group):
+    """A group that lists its verbs in the order in which data flows, each with its whole sentence."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(self.commands)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        told = [(name, command.get_short_help_str(limit=1000)) for name, command in self.commands.items()]
+        with formatter.section("Commands"):
+            formatter.write_dl(told)
+
+
 def verb(name: str, example: str) -> Callable[[Callable[..., Any]], click.Command]:
     """A command."""
     return click.command(name, cls=Verb, example=example)
@@ -24,7 +36,7 @@ def verb(name: str, example: str) -> Callable[[Callable[..., Any]], click.Comman
 
 def group(name: str, text: str, example: str) -> click.Group:
     """A group of verbs about one thing."""
-    return click.group(name, help=text, epilog=f"\b\nExample:\n  {example}")(lambda: None)
+    return click.group(name, cls=Verbs, help=text, epilog=f"\b\nExample:\n  {example}")(lambda: None)
 
 
 project_option = click.option(
@@ -39,4 +51,9 @@ file_argument = click.argument("file", type=click.Path(path_type=Path))
 knobs_option = click.option(
     "--set", "knobs", multiple=True, metavar="SECTION.KNOB=VALUE", help="Changes a knob of params.yaml; repeatable."
 )
-example_option = click.option("--example", type=click.Choice(["cancer", "diabetes", "digits"]), default=None)
+example_option = click.option(
+    "--example",
+    type=click.Choice(["cancer", "diabetes", "digits"]),
+    default=None,
+    help="Data that scikit-learn ships: a table with classes, a table with values, or images.",
+)

@@ -68,9 +68,15 @@ def rollback(root: Path) -> None:
 @verb("serve", "ssgan serve -C mine --port 3000")
 @project_option
 @click.option("--port", type=click.IntRange(1, 65535), help="Instead of serve.port in params.yaml.")
-@click.option("--instead", is_flag=True, help="Of the service that runs now: it ends once this one answers.")
+@click.option("--instead", is_flag=True, help="The service that runs now ends once this one answers.")
 @click.option("--switch", metavar="COMMAND", help="With --instead: points your proxy at $SSGAN_URL.")
-@click.option("--drain", type=click.FloatRange(0), default=5.0, show_default=True, help="Seconds before it ends.")
+@click.option(
+    "--drain",
+    type=click.FloatRange(0),
+    default=5.0,
+    show_default=True,
+    help="With --instead: seconds that its last requests get.",
+)
 def serve(root: Path, port: int | None, instead: bool, switch: str | None, drain: float) -> None:
     """Serves the champion, and every champion after it, until interrupted."""
     from ssgan.project import open_project
@@ -91,7 +97,10 @@ def serve(root: Path, port: int | None, instead: bool, switch: str | None, drain
 @project_option
 @click.argument("name")
 def key(root: Path, name: str) -> None:
-    """Makes an API key for NAME and prints it; the file serve.keys keeps its sha256 alone."""
+    """Makes an API key and prints it; the file serve.keys keeps its sha256 alone.
+
+    NAME says whose it is; who takes the line with that name out of the file takes the key back.
+    """
     from ssgan.config import read_params
     from ssgan.project import open_project
     from ssgan.ship.keys import make_key

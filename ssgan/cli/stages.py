@@ -38,7 +38,11 @@ def _stage(name: str, room: str, text: str) -> click.Command:
 prepare = _stage("prepare", "learn", "Divides the accepted rows into training and test rows, and fits the encoder.")
 train = _stage("train", "learn", "Trains the SSGAN and its supervised twin, and exports both without the generator.")
 calibrate = _stage("calibrate", "judge", "Makes probabilities, sets and intervals of the raw outputs.")
-baselines = _stage("baselines", "judge", "Trains who else has a try at the same rows.")
+baselines = _stage(
+    "baselines",
+    "judge",
+    "Trains the others that have a try at the same rows, such as boosted trees and label spreading.",
+)
 evaluate = _stage(
     "evaluate", "judge", "Judges the model and the baselines on the test rows, and writes reports/report.html."
 )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import click
 import pytest
+from click.testing import CliRunner
 
 from ssgan.cli import cli
 
@@ -32,6 +34,13 @@ def test_every_verb_has_help_and_an_example(verb: str) -> None:
     command = cli.commands[verb]
     assert command.help
     assert f"ssgan {verb}" in str(command.epilog)
+
+
+def test_help_cuts_no_sentence_and_explains_every_option() -> None:
+    for command in (cli, *cli.commands.values()):
+        assert "..." not in CliRunner().invoke(command, ["--help"]).output.partition("Commands:")[2]
+        verbs = command.commands.values() if isinstance(command, click.Group) else [command]
+        assert not [option for each in verbs for option in each.params if not getattr(option, "help", "an argument")]
 
 
 def test_help_lists_the_exit_codes(ssgan) -> None:
