@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import subprocess
@@ -70,3 +71,13 @@ def test_nothing_committed_names_an_index_or_a_machine() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_no_page_has_a_gap_left_to_fill(page: Path) -> None:
     assert "@@" not in page.read_text(encoding="utf-8")
+
+
+def test_the_counts_of_attacks_are_those_of_the_script(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    from hostile import RESULTS, table
+
+    found = json.loads(RESULTS.read_text(encoding="utf-8"))
+    told = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    assert table(found) in told
+    assert f"held {found['memory_at_rest_mib']} MiB" in told
