@@ -137,7 +137,7 @@ class PredictionLog:
         for block in blocks.values():
             try:
                 self._append(block)
-            except OSError as error:
+            except Exception as error:  # whatever it is, the next second may fare better
                 self._dropped(block.requests)
                 _log.error("%d requests cannot be logged: %s", block.requests, error)
                 self._rotate()  # what follows half a block could not be read
@@ -145,7 +145,7 @@ class PredictionLog:
             self._rotate()
 
     def _append(self, block: _Block) -> None:
-        waiting = sum(path.stat().st_size for path in self._folder.glob("*.rows"))
+        waiting = self._waiting()
         if waiting > self._params.log_waiting_mb * 2**20:
             raise OSError(f"{waiting >> 20} MiB wait to become Parquet, which is all that serve.log_waiting_mb allows")
         if self._file is not None and self._file.digest != block.model.lineage.digest:
@@ -154,22 +154,27 @@ class PredictionLog:
             self._file = _File(self._folder, next(self._numbers), block.model)
         self._file.write(block.message())
 
-    def _rotate(self) -> None:
-        """Closes the file, and tells the process that there is one."""
-        if self._file is None:
-            return
-        self._file.close()
-        self._file = None
-        try:
-            self._tell()
-        except OSError:  # it has ended; another one takes up what it left
-            self._let_go()
-            self._process = self._start()
+    def _waiting(self) -> int:
+        """Bytes of rows that are not Parquet yet."""
+        size = 0
+        for path in self._folder.glob("*.rows"):
+            with contextlib.suppress(FileNotFoundError):  # it has just become Parquet
+                size += path.stat().st_size
+        return size
 
-    def _tell(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write(b"\n")
-        self._process.stdin.flush()
+    def _rotate(self) -> None:
+        """Closes the file, and tells the process that there is work; one that has ended is followed by another."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+        try:
+            assert self._process.stdin is not None
+            self._process.stdin.write(b"\n")
+            self._process.stdin.flush()
+        except OSError:
+            self._let_go()
+            with contextlib.suppress(OSError):  # the next time, then
+                self._process = self._start()
 
     def _let_go(self) -> None:
         """Of the process, which ends when it has worked off what there is."""

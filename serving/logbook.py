@@ -71,9 +71,10 @@ def look(folder: Path, days: float, own: str = "") -> None:
         with contextlib.suppress(FileNotFoundError, BlockingIOError), _held(path, own in path.name if own else False):
             _convert(path)
     limit = time.time() - days * 86_400
-    for path in folder.glob("*.parquet"):
-        if path.stat().st_mtime < limit:
-            path.unlink(missing_ok=True)
+    for path in (*folder.glob("*.parquet"), *folder.glob("*.bad")):
+        with contextlib.suppress(FileNotFoundError):  # another logbook was quicker
+            if path.stat().st_mtime < limit:
+                path.unlink()
 
 
 def _convert(path: Path) -> None:

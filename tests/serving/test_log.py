@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import fcntl
-import json
 import math
 import os
 import subprocess
@@ -211,15 +210,24 @@ def test_a_file_of_a_living_service_is_left_alone(left) -> None:
     assert not left.exists()
 
 
-@pytest.mark.parametrize(
-    ("limit", "knobs"), [("GATHERED_AT_MOST", {}), (None, {"log_waiting_mb": 1e-6, "log_file_mb": 1e-6})]
-)
-def test_what_finds_no_room_is_not_logged_but_counted_and_the_answer_comes(own, monkeypatch, limit, knobs) -> None:
-    if limit is not None:
-        monkeypatch.setattr(f"serving.log.{limit}", -1)
-    with served(own, add_model(own), log=True, **knobs) as (client, desk):
-        if limit is None:
-            (desk._log._folder / "waiting.rows").write_bytes(json.dumps({}).encode())
+def test_what_finds_no_room_in_memory_is_not_logged_but_counted_and_the_answer_comes(own, monkeypatch) -> None:
+    monkeypatch.setattr("serving.log.GATHERED_AT_MOST", -1)
+    with served(own, add_model(own), log=True) as (client, _):
         assert client.post("/v1/predict", json=GOOD).status_code == 200
-        desk._log._wake.set()
-        eventually(lambda: 'ssgan_background_dropped_total{task="log"} 1.0' in client.get("/metrics").text)
+        assert 'ssgan_background_dropped_total{task="log"} 1.0' in client.get("/metrics").text
+
+
+def test_what_finds_no_room_on_the_disk_is_counted_until_there_is_room_again(own) -> None:
+    folder = own.runtime / "predictions"
+    folder.mkdir(parents=True)
+    waiting = folder / "waiting.rows"
+    waiting.write_bytes(b"x" * 2**20)
+    with waiting.open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with served(own, add_model(own), log=True, log_waiting_mb=0.5) as (client, desk):
+            assert client.post("/v1/predict", json=GOOD).status_code == 200
+            desk._log._wake.set()
+            eventually(lambda: 'ssgan_background_dropped_total{task="log"} 1.0' in client.get("/metrics").text)
+            waiting.unlink()
+            client.post("/v1/predict", json=GOOD)
+    assert len(logged(own)) == 1
