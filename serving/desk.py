@@ -41,8 +41,16 @@ _log = logging.getLogger("ssgan.service")
 class Desk:
     """Opened once per process, by the service."""
 
-    def __init__(self, params: ServeParams, root: Path | None) -> None:
+    def __init__(self, params: ServeParams, root: Path | None, log: Path = Path("predictions")) -> None:
+        """Loads nothing yet.
+
+        Args:
+            params: the section `serve`.
+            root: of the project that is followed, if one is.
+            log: folder of the prediction log, where no project is followed.
+        """
         self._params, self._root = params, root
+        self._log_folder = log if root is None else root / ".ssgan" / "predictions"
 
     def open(self, own: Path) -> None:
         """Loads the model, and begins to follow, to log and to compare.
@@ -126,8 +134,7 @@ class Desk:
             return None
         from serving.log import PredictionLog
 
-        folder = (self._root or Path()) / ".ssgan" / "predictions"
-        return PredictionLog(folder, self._params, lambda requests: self.metrics.dropped("log", requests))
+        return PredictionLog(self._log_folder, self._params, lambda requests: self.metrics.dropped("log", requests))
 
     def _follow_shadow(self) -> None:
         """Starts, changes or ends the comparison with a challenger."""

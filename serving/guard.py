@@ -88,7 +88,7 @@ class Guard:
             Refusal: 503 if there are too many.
         """
         if self.under_way >= self._params.at_once_at_most:
-            text = f"{self.under_way} requests are under way; come again"
+            text = f"{self.under_way} requests are under way, which is all that are answered at once; come again"
             raise Refusal(503, text, headers={"retry-after": "1"})
         self.under_way += 1
         try:

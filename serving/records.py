@@ -77,9 +77,8 @@ class Checker:
 
     def _refusal(self, error: ValidationError) -> Refusal:
         if error.error_count() > 100 * FAULTS_AT_MOST:
-            return Refusal(
-                400, f"{error.error_count()} fields are wrong; the model takes {len(self.contract.features)}"
-            )
+            wrong, known = error.error_count(), len(self.contract.features)
+            return Refusal(400, f"{wrong} fields are wrong, and the model takes {known}; send those of /v1/schema")
         found = error.errors(include_url=False)
         faults = [self._fault(each) for each in found[:FAULTS_AT_MOST]]
         first, count = faults[0], len(found)

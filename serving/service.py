@@ -5,6 +5,7 @@ store. What is asked and answered is in `desk.py`; who may ask in `guard.py`; th
 
     SSGAN_PROJECT    a project whose champion.json is followed; without it the Bento's own model answers for ever
     SSGAN_SERVE      the section `serve` of params.yaml, as JSON
+    SSGAN_LOG        folder of the prediction log, where no project is followed; else `predictions` in BENTOML_HOME
     SSGAN_KEYS       names and sha256 of API keys, where there is no file of them
     SSGAN_MODEL_TAG  another model of the store than the Bento's own
 """
@@ -31,6 +32,7 @@ _TAG_FILE = Path(__file__).with_name("model.tag")
 TAG = os.environ.get("SSGAN_MODEL_TAG") or _TAG_FILE.read_text(encoding="utf-8").strip()
 PARAMS = ServeParams.model_validate_json(os.environ.get("SSGAN_SERVE", "{}"))
 ROOT = Path(os.environ["SSGAN_PROJECT"]) if "SSGAN_PROJECT" in os.environ else None
+LOG = Path(os.environ.get("SSGAN_LOG") or Path(os.environ.get("BENTOML_HOME", Path.home() / "bentoml")) / "predictions")
 
 
 @cache
@@ -38,7 +40,7 @@ def desk() -> Desk:
     """The one of this process; the supervisor never needs it, nor what it loads."""
     from serving.desk import Desk
 
-    return Desk(PARAMS, ROOT)
+    return Desk(PARAMS, ROOT, LOG)
 
 
 def front(app: ASGIApp) -> ASGIApp:

@@ -87,9 +87,9 @@ def reproduce(project: Project, version: str, tolerance: float = TOLERANCE, into
             pull(clone, found.trained)
         count, damaged = damaged_data(clone)
         if damaged:
+            others = f", nor are {len(damaged) - 1} others" if damaged[1:] else ""
             raise DiffersError(
-                f"{version}: {damaged[0]} is not the file that was recorded, nor are {len(damaged) - 1} others; mend "
-                "the DVC remote"
+                f"{version}: {damaged[0]} is not the file that was recorded{others}; mend the DVC remote"
             )
         if not found.trained:
             return Reproduction(found, count, 0, (), 0.0, "", "", "", tolerance)

@@ -150,7 +150,7 @@ def served(project: Project, tag: str, follow: bool = True, **knobs: object) -> 
     """The service of a project in this process, without BentoML around it."""
     if follow:
         promote(project, tag)
-    desk = Desk(ServeParams.model_validate(knobs), project.root if follow else None)
+    desk = Desk(ServeParams.model_validate(knobs), project.root if follow else None, project.root / "log")
     desk.open(model_folder(project, tag))
     try:
         with TestClient(Front(bentoml, desk), raise_server_exceptions=False) as client:

@@ -119,6 +119,13 @@ def test_files_are_closed_by_size_and_deleted_when_old(own) -> None:
         )  # Ctrl-C ends the service, and not what writes for it
 
 
+def test_a_bento_alone_logs_where_it_is_told_to(own) -> None:
+    with served(own, add_model(own), follow=False, log=True) as (client, _):
+        client.post("/v1/predict", json=GOOD)
+    (file,) = (own.root / "log").glob("*.parquet")
+    assert pq.read_table(file).num_rows == 1
+
+
 def test_files_are_closed_by_age(own) -> None:
     file = _File(own.root, 1, Model.load(model_folder(own, add_model(own))))
     assert not file.is_full(ServeParams())
