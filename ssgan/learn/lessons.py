@@ -16,9 +16,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from ssgan.learn.encode import Encoder
-from ssgan.learn.plan import hidden
+from ssgan.learn.fits import Labels
 from ssgan.learn.prepare import is_labelled
-from ssgan.learn.teacher import Teacher, teach
+from ssgan.learn.teacher import Teacher, teachers
 
 ROWS, NUMBERS = 20_000, 20_000_000  # training rows that a lesson is about, and numbers in them, at most
 MIXED = 4000  # rows that are put together
@@ -94,7 +94,9 @@ def taught_by(
     if not is_asked(knobs):
         return None
     subject = Subject.of(x, encoder, knobs.seed).x if knobs.teacher_weight else None
-    return _taught(*_job(x, y, head, knobs.seed, groups), subject)
+    labels = _labels(x, y, head, knobs.seed, groups)
+    ((teacher, said),) = teachers(labels, [np.ones(len(labels.rows), bool)], subject)
+    return Taught(teacher, len(labels.rows), said)
 
 
 def is_asked(knobs: Asks) -> bool:
@@ -129,46 +131,23 @@ class Lessons:
         sets = {learned.tobytes(): learned for learned in wanted} if is_asked(knobs) else {}
         self._waiting = list(sets)
         self._known: dict[bytes, Taught] = {}
-        subject = Subject.of(x, encoder, knobs.seed).x if sets and knobs.teacher_weight else None
-        jobs = [_job(x, hidden(y, learned), head, knobs.seed, groups) for learned in sets.values()]
-        self._coming = _all_taught(jobs, subject)
+        self._coming: Iterator[Any] = iter(())
+        if sets:
+            subject = Subject.of(x, encoder, knobs.seed).x if knobs.teacher_weight else None
+            cores = len(os.sched_getaffinity(0))
+            self._coming = teachers(_labels(x, y, head, knobs.seed, groups), list(sets.values()), subject, cores)
 
     def of(self, learned: np.ndarray) -> Taught:
         """By a teacher that has seen these labels; waits for it."""
         key = learned.tobytes()
         while key not in self._known:
-            self._known[self._waiting.pop(0)] = next(self._coming)
+            (teacher, said), coming = next(self._coming), self._waiting.pop(0)
+            self._known[coming] = Taught(teacher, int(np.frombuffer(coming, bool).sum()), said)
         return self._known[key]
 
 
-def _job(
-    x: np.ndarray, y: np.ndarray, head: Task, seed: int, groups: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray, int, int, np.ndarray | None]:
-    """What `teach` wants."""
+def _labels(x: np.ndarray, y: np.ndarray, head: Task, seed: int, groups: np.ndarray | None) -> Labels:
+    """The labelled rows, as teachers take them."""
     known = is_labelled(y)
     of_known = None if groups is None else groups[known]
-    return np.asarray(x[known]), head.targets(y[known]), head.classes, seed, of_known
-
-
-def _taught(
-    x: np.ndarray,
-    targets: np.ndarray,
-    classes: int,
-    seed: int,
-    groups: np.ndarray | None,
-    subject: np.ndarray | None,
-) -> Taught:
-    teacher = teach(x, targets, classes, seed, groups)
-    return Taught(teacher, len(x), None if subject is None else teacher.answers(subject))
-
-
-def _all_taught(jobs: list[Any], subject: np.ndarray | None) -> Iterator[Taught]:
-    from joblib import Parallel, delayed  # type: ignore[import-untyped]  # a dependency of scikit-learn
-
-    if not jobs:
-        return iter(())
-    cores = min(len(os.sched_getaffinity(0)), len(jobs))
-    found: Iterator[Taught] = Parallel(n_jobs=cores, return_as="generator")(
-        delayed(_taught)(*job, subject) for job in jobs
-    )
-    return found
+    return Labels.of(np.asarray(x[known]), head.targets(y[known]), head.classes, seed, of_known)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from copy import copy
 from typing import Any
 
 import numpy as np
 
 TREES, TREE_ROWS, LEAVES = 300, 4000, 150_000  # trees at most, rows per tree at most, leaves of a forest about
 ROUNDS, BOOSTED_TREES = 60, 600  # of boosting: rounds at most, and trees in all (a round has one per class)
+CV_TREES = 50  # of a forest whose answers only weigh it
 TUNED_ON, GAUSSIAN_ROWS = 300, 1000  # rows for a Gaussian process's kernel, and for itself (its cost is their cube)
 COLUMNS = 48  # encoded columns that may each have a length of their own in a kernel
+ROWS_AT_ONCE = 10_000  # that a model is asked about
 PATIENCE = 30  # steps in tuning those: further ones fit the noise of few rows
 
 Make = Callable[[int, int, int], Any]  # labelled rows, outputs, seed -> an unfitted model
@@ -111,11 +114,24 @@ CLASS_MEMBERS: Mapping[str, Make] = {
 
 def answers(model: Any, rows: np.ndarray, width: int) -> np.ndarray:
     """A fitted model's answers, float64 [n, width]; a class that no labelled row has gets probability 0."""
-    if not hasattr(model, "classes_"):
-        return np.asarray(model.predict(rows), np.float64).reshape(-1, 1)
-    spread = np.zeros((len(rows), width))
-    spread[:, model.classes_] = model.predict_proba(rows)
-    return spread
+    found = np.zeros((len(rows), width))
+    for at in range(0, len(rows), ROWS_AT_ONCE):
+        part = slice(at, at + ROWS_AT_ONCE)
+        if hasattr(model, "classes_"):
+            found[part, model.classes_] = model.predict_proba(rows[part])
+        else:
+            found[part, 0] = model.predict(rows[part]).reshape(-1)
+    return found
+
+
+def light(model: Any) -> Any:
+    """The model, or of a forest its first `CV_TREES` trees: the forest with so few trees and the same seed."""
+    if not hasattr(model, "n_estimators"):
+        return model
+    few = copy(model).set_params(n_estimators=min(CV_TREES, model.n_estimators))
+    if hasattr(model, "estimators_"):
+        few.estimators_ = model.estimators_[: few.n_estimators]
+    return few
 
 
 @contextmanager

@@ -7,19 +7,16 @@ values on three (concrete, abalone, insurance) and Friedman's three functions.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 
-from ssgan.learn.plain import Make, answers
 from ssgan.learn.prepare import fold_numbers
 
 CV_ROWS = 2000  # labelled rows that take part in the cross-validation
 FOLDS, FEW = 5, 200  # folds up to that many rows; 3 beyond
-CV_TREES = 50  # of a forest, at most
 PRIOR = 100.0  # labelled rows that equal weights are worth: fewer, and the luck of 50 rows chooses the members
 SUM_PRIOR, USUAL_SUM = 30.0, 0.9  # of a value's weights: rows that their usual sum is worth; the rest says the mean
 LEAST = 0.02  # a member's chance for the truth, before it counts as a mistake without limit
+NOT_ASKED = -2  # a row's fold where it has no part in the cross-validation
 ROUNDS = 100  # of expectation and maximisation
 
 
@@ -63,36 +60,24 @@ def value_weights(values: np.ndarray, targets: np.ndarray) -> np.ndarray:
     return np.asarray(nnls(rows, wanted)[0])
 
 
-def held_out(
-    makers: Mapping[str, Make], rows: np.ndarray, targets: np.ndarray, width: int, seed: int, groups: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """What each member says of labelled rows that it has not seen.
+def division(targets: np.ndarray, width: int, seed: int, groups: np.ndarray | None) -> np.ndarray:
+    """The fold in which each labelled row is held out, int [n]; -1: in none, every member may see it.
+
+    `NOT_ASKED` are rows beyond `CV_ROWS`, which have no part in it.
+
+    Where there are no more groups than folds are wanted, each group is a fold: crossfit's folds are such groups, and
+    members fitted without one of them serve more than one teacher (see `fits.py`).
 
     Args:
-        makers: of the members.
-        rows: encoded, [n, F].
         targets: numbers of classes, or values, [n].
         width: K, or 1.
-        seed: of folds and members.
+        seed: of the division.
         groups: [n], rows of one group are held out together; None: each row is a group of its own.
-
-    Returns:
-        float64 [m, M, width] and the targets [m] of these rows; none where there is nothing to hold out.
     """
-    chosen = np.random.default_rng(seed).permutation(len(rows))[:CV_ROWS]
-    rows, targets = rows[chosen], targets[chosen]
-    folds = _folds(targets, width, seed, None if groups is None else groups[chosen])
-    said = np.zeros((len(rows), len(makers), width))
-    for place, make in enumerate(makers.values()):
-        for fold in range(folds.max() + 1):
-            held = folds == fold
-            if not held.any():  # few groups may leave a fold empty
-                continue
-            model = make(len(rows), width, seed)
-            if hasattr(model, "n_estimators"):
-                model.set_params(n_estimators=min(CV_TREES, model.n_estimators))
-            said[held, place] = answers(model.fit(rows[~held], targets[~held]), rows[held], width)
-    return said[folds >= 0], targets[folds >= 0]
+    chosen = np.random.default_rng(seed).permutation(len(targets))[:CV_ROWS]
+    folds = np.full(len(targets), NOT_ASKED)
+    folds[chosen] = _folds(targets[chosen], width, seed, None if groups is None else groups[chosen])
+    return folds
 
 
 def _folds(targets: np.ndarray, width: int, seed: int, groups: np.ndarray | None) -> np.ndarray:
@@ -103,7 +88,10 @@ def _folds(targets: np.ndarray, width: int, seed: int, groups: np.ndarray | None
     """
     count = min(FOLDS if len(targets) <= FEW else 3, len(targets))
     if groups is not None:
-        folds = fold_numbers(targets, groups.astype(str), count, seed, width if width > 1 else 0)
+        names, numbers = np.unique(groups, return_inverse=True)
+        folds = numbers
+        if len(names) > FOLDS:
+            folds = fold_numbers(targets, groups.astype(str), count, seed, width if width > 1 else 0)
         if len(np.unique(folds)) < 2:
             return np.full(len(targets), -1)
         for fold in range(folds.max() + 1 if width > 1 else 0):

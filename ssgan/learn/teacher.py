@@ -6,17 +6,17 @@ in who the members are and in how these are weighed, and in nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from ssgan.learn.plain import CLASS_MEMBERS, VALUE_MEMBERS, Make, answers, quietly
-from ssgan.learn.stacking import class_weights, held_out, value_weights
+from ssgan.learn.fits import Done, Job, Labels, Need, fit, merged
+from ssgan.learn.plain import answers
+from ssgan.learn.stacking import class_weights, value_weights
 
 LEAST_WEIGHT = 0.01  # a member below it is left out: it costs time and bytes and says nothing
-ROWS_AT_ONCE = 10_000
 
 
 @dataclass(frozen=True)
@@ -39,16 +39,22 @@ class Teacher:
     def answers(self, x: np.ndarray) -> np.ndarray:
         """Encoded rows -> float64 probabilities [n, K], or values [n, 1] in the unit of the targets."""
         rows = x.reshape(len(x), -1)
-        found = np.full((len(x), self.width), self.constant)
-        for at in range(0, len(x), ROWS_AT_ONCE):
-            part = rows[at : at + ROWS_AT_ONCE]
-            for member in self.members:
-                found[at : at + len(part)] += member.weight * answers(member.model, part, self.width)
+        said = (answers(member.model, rows, self.width) for member in self.members)
+        return self.joined(said, len(x))
+
+    def joined(self, said: Iterable[np.ndarray], rows: int) -> np.ndarray:
+        """The members' answers to some rows, float64 [rows, width] each, as one."""
+        found = np.full((rows, self.width), self.constant)
+        for member, each in zip(self.members, said, strict=True):
+            found += member.weight * each
         return found
 
 
 def teach(x: np.ndarray, targets: np.ndarray, classes: int, seed: int, groups: np.ndarray | None = None) -> Teacher:
     """A teacher of the labelled rows.
+
+    Classes have the mean of logistic regression, two forests and boosted trees, weighted, all of balanced classes;
+    values ridge, two forests and two Gaussian processes, stacked.
 
     Args:
         x: encoded rows, float32 [m, ...].
@@ -57,51 +63,74 @@ def teach(x: np.ndarray, targets: np.ndarray, classes: int, seed: int, groups: n
         seed: equal seeds give equal bits.
         groups: [m], such as patients: members are judged on groups that they have not seen; None: on rows.
     """
-    if classes:
-        return class_teacher(x, targets, classes, seed, groups)
-    return value_teacher(x, targets, seed, groups)
+    labels = Labels.of(x, targets, classes, seed, groups)
+    ((teacher, _),) = teachers(labels, [np.ones(len(x), bool)])
+    return teacher
 
 
-def value_teacher(x: np.ndarray, targets: np.ndarray, seed: int, groups: np.ndarray | None = None) -> Teacher:
-    """Ridge, random forest, extra trees and two Gaussian processes, stacked. As `teach`."""
-    rows, targets = x.reshape(len(x), -1), np.asarray(targets, np.float64)
-    mean, scale = float(targets.mean()), float(targets.std()) or 1.0
-    if len(rows) < 2 or np.ptp(targets) == 0:
-        return Teacher((), 1, mean)
-    with quietly():
-        weights = np.full(len(VALUE_MEMBERS), 1 / len(VALUE_MEMBERS))
-        if len(rows) >= 4:
-            said, wanted = held_out(VALUE_MEMBERS, rows, targets, 1, seed, groups)
-            if len(said):
-                weights = value_weights((said[:, :, 0] - mean) / scale, (wanted - mean) / scale)
-        members = _fitted(VALUE_MEMBERS, weights, rows, targets, 1, seed)
-    return Teacher(members, 1, mean * (1.0 - sum(member.weight for member in members)))
+def teachers(
+    labels: Labels, wanted: Sequence[np.ndarray], subject: np.ndarray | None = None, cores: int = 1
+) -> Iterator[tuple[Teacher, np.ndarray | None]]:
+    """A teacher of each set of the labelled rows, in order, and what it says.
+
+    Args:
+        labels: all labelled rows.
+        wanted: sets, bool [m] each; a teacher knows no label beyond its set.
+        subject: encoded rows [n, ...] that each is asked about: float64 [n, width]; None: nothing is asked.
+        cores: processes; with more than one they begin at once.
+    """
+    rows = None if subject is None else subject.reshape(len(subject), -1)
+    needs = [Need(labels, learned) for learned in wanted]
+    jobs = merged(needs)
+    return _in_order(needs, _all_done(labels, jobs, rows, min(cores, len(jobs))))
 
 
-def class_teacher(
-    x: np.ndarray, targets: np.ndarray, classes: int, seed: int, groups: np.ndarray | None = None
-) -> Teacher:
-    """The mean of logistic regression, two forests and boosted trees of balanced classes, weighted. As `teach`."""
-    rows, targets = x.reshape(len(x), -1), np.asarray(targets, np.int64)
-    makers = CLASS_MEMBERS
-    if (targets == targets[0]).all():  # nothing to tell apart: every member would say the same
-        makers = {"extra trees": CLASS_MEMBERS["extra trees"]}
-    with quietly():
-        weights = np.full(len(makers), 1 / len(makers))
-        if len(makers) > 1:
-            said, wanted = held_out(makers, rows, targets, classes, seed, groups)
-            if len(said):
-                weights = class_weights(said[np.arange(len(said)), :, wanted])
-        members = _fitted(makers, weights, rows, targets, classes, seed)
-    whole = sum(member.weight for member in members)
-    return Teacher(tuple(Member(each.name, each.weight / whole, each.model) for each in members), classes)
+def _in_order(
+    needs: Sequence[Need], coming: Iterator[tuple[bytes, Done]]
+) -> Iterator[tuple[Teacher, np.ndarray | None]]:
+    """Each teacher as soon as its members are there."""
+    done: dict[bytes, Done] = {}
+    for need in needs:
+        own, *others = (job.key for job in need.jobs())
+        while not all(key in done for key in (own, *others)):
+            key, found = next(coming)
+            done[key] = found
+        yield _teacher(need, done)
+        done[own] = replace(done[own], models=(), of_subject=None)  # memory; its answers may weigh other teachers
 
 
-def _fitted(
-    makers: Mapping[str, Make], weights: np.ndarray, rows: np.ndarray, targets: np.ndarray, width: int, seed: int
-) -> tuple[Member, ...]:
-    return tuple(
-        Member(name, weight, make(len(rows), width, seed).fit(rows, targets))
-        for (name, make), weight in zip(makers.items(), weights.tolist(), strict=True)
-        if weight >= LEAST_WEIGHT
-    )
+def _all_done(
+    labels: Labels, jobs: Sequence[Job], subject: np.ndarray | None, cores: int
+) -> Iterator[tuple[bytes, Done]]:
+    from joblib import Parallel, delayed  # type: ignore[import-untyped]  # a dependency of scikit-learn
+
+    found = (fit(labels, job, subject) for job in jobs)
+    if cores > 1:
+        found = Parallel(n_jobs=cores, return_as="generator")(delayed(fit)(labels, job, subject) for job in jobs)
+    return zip((job.key for job in jobs), found, strict=True)
+
+
+def _teacher(need: Need, done: Mapping[bytes, Done]) -> tuple[Teacher, np.ndarray | None]:
+    labels, own = need.labels, done[need.learned.tobytes()]
+    names = list(labels.makers(need.learned))
+    weights = np.full(len(names), 1 / max(len(names), 1))
+    said, targets = need.held_out(done)
+    mean, scale = _scale(labels.targets[need.learned])
+    if len(said):
+        if labels.classes:
+            weights = class_weights(said[np.arange(len(said)), :, targets])
+        else:
+            weights = value_weights((said[:, :, 0] - mean) / scale, (targets - mean) / scale)
+    kept = np.flatnonzero(weights >= LEAST_WEIGHT)
+    if labels.classes:
+        weights = weights / weights[kept].sum()
+    members = tuple(Member(names[place], float(weights[place]), own.models[place]) for place in kept)
+    left = 0.0 if labels.classes else mean * (1.0 - sum(member.weight for member in members))
+    teacher = Teacher(members, labels.width, left)
+    if own.of_subject is None:
+        return teacher, None
+    return teacher, teacher.joined(own.of_subject[kept], own.of_subject.shape[1])
+
+
+def _scale(targets: np.ndarray) -> tuple[float, float]:
+    return float(targets.mean()), float(targets.std()) or 1.0

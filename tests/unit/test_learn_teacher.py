@@ -8,7 +8,7 @@ import pytest
 from ssgan.learn import plain, teacher
 from ssgan.learn.plain import CLASS_MEMBERS, VALUE_MEMBERS
 from ssgan.learn.stacking import class_weights, value_weights
-from ssgan.learn.teacher import class_teacher, teach, value_teacher
+from ssgan.learn.teacher import teach
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(400, 5)).astype(np.float32)
@@ -26,15 +26,15 @@ def share(made: teacher.Teacher, *names: str) -> float:
 
 
 def test_the_member_that_fits_the_data_has_the_say() -> None:
-    assert share(value_teacher(X[:80], LINE[:80], 0), "ridge", "Gaussian process") > 0.9
-    assert share(value_teacher(X[:80], STEPS[:80], 0), "random forest", "extra trees") > 0.6
+    assert share(teach(X[:80], LINE[:80], 0, 0), "ridge", "Gaussian process") > 0.9
+    assert share(teach(X[:80], STEPS[:80], 0, 0), "random forest", "extra trees") > 0.6
 
 
 def test_weights_of_classes_sum_to_1_and_those_of_values_leave_room_for_the_mean() -> None:
-    made = class_teacher(X[:50], (LINE[:50] > 0).astype(int), 2, 0)
+    made = teach(X[:50], (LINE[:50] > 0).astype(int), 2, 0)
     assert sum(member.weight for member in made.members) == pytest.approx(1)
     noise = np.random.default_rng(1).normal(5.0, 1.0, 60)  # nothing can be foretold
-    made = value_teacher(X[:60], noise, 0)
+    made = teach(X[:60], noise, 0, 0)
     assert share(made, "") < 0.5
     assert np.abs(made.answers(X)[:, 0] - noise.mean()).mean() < 0.4
 
@@ -54,7 +54,7 @@ def test_a_member_that_knows_the_groups_by_heart_is_judged_on_others() -> None:
     group = np.repeat(np.arange(12), 10)  # patients, each of whom has a value of their own and looks like no other
     rows = (rng.normal(size=(12, 5))[group] + 0.01 * rng.normal(size=(120, 5))).astype(np.float32)
     value = rng.normal(size=12)[group]
-    by_group, by_row = (value_teacher(rows, value, 0, groups) for groups in (group, None))
+    by_group, by_row = (teach(rows, value, 0, 0, groups) for groups in (group, None))
     assert share(by_group, "") < 0.7 < 0.9 < share(by_row, "")
 
 
