@@ -18,8 +18,8 @@ from pydantic import BaseModel, ConfigDict
 from ssgan.contract import CategoryColumn, Contract, ImageColumn, NumberColumn
 from ssgan.errors import DataError
 from ssgan.learn.parts import (
-    BINS,
     CLIP,
+    EDGES,
     KNOTS,
     RARE_ROWS,
     SLOTS,
@@ -31,8 +31,8 @@ from ssgan.learn.parts import (
 )
 
 __all__ = [
-    "BINS",
     "CLIP",
+    "EDGES",
     "KNOTS",
     "RARE_ROWS",
     "SLOTS",
@@ -66,7 +66,8 @@ class Encoder(BaseModel):
         """
         numbers = sum(isinstance(each, NumberColumn) for each in contract.features.values())
         most = max(KNOTS_AT_LEAST, min(KNOTS, KNOTS_IN_ALL // max(numbers, 1)))
-        return cls(parts=tuple(_fit_part(name, each, columns, most) for name, each in contract.features.items()))
+        about = columns, most, EDGES[contract.task]
+        return cls(parts=tuple(_fit_part(name, each, *about) for name, each in contract.features.items()))
 
     @cached_property
     def numbers(self) -> tuple[NumberPart, ...]:
@@ -214,11 +215,15 @@ class Encoder(BaseModel):
 
 
 def _fit_part(
-    name: str, column: NumberColumn | CategoryColumn | ImageColumn, columns: Mapping[str, np.ndarray], most: int
+    name: str,
+    column: NumberColumn | CategoryColumn | ImageColumn,
+    columns: Mapping[str, np.ndarray],
+    most: int,
+    bounds: Sequence[float],
 ) -> NumberPart | CategoryPart | ImagePart:
     match column:
         case NumberColumn():
-            return NumberPart.fit(name, column, np.asarray(columns[name], np.float64), most)
+            return NumberPart.fit(name, column, np.asarray(columns[name], np.float64), most, bounds)
         case CategoryColumn():
             return CategoryPart.fit(name, column, columns[name])
         case ImageColumn():

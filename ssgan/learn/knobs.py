@@ -95,12 +95,11 @@ def _defaults(contract: Contract) -> dict[str, Any]:
     if contract.image is not None:
         moves = {"shift": _shift(contract), "warp": 0.15, "consistency": "mean teacher"}
         return {**common, **moves, "steps": 1000, "fakes": GENERATOR, "weight_norm": True}
+    table = {**common, "fakes": SHUFFLED, "teacher_weight": 10.0}
     if contract.task == "classification":
-        taught = {"teacher_weight": 3.0, "teach_from": 0.5}
-        return {**common, "steps": 1500, "fakes": SHUFFLED, **taught}
+        return {**table, "steps": 1500, "teach_from": 0.5}
     # Without a teacher a value is learned in few steps and then by heart.
-    taught = {"teacher_weight": 10.0, "noise": 0.05, "steps": 600}
-    return {**common, "fakes": SHUFFLED, "head": "huber", **taught}
+    return {**table, "head": "huber", "noise": 0.05, "steps": 600}
 
 
 def _shift(contract: Contract) -> int:

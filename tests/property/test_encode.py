@@ -14,7 +14,7 @@ from PIL import Image
 
 from ssgan.contract import Contract
 from ssgan.errors import DataError
-from ssgan.learn.encode import BINS, CLIP, KNOTS, RARE_ROWS, SLOTS, Encoder
+from ssgan.learn.encode import CLIP, EDGES, KNOTS, RARE_ROWS, SLOTS, Encoder
 
 WORDS = ["no", "yes", "été"]
 CONTRACT = Contract.model_validate(
@@ -122,7 +122,7 @@ def test_missing_constant_unseen_and_out_of_range_values_have_their_place() -> N
     assert encoded[1].tolist() == [0, 3, 0, 0, 1, 0, 1, 0, 0, 0]
     gappy = encoder.numbers[1]
     assert len(gappy.knots) <= KNOTS
-    assert len(gappy.edges) == BINS + 1
+    assert len(gappy.edges) == len(EDGES[CONTRACT.task])
 
 
 def test_thin_words_and_unseen_ones_share_one_slot() -> None:
