@@ -134,7 +134,7 @@ class Lessons:
         self._coming: Iterator[Any] = iter(())
         if sets:
             subject = Subject.of(x, encoder, knobs.seed).x if knobs.teacher_weight else None
-            cores = len(os.sched_getaffinity(0))
+            cores = min(len(os.sched_getaffinity(0)), len(sets))  # for one alone, processes would start too slowly
             self._coming = teachers(_labels(x, y, head, knobs.seed, groups), list(sets.values()), subject, cores)
 
     def of(self, learned: np.ndarray) -> Taught:

@@ -155,7 +155,7 @@ def test_periodic_features_are_sines_and_cosines_of_frequencies_that_are_learned
     assert np.allclose(got[:, :, 1], np.cos(angles), atol=1e-5)
 
 
-@pytest.mark.parametrize(("embedding", "width"), [("none", 6), ("periodic", 6 + 2 * 16), ("piecewise", 6 + 2 * 8)])
+@pytest.mark.parametrize(("embedding", "width"), [("none", 6), ("periodic", 6 + 2 * 16), ("piecewise", 6 + 2 * 14)])
 def test_numbers_are_embedded_as_the_knob_says(embedding: Any, width: int) -> None:
     net = net_of(learner.classes(), Knobs(embedding=embedding))
     assert net.get_layer("hidden_0").kernel.shape == (width, 16)
