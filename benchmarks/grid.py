@@ -83,12 +83,18 @@ def run(
                 print(f"{name} {labels} labels, draw {draw}: {', '.join(found)}", flush=True)
 
 
-def summary(grid: Grid) -> dict[str, object]:
-    """Per label count: scores of every method on every set, mean score and mean rank, over what all methods have."""
+def summary(grid: Grid, draws: Iterable[int]) -> dict[str, object]:
+    """Per label count: scores of every method on every set, mean score and mean rank, over what all methods have.
+
+    Args:
+        grid: what the table is made of.
+        draws: those that count; sets that lack some of them make the means uneven.
+    """
     found = Cache(grid.name).found
     methods = [each for each in grid.methods if any(key[3] == each for key in found)]
     cells = sorted({key[:3] for key in found})
-    whole = [cell for cell in cells if all((*cell, each) in found for each in methods)]
+    counting = set(draws)
+    whole = [cell for cell in cells if cell[2] in counting and all((*cell, each) in found for each in methods)]
     tables_: dict[str, object] = {}
     for labels in grid.labels:
         sets = [name for name in grid.sets if any(cell[:2] == (name, labels) for cell in whole)]
@@ -101,7 +107,7 @@ def summary(grid: Grid) -> dict[str, object]:
     return {
         "machine": describe(),
         "metric": grid.metric,
-        "draws": len({cell[2] for cell in whole}),
+        "draws": sorted({cell[2] for cell in whole}),
         "rows at most": tables.MOST_ROWS,
         "seconds": {
             each: round(float(np.mean([s["seconds"] for key, s in found.items() if key[3] == each])), 2)
@@ -125,10 +131,17 @@ def _table(grid: Grid, scores: dict[str, dict[str, list[float]]], sets: Sequence
         ]
         rows[each] = {
             "mean": round(float(np.mean(list(means[each].values()))), 4),
+            "mean of each draw": [round(float(value), 4) for value in _by_draw(of)],
             "mean rank": round(float(np.mean(ranks)), 2),
             "sets": {name: [round(means[each][name], 4), round(float(np.std(of[name])), 4)] for name in sets},
         }
     return rows
+
+
+def _by_draw(of: dict[str, list[float]]) -> np.ndarray:
+    """The mean over the sets at each draw; none where sets have different numbers of draws."""
+    several = len({len(values) for values in of.values()}) == 1
+    return np.mean(list(of.values()), axis=0) if several else np.zeros(0)
 
 
 def main(grid: Grid, text: str) -> None:
@@ -143,7 +156,7 @@ def main(grid: Grid, text: str) -> None:
     given = parser.parse_args()
     if not given.summary:
         run(grid, given.data, given.sets, range(*given.draws), given.methods, given.again)
-    result = summary(grid)
+    result = summary(grid, range(*given.draws))
     for labels, rows in result["labels"].items():  # type: ignore[attr-defined]
         print(f"\n{labels} labels, {grid.metric}; mean rank; mean; sets")
         for each, row in sorted(rows.items(), key=lambda item: item[1]["mean rank"]):

@@ -1,7 +1,7 @@
 """How much each member of a teacher says, by what it says of labelled rows that it has not seen.
 
 Few labelled rows judge badly, so both kinds of weights start from equal ones, which count as much as a number of rows
-(`PRIOR`) would. Chosen on five tables of classes (thyroid, obesity, pima, heart, ctg), and for
+(`CLASS_PRIOR`, `VALUE_PRIOR`) would. Chosen on five tables of classes (thyroid, obesity, pima, heart, ctg), and for
 values on three (concrete, abalone, insurance) and Friedman's three functions.
 """
 
@@ -13,7 +13,7 @@ from ssgan.learn.prepare import fold_numbers
 
 CV_ROWS = 2000  # labelled rows that take part in the cross-validation
 FOLDS, FEW = 5, 200  # folds up to that many rows; 3 beyond
-PRIOR = 100.0  # labelled rows that equal weights are worth: fewer, and the luck of 50 rows chooses the members
+CLASS_PRIOR, VALUE_PRIOR = 100.0, 30.0  # labelled rows that equal weights are worth; `benchmarks/stack_prior.py`
 SUM_PRIOR, USUAL_SUM = 30.0, 0.9  # of a value's weights: rows that their usual sum is worth; the rest says the mean
 LEAST = 0.02  # a member's chance for the truth, before it counts as a mistake without limit
 NOT_ASKED = -2  # a row's fold where it has no part in the cross-validation
@@ -24,7 +24,7 @@ def class_weights(chances: np.ndarray) -> np.ndarray:
     """Weights of a mixture that make the held-out labels likely: maximum a posteriori, sum 1, [M].
 
     max over w of sum_i log sum_m w_m p_im + a/M sum_m log w_m, by expectation and maximisation (Dempster et al. 1977);
-    a is `PRIOR`.
+    a is `CLASS_PRIOR`.
 
     Args:
         chances: p [n, M], of the true class of each held-out row by each member.
@@ -35,7 +35,7 @@ def class_weights(chances: np.ndarray) -> np.ndarray:
     for _ in range(ROUNDS):
         credit = weights * chances
         credit /= credit.sum(axis=1, keepdims=True)
-        weights = (credit.sum(axis=0) + PRIOR / members) / (count + PRIOR)
+        weights = (credit.sum(axis=0) + CLASS_PRIOR / members) / (count + CLASS_PRIOR)
     return weights
 
 
@@ -43,8 +43,8 @@ def value_weights(values: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """Weights of a sum that comes near the held-out targets, none negative, [M].
 
     min over w >= 0 of |y - P w|^2 + b e |w - m|^2 + c e/M (sum w - 0.9)^2: stacking (Breiman 1996) with a ridge.
-    m is the mean of w, and e the best member's mean squared error, so that b, `PRIOR`, and c, `SUM_PRIOR`, count rows.
-    Weights may sum to less than 1: what cannot be foretold is better answered by the mean.
+    m is the mean of w, and e the best member's mean squared error, so that b, `VALUE_PRIOR`, and c, `SUM_PRIOR`, count
+    rows. Weights may sum to less than 1: what cannot be foretold is better answered by the mean.
 
     Args:
         values: P [n, M], what each member says of each held-out row; targets have mean 0 and deviation 1.
@@ -54,7 +54,7 @@ def value_weights(values: np.ndarray, targets: np.ndarray) -> np.ndarray:
 
     members = values.shape[1]
     error = ((values - targets[:, None]) ** 2).mean(axis=0).min()
-    apart, short = (np.sqrt(prior * max(error, 1e-9)) for prior in (PRIOR, SUM_PRIOR / members))
+    apart, short = (np.sqrt(prior * max(error, 1e-9)) for prior in (VALUE_PRIOR, SUM_PRIOR / members))
     rows = np.concatenate([values, apart * (np.eye(members) - 1 / members), np.full((1, members), short)])
     wanted = np.concatenate([targets, np.zeros(members), [short * USUAL_SUM]])
     return np.asarray(nnls(rows, wanted)[0])
