@@ -30,7 +30,8 @@ class Exchange:
     request_id: str
     model: Model
     said: Predictions
-    records: Sequence[Record] = ()  # what was asked, as one record,
+    size: int  # bytes, about, of what was asked
+    records: Sequence[Record] = ()  # that, as one record,
     read: Mapping[str, np.ndarray] = field(default_factory=dict)  # or as columns
 
     @cached_property

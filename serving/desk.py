@@ -123,7 +123,8 @@ class Desk:
         self.metrics.rows(len(said.answer), int(said.unlike.sum()))
         if self._log is None and self._shadow is None:
             return
-        exchange = Exchange(time.time(), ask.id, ask.model, said, records, read)
+        size = _bytes(read) if read else len(ask.body)
+        exchange = Exchange(time.time(), ask.id, ask.model, said, size, records, read)
         if self._log is not None:
             self._log.add(exchange)
         if (shadow := self._shadow) is not None:
@@ -167,3 +168,11 @@ class Desk:
         """The first answer of a session is slower; nobody should be the one who gets it."""
         with np.load(self.current.model.artefact.folder / "probe.npz", allow_pickle=False) as stored:
             self.current.model.artefact.predict_encoded(stored["x"][:1])
+
+
+def _bytes(columns: Mapping[str, np.ndarray]) -> int:
+    """Of columns; an object is a text, bytes or None."""
+    return sum(
+        sum(len(cell) for cell in column if cell is not None) if column.dtype == object else column.nbytes
+        for column in columns.values()
+    )

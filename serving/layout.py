@@ -1,7 +1,7 @@
 """Rows of the prediction log as the service hands them over: a matrix of numbers, and words beside it.
 
-A row of numbers costs the service a hundredth of an answer, where JSON or columns of Arrow would cost a tenth; whoever
-reads a thousand of them takes each column in one step.
+To make it is a fraction of the work that JSON or columns of Arrow would be, and whoever reads a thousand of them takes
+each column in one step.
 """
 
 from __future__ import annotations
@@ -86,11 +86,6 @@ class Layout:
         known = len(rows) > 0 and not np.isnan(held[0, 0])
         answer = np.asarray(self.classes)[shares.argmax(axis=1)]
         return Predictions(answer, shares, fake, unlike, sets=held == 1.0 if known else None)
-
-
-def size_of(words: Words) -> int:
-    """Characters of words."""
-    return sum(map(len, filter(None, words)))
 
 
 def _text(cell: object) -> str | None:

@@ -17,9 +17,9 @@ import pytest
 from made import COLUMNS, GOOD, IMAGE, LABEL, VALUE, add_model, eventually, served
 
 from serving.layout import Layout
-from serving.log import _Block, _File
 from serving.logbook import look, table_of
 from serving.model import Model
+from serving.rowfiles import Block, RowFile
 from ssgan.config import ServeParams
 from ssgan.contract import Contract
 from ssgan.learn.artefact import Predictions
@@ -30,9 +30,10 @@ from ssgan.ship.champion import model_folder
 
 
 def logged(project: Project) -> pd.DataFrame:
-    """All rows of the log."""
+    """All rows of the log, by time."""
     files = sorted((project.runtime / "predictions").glob("*.parquet"))
-    return pd.concat([pq.read_table(file).to_pandas() for file in files], ignore_index=True)
+    rows = pd.concat([pq.read_table(file).to_pandas() for file in files])
+    return rows.sort_values("_at", kind="stable", ignore_index=True)
 
 
 def test_it_holds_requests_and_answers_without_the_columns_that_the_contract_leaves_out(own) -> None:
@@ -114,7 +115,7 @@ def test_files_are_closed_by_size_and_deleted_when_old(own) -> None:
             client.post("/v1/predict", json=GOOD)
             eventually(lambda count=count: len(list(folder.glob("2*.parquet"))) == count)
         assert not old.exists()
-        assert os.getpgid(desk._log._process.pid) != os.getpgid(
+        assert os.getpgid(desk._log._files.process.pid) != os.getpgid(
             0
         )  # Ctrl-C ends the service, and not what writes for it
 
@@ -127,7 +128,7 @@ def test_a_bento_alone_logs_where_it_is_told_to(own) -> None:
 
 
 def test_files_are_closed_by_age(own) -> None:
-    file = _File(own.root, 1, Model.load(model_folder(own, add_model(own))))
+    file = RowFile(own.root, 1, Model.load(model_folder(own, add_model(own))))
     assert not file.is_full(ServeParams())
     assert file.is_full(ServeParams(log_file_minutes=1e-9))
     file.close()
@@ -145,10 +146,10 @@ model = Model.load(Path(sys.argv[1]))
 log = PredictionLog(Path(sys.argv[2]), ServeParams(), print)
 said = model.artefact.predict_records([{"age": 1.0}])
 for number in range(1000):
-    log.add(Exchange(time.time(), str(number), model, said, [{"age": float(number)}]))
+    log.add(Exchange(time.time(), str(number), model, said, 9, [{"age": float(number)}]))
 log._write()
 print("written", flush=True)
-log.add(Exchange(time.time(), "in memory", model, said, [{"age": 1.0}]))
+log.add(Exchange(time.time(), "in memory", model, said, 9, [{"age": 1.0}]))
 sys.stdin.read()
 """
 
@@ -168,8 +169,8 @@ def test_a_killed_service_loses_only_what_was_still_in_memory(own) -> None:
 
 def test_a_killed_logbook_gets_another_one_which_finds_what_it_left(own) -> None:
     with served(own, add_model(own), log=True, log_file_mb=0.0001) as (client, desk):
-        desk._log._process.kill()
-        desk._log._process.wait()
+        desk._log._files.process.kill()
+        desk._log._files.process.wait()
         client.post("/v1/predict", json=GOOD)
         eventually(lambda: len(list((own.runtime / "predictions").glob("2*.parquet"))) == 1)
 
@@ -180,12 +181,10 @@ def left(own) -> Path:
     model = Model.load(model_folder(own, add_model(own)))
     folder = own.runtime / "predictions"
     folder.mkdir(parents=True)
-    file, block = _File(folder, 1, model), _Block(model)
+    file, block = RowFile(folder, 1, model), Block(model)
     said = model.artefact.predict_records([GOOD])
     for _ in range(2):
-        numbers, words = model.layout.record(1.0, "request", GOOD, said)
-        block.numbers += numbers
-        block.words += words
+        block.add(*model.layout.record(1.0, "request", GOOD, said))
     file.write(block.message())
     file.write(block.message()[:-5])
     file.close()
