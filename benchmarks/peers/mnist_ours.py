@@ -1,6 +1,8 @@
 """MNIST with 100 labels by the engine of `ssgan.learn`, on the backend that KERAS_BACKEND names.
 
-KERAS_BACKEND=jax python mnist_ours.py DIR DRAW STEPS EVERY simultaneous uniform float32
+KERAS_BACKEND=jax python mnist_ours.py DIR DRAW STEPS EVERY simultaneous uniform float32 [moved]
+
+`moved`: with what our default for images adds to Improved GAN's recipe, see `ours.PLAIN`.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from mnist import Mnist, follow
-from ours import given
+from ours import PLAIN, given
 from work import RATE, WORKS
 
 from ssgan.config import TrainParams
@@ -26,7 +28,9 @@ def normal_noise(self: Any, x: Any, training: bool = False) -> Any:
     return x + self._reach / 3**0.5 * self._draws.normal(keras.ops.shape(x)) if training else x
 
 
-def main(folder: Path, draw: int, steps: int, every: int, update: str, noise: str, precision: str) -> None:
+def main(
+    folder: Path, draw: int, steps: int, every: int, update: str, noise: str, precision: str, recipe: str = "plain"
+) -> None:
     """Trains, and tells what it has reached."""
     if noise == "normal":
         layers.Noise.call = normal_noise
@@ -36,6 +40,7 @@ def main(folder: Path, draw: int, steps: int, every: int, update: str, noise: st
         {
             **{"steps": steps, "batch": 100, "learning_rate": RATE, "networks": "ssgan.learn.flat", "seed": draw},
             **{"update": update, "gan_weight": 1.0, "fakes": "generator", "ramp": 0.0, "precision": precision},
+            **(PLAIN if recipe == "plain" else {}),
         }
     )
     head, knobs = head_for(contract, data.y), resolve(params, contract)
@@ -48,4 +53,4 @@ def main(folder: Path, draw: int, steps: int, every: int, update: str, noise: st
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), *map(int, sys.argv[2:5]), *sys.argv[5:8])  # type: ignore[arg-type]
+    main(Path(sys.argv[1]), *map(int, sys.argv[2:5]), *sys.argv[5:9])  # type: ignore[arg-type]

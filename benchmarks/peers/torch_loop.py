@@ -55,7 +55,8 @@ def generator(work: Work) -> nn.Module:
 class Loop:
     """Both players and their optimizers."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: Work, decay: float = EMA) -> None:
+        self.decay = decay  # of the averaged weights
         self.work, self.net, self.fakes = work, Discriminator(work), generator(work)
         self.labelled, self.classes, self.rows = (torch.from_numpy(each) for each in work.data())
         self.average = [weight.detach().clone() for weight in self.net.parameters()]
@@ -84,7 +85,7 @@ class Loop:
         loss.backward()
         self.net_adam.step()
         with torch.no_grad():
-            torch._foreach_lerp_(self.average, list(self.net.parameters()), 1 - EMA)
+            torch._foreach_lerp_(self.average, list(self.net.parameters()), 1 - self.decay)
 
         wanted, _ = self.net(self.rows[self.draw(self.rows)])
         found, _ = self.net(self.fakes(torch.rand(batch, self.work.latent)))

@@ -63,7 +63,7 @@ WORKS = {
     "house numbers": Work(3072, (), 10, 64, (), 100, 500, 8_000),
 }
 RATE, BETA1, EMA = 3e-3, 0.5, 0.9999  # of Adam, and of the averaged weights
-INPUT_NOISE, HIDDEN_NOISE = 0.3, 0.5
+INPUT_NOISE, HIDDEN_NOISE = 0.6, 0.5  # 0.3 of pixels in [0, 1] is 0.6 in [-1, 1]
 
 Window = Callable[[float], float]  # seconds -> steps per second over about as many
 

@@ -48,7 +48,7 @@ class Pace:
         pace = self.value(done)
         left = (self._steps - done) / max(pace, 1e-9)
         rest = f", {left:.0f} s left" if done < self._steps else ""
-        return f"step {done}/{self._steps}, {pace:.0f} steps/s{rest}"
+        return f"step {done}/{self._steps}, {pace:.{0 if pace >= 10 else 1}f} steps/s{rest}"
 
 
 class Score:

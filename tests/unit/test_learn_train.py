@@ -97,6 +97,7 @@ def crossfitted(accepted: Project, tmp_path_factory: pytest.TempPathFactory) -> 
     project = Project(Path(shutil.copytree(accepted.root, tmp_path_factory.mktemp("crossfit") / "project")))
     set_knob(project.params, "evaluate.method=crossfit")
     set_knob(project.params, "evaluate.curve=[0.5]")
+    set_knob(project.params, "train.batch=256")
     prepare(project)
     told: list[str] = []
     with listening(lambda event: told.append(event.text)):
@@ -127,6 +128,11 @@ def test_training_tells_the_score_on_rows_that_a_model_had_not_seen(crossfitted:
     score = np.mean([(answers == labels)[labels == each].mean() for each in (0, 1)])
     line = f"train: ssgan: balanced accuracy {score:.3g} on 20 labelled rows, each by a model that had not seen it"
     assert line in (crossfitted.root / TOLD).read_text().splitlines()
+
+
+def test_a_step_may_ask_for_more_rows_than_there_are(crossfitted: Project) -> None:
+    record = RunRecord.read(crossfitted.model / "run.json")
+    assert record.knobs["batch"] == 256 > record.rows
 
 
 def test_what_is_served_is_calibrated_by_the_folds_alone(crossfitted: Project, trained: Project) -> None:

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ssgan.learn.backend.copies import Copies, Watch
-from ssgan.learn.backend.state import Moments, State, Tensor, Variable
+from ssgan.learn.backend.state import Moments, StepLoop, Tensor, Variable
 from ssgan.learn.backend.switch import keras
 
 jax: Any = _jax  # half of its functions have types, which is worse than none
@@ -148,19 +148,10 @@ def compiled(function: Callable[..., Tensor]) -> Callable[..., np.ndarray]:
     return lambda *given: np.asarray(graph(*given))
 
 
-class Loop:
+class Loop(StepLoop):
     """Many steps per call: `loop(first, count)` runs steps first .. first + count - 1, returns their mean report."""
 
-    def __init__(self, step: Callable[[Tensor], Tensor], reported: int, state: State) -> None:
-        """What a call runs.
-
-        Args:
-            step: takes the step's number, changes variables, returns a report of shape [reported].
-            reported: how many numbers a step reports.
-            state: every variable that the step changes.
-        """
-        self._step, self.reported, self._state = step, reported, state
-        self._graph: Callable[..., Any] | None = None
+    _graph: Callable[..., Any] | None = None
 
     def __call__(self, first: int, count: int) -> np.ndarray:
         held, report = self.run(self.held(), first, count)
@@ -170,11 +161,6 @@ class Loop:
     def held(self) -> list[Tensor]:
         """What the variables hold now."""
         return [variable.value for variable in self._state.variables]
-
-    def hold(self, held: Sequence[Tensor]) -> None:
-        """Gives the variables what a copy holds."""
-        for variable, value in zip(self._state.variables, held, strict=True):
-            variable.assign(value)
 
     def run(self, held: list[Tensor], first: int, count: int) -> tuple[list[Tensor], np.ndarray]:
         """The steps on a copy, without touching the variables: the copy after them, and their mean report."""

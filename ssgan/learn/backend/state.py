@@ -68,6 +68,25 @@ class State:
             variable.assign(value)
 
 
+class StepLoop:
+    """What the backends' loops share: a step, and the variables that it changes."""
+
+    def __init__(self, step: Callable[[Tensor], Tensor], reported: int, state: State) -> None:
+        """What a call runs.
+
+        Args:
+            step: takes the step's number, changes variables, returns a report of shape [reported].
+            reported: how many numbers a step reports.
+            state: every variable that the step changes.
+        """
+        self._step, self.reported, self._state = step, reported, state
+
+    def hold(self, held: Sequence[Any]) -> None:
+        """Gives the variables what a copy holds."""
+        for variable, value in zip(self._state.variables, held, strict=True):
+            variable.assign(value)
+
+
 def predictor(model: Any, rows_at_once: int = 4096) -> Callable[[np.ndarray], list[np.ndarray]]:
     """The model as a function from numpy rows to its outputs in order, without training noise."""
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from ssgan.learn.backend.copies import Copies
 from ssgan.learn.backend.quiet import quiet
-from ssgan.learn.backend.state import Moments, State, Tensor, Variable
+from ssgan.learn.backend.state import Moments, State, StepLoop, Tensor, Variable
 from ssgan.learn.backend.switch import keras
 
 with quiet():
@@ -172,18 +172,12 @@ def compiled(function: Callable[..., Tensor]) -> Callable[..., np.ndarray]:
     return lambda *given: np.asarray(graph(*(tf.constant(each) for each in given)))
 
 
-class Loop:
+class Loop(StepLoop):
     """Many steps per call: `loop(first, count)` runs steps first .. first + count - 1, returns their mean report."""
 
     def __init__(self, step: Callable[[Tensor], Tensor], reported: int, state: State) -> None:
-        """What a call runs.
-
-        Args:
-            step: takes the step's number, changes variables, returns a report of shape [reported].
-            reported: how many numbers a step reports.
-            state: every variable that the step changes.
-        """
-        self._step, self._reported, self._state = step, reported, state
+        """As `StepLoop`."""
+        super().__init__(step, reported, state)
         self._graph = tf.function(self._steps, autograph=False)
 
     def __call__(self, first: int, count: int) -> np.ndarray:
@@ -193,11 +187,6 @@ class Loop:
         """A copy of what the variables hold now."""
         own = [variable.value for variable in self._state.variables]
         return [tf.Variable(value, trainable=value.trainable) for value in own]
-
-    def hold(self, held: Sequence[tf.Variable]) -> None:
-        """Gives the variables what a copy holds."""
-        for variable, value in zip(self._state.variables, held, strict=True):
-            variable.assign(value)
 
     def run(self, held: list[tf.Variable], first: int, count: int) -> tuple[list[tf.Variable], np.ndarray]:
         """The steps on a copy, which they change: by the same graph, at the same time as others on other copies."""
@@ -214,7 +203,7 @@ class Loop:
                     variable.assign(scope.state_mapping[key])
             return number + 1, total + report
 
-        start = (first, tf.zeros([self._reported]))
+        start = (first, tf.zeros([self.reported]))
         _, total = tf.while_loop(lambda number, _: number < first + count, body, start, parallel_iterations=1)
         return total / tf.cast(count, tf.float32)
 
