@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +57,7 @@ def child(folder: Path, with_folds: bool) -> dict[str, float]:
     if is_asked(knobs):
         others = [each.learned for each in folds.subsets("ssgan")] if with_folds else []
         lessons = Lessons(rows.x, rows.y, rows.encoder, head, knobs, [whole, *others], rows.fold)
-    taught = None if lessons is None else lessons.of(whole)
+    taught = None if lessons is None else partial(lessons.of, whole)
     with closing(Run(rows.x, rows.y, rows.encoder, head, knobs, taught)) as run:
         finish(run, "one model")
         if with_folds:

@@ -126,10 +126,13 @@ class Run:
         encoder: Encoder,
         head: Head,
         knobs: Knobs,
-        taught: Taught | None = None,
+        taught: Taught | Callable[[], Taught] | None = None,
         numbers: Callable[[int], Draws] = Draws,
     ) -> None:
-        """As `fit_discriminator`; `taught`: see `lessons.taught_by`; `numbers` makes random numbers from a seed."""
+        """As `fit_discriminator`; `taught` may be what waits for it, which is asked when the lesson begins.
+
+        `numbers` makes random numbers from a seed.
+        """
         self.x, self.y, self.knobs, self._taught = x, y, knobs, taught
         self.per_call = max(1, knobs.steps // CALLS)
         self.taught_from: int | None = None  # step
@@ -171,12 +174,12 @@ class Run:
         self._first = state.values()
         self._loop = backend.Loop(step, len(REPORTED), state)
 
-    def begin(self, chosen: np.ndarray, taught: Taught | None) -> None:
+    def begin(self, chosen: np.ndarray, taught: Taught | Callable[[], Taught] | None) -> None:
         """Goes back to the start, to learn from some of the labelled rows; nothing is compiled again.
 
         Args:
             chosen: bool [m], of the labelled rows in their order.
-            taught: by a teacher that has seen no other labels.
+            taught: by a teacher that has seen no other labels, or what waits for it.
         """
         self._taught = taught
         self.state.restore(self._first)
@@ -203,7 +206,7 @@ class Run:
     def advance(self, first: int, count: int) -> np.ndarray:
         """Runs steps, the lesson before its first one; returns their mean losses [len(REPORTED)]."""
         if first == self.taught_from:
-            self.teach(self._taught)
+            self.teach(self._taught() if callable(self._taught) else self._taught)
         total, end = np.zeros(len(REPORTED)), first + count
         for at in range(first, end, self._window):
             some = min(self._window, end - at)

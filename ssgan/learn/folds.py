@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -111,7 +112,7 @@ def _trained(
 
     def begin(place: int) -> None:
         learned = subsets[place].learned
-        run.begin(learned, None if lessons is None else lessons.of(learned))
+        run.begin(learned, None if lessons is None else partial(lessons.of, learned))
 
     steps = run.knobs.steps
     if len(todo) < 2 or not run.small:

@@ -15,6 +15,7 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -26,7 +27,6 @@ from ssgan.contract import Contract
 from ssgan.errors import DataError
 from ssgan.learn import backend, training_rows
 from ssgan.learn.checkpoint import Checkpoints
-from ssgan.learn.committee import Committee
 from ssgan.learn.encode import Encoder
 from ssgan.learn.events import Events
 from ssgan.learn.export import write_artefact
@@ -115,8 +115,7 @@ def train(project: Project) -> None:
         with closing(_run(rows, head, used, taught, whole)) as run:
             times.seconds[f"build {name}"] = time.perf_counter() - start
             callbacks = [Events(project.events / digest[:8] / name)] if params.train.tensorboard else []
-            committee = committee_of(None if taught is None else taught.of(whole), used)
-            fitted = _fit(fresh / name, rows, run, committee, name, checkpoints, times, callbacks)
+            fitted = _fit(fresh / name, rows, run, taught, name, checkpoints, times, callbacks)
             if name == "ssgan":
                 _write_fakes(fresh / "fakes.npz", fitted, rows.x, knobs.seed)
             start = time.perf_counter()
@@ -138,7 +137,7 @@ def train(project: Project) -> None:
 
 
 def _run(rows: Rows, head: Head, knobs: Knobs, lessons: Lessons | None, whole: np.ndarray) -> Run:
-    taught = None if lessons is None else lessons.of(whole)
+    taught = None if lessons is None else partial(lessons.of, whole)  # the first half needs no teacher
     return Run(rows.x, rows.y, rows.encoder, head, knobs, taught)
 
 
@@ -146,7 +145,7 @@ def _fit(
     folder: Path,
     rows: Rows,
     run: Run,
-    committee: Committee | None,
+    lessons: Lessons | None,
     name: str,
     checkpoints: Checkpoints,
     times: RunTimes,
@@ -169,6 +168,7 @@ def _fit(
         warnings=fitted.warnings,
         parity=0.0,  # measured at export
     )
+    committee = None if lessons is None else committee_of(lessons.of(np.ones(record.labelled, bool)), knobs)
     write_artefact(folder, fitted, rows.encoder, rows.contract, rows.x, record, committee)
     times.seconds[name], times.seconds[f"export {name}"] = trained - start, time.perf_counter() - trained
     times.steps_per_second[name] = fitted.steps_per_second
