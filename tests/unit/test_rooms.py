@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,12 @@ def test_only_the_door_calls_git_and_dvc() -> None:
         if "ssgan.intake.version.command" in imported(path)
     }
     assert users == {"intake/version"}
+
+
+def test_no_module_of_the_service_imports_one_that_imports_it() -> None:
+    files = {f"serving.{path.stem}": path for path in (ROOT / "serving").glob("*.py")}
+    graph = {name: imported(path) & files.keys() for name, path in files.items()}
+    assert len(list(TopologicalSorter(graph).static_order())) == len(files)  # raises where there is a circle
 
 
 @pytest.mark.parametrize("module", ["ssgan", "ssgan.cli", "ssgan.learn.artefact", "ssgan.learn.encode"])
