@@ -1,9 +1,9 @@
 """The service's side of the prediction log: what was asked and answered is gathered, and written behind the answers.
 
-An answer's entry in the log is one in a short list; when that is full, rows are made of it, which costs an answer about
-a fortieth of itself. A thread appends the rows to a file four times a second; when that is large or old enough, another
-process makes Parquet of it (`rowfiles.py`, `logbook.py`). So an answer waits for nothing, a killed service loses what
-the last moment brought, and what is not yet Parquet lies on the disk until it is.
+An answer's entry in the log is one in a short list; when that is full, rows are made of it. A thread appends the rows
+to a file four times a second; when that is large or old enough, another process makes Parquet of it (`rowfiles.py`,
+`logbook.py`). So an answer waits for nothing, a killed service loses what the last moment brought, and what is not yet
+Parquet lies on the disk until it is.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from ssgan.config import ServeParams
 
 SECONDS = 0.25  # that rows are gathered: what a killed service loses
 GATHERED_AT_MOST = 32 * 2**20  # bytes that were asked and are in memory; a quarter of them wakes the thread early
-# Requests that become rows together: one by one, the code for it is never at hand; by hundreds, what they hold has
-# left the processor's cache. Either takes about twice as long.
+# Requests that become rows together. Rows of hundreds, made by the thread, would cost twice as much: what they hold has
+# left the processor's cache by then, and the thread wants the interpreter while requests want it.
 TOGETHER = 16
 
 _log = logging.getLogger("ssgan.service")
