@@ -65,9 +65,9 @@ def run(project: Project, verb: str) -> dict[str, float]:
     """One stage: seconds, the peak of its memory, and for training the seconds until the first steps are done."""
     start, first = time.perf_counter(), None
     command = [sys.executable, "-m", "ssgan", verb, "-C", str(project.root)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    assert process.stderr is not None
-    for line in process.stderr:
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    for line in process.stdout:
         if first is None and "steps/s" in line:
             first = time.perf_counter() - start
     _, status, used = os.wait4(process.pid, 0)
@@ -103,8 +103,10 @@ def main() -> None:
             found[f"train, {kind}, {given.backend}"] = run(project, "train")
             print(f"train, {kind}, {given.backend}: {found[f'train, {kind}, {given.backend}']}", flush=True)
     before = json.loads(RESULT.read_text(encoding="utf-8")) if RESULT.is_file() else {}
-    about = {"columns": given.columns, "labelled": given.labelled, "knobs": list(knobs[1:])}
-    result = before | {"machine": describe(), f"{rows} rows": {**about, "stages": found}}
+    key = f"{rows} rows, {given.labelled} labelled"
+    about = {"columns": given.columns, "knobs": list(knobs[1:])}
+    stages = before.get(key, {}).get("stages", {}) | found
+    result = before | {"machine": describe(), key: {**about, "stages": stages}}
     RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 

@@ -80,10 +80,12 @@ def main() -> None:
         name: [follow(name, command, draw, given) for draw in range(given.draws)]
         for name, command in commands(given).items()
     }
-    about = {"backend": given.backend, "steps": given.steps, "labels": 100}
     name = "gpu_time_to_accuracy" if given.accelerator else "time_to_accuracy"
-    result = {"machine": describe(), **about, "runs": runs}
-    (FOLDER / "results" / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    path = FOLDER / "results" / f"{name}.json"  # runs of other lengths stay
+    before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    found = {"machine": describe(), "backend": given.backend, "labels": 100, "runs": runs}
+    result = before | {f"{given.steps} steps, {given.backend}": found}
+    path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -89,3 +89,8 @@ def test_the_twin_sees_moved_images_too() -> None:
         fit(case, steps=5, gan_weight=0, consistency="none", shift=each).outputs(case.x)[0] for each in (0, 1)
     )
     assert not np.array_equal(still, moving)
+
+
+def test_real_against_fake_counts_less_for_photographs_than_for_grey_images() -> None:
+    grey, colour = (resolve(TrainParams(), learner.images(channels=each, rows=4).contract) for each in (1, 3))
+    assert (grey.gan_weight, colour.gan_weight) == (1.0, 0.1)
