@@ -14,9 +14,10 @@ from ssgan.learn.fit import Run, finish
 from ssgan.learn.folds import Answered, Kept, answer
 from ssgan.learn.heads import head_for
 from ssgan.learn.knobs import Knobs, resolve
-from ssgan.learn.lessons import Lessons, is_asked, taught_by
+from ssgan.learn.lessons import Lessons, Subject, Taught, is_asked, taught_by
 from ssgan.learn.plan import Subset, hidden, nested
 from ssgan.learn.prepare import fold_numbers, is_labelled
+from ssgan.learn.teacher import Teacher
 
 
 def _knobs(case: Case, **more: object) -> Knobs:
@@ -66,6 +67,24 @@ def test_a_label_that_a_fold_may_not_see_changes_none_of_its_answers(make: objec
     cases = [replace(case, y=y) for y in (case.y, other)]
     first, second = (_answered(each, subset, run=_run(each, teacher_weight=3.0))[0] for each in cases)
     np.testing.assert_array_equal(first.task, second.task)
+
+
+def test_a_teacher_is_waited_for_when_its_lesson_begins_and_not_before() -> None:
+    case, asked = classes(labelled=4), []
+    knobs = _knobs(case, teacher_weight=3.0)
+    head = head_for(case.contract, case.y, knobs.head)
+
+    def teacher() -> Taught:
+        asked.append("now")
+        said = np.full((len(Subject.of(case.x, case.encoder, knobs.seed).x), 2), 0.5)
+        return Taught(Teacher((), 2), 8, said)
+
+    run = Run(case.x, case.y, case.encoder, head, knobs, teacher)
+    assert run.taught_from is not None
+    run.advance(0, run.taught_from)
+    assert asked == []
+    run.advance(run.taught_from, 1)
+    assert asked == ["now"]
 
 
 def test_a_class_that_a_fold_does_not_have_is_no_obstacle() -> None:
