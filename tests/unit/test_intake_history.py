@@ -305,3 +305,17 @@ def test_what_a_power_cut_shortened_in_the_cache_or_the_remote_is_made_again(pro
     shutil.rmtree(project.root / ".dvc" / "cache")
     version.run_dvc(project, "fetch")
     assert sum(len(pd.read_parquet(path)) for path in version.content_of(project, "data-3").values()) == 247
+
+
+def test_a_list_at_the_remote_without_its_files_is_not_taken_for_them(project):
+    third = project.incoming / "3.csv"
+    frame(50, 3).to_csv(third, index=False)
+    ingest(project, third)
+    git(project, "tag", "--delete", "data-3")
+    remote = project.root / ".ssgan/remote/files/md5"
+    for path in [path for path in remote.rglob("*") if path.is_file() and path.suffix != ".dir"]:
+        path.unlink()
+    ingest(project, third)
+    shutil.rmtree(project.root / ".dvc" / "cache")
+    version.run_dvc(project, "fetch")
+    assert sum(len(pd.read_parquet(path)) for path in version.content_of(project, "data-3").values()) == 247

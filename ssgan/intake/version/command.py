@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from ssgan.errors import ToolError, UserError
@@ -51,13 +51,16 @@ def child_environment() -> dict[str, str]:
     return {**variables, "GIT_TERMINAL_PROMPT": "0", "PYTHONUNBUFFERED": "1"}
 
 
-def run(command: Sequence[str], folder: Path, on_line: OnLine) -> tuple[int, list[str]]:
+def run(
+    command: Sequence[str], folder: Path, on_line: OnLine, variables: Mapping[str, str] | None = None
+) -> tuple[int, list[str]]:
     """Runs a command in a session of its own, in `folder`.
 
     Args:
         command: Program and arguments.
         folder: Where it runs.
         on_line: Gets each line that is not empty, of stdout and stderr together, as soon as it is there.
+        variables: Of the environment, besides the usual ones.
 
     Returns:
         The exit code and the lines.
@@ -65,7 +68,7 @@ def run(command: Sequence[str], folder: Path, on_line: OnLine) -> tuple[int, lis
     process = subprocess.Popen(
         [sys.executable, "-I", "-S", "-c", _LEASH, str(os.getpid()), *command],
         cwd=folder,
-        env=child_environment(),
+        env={**child_environment(), **(variables or {})},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -59,14 +59,18 @@ def forget_damaged(project: Project, pointer: Path, folder: Path) -> bool:
     return bool(damaged) or not cached_file(project, whole).is_file()
 
 
-def forget_damaged_copies(project: Project, pointer: Path) -> None:
+def forget_damaged_copies(project: Project, pointer: Path) -> bool:
     """Removes from a remote that is a directory what is shorter than in DVC's cache, so that it is pushed again.
 
-    With it goes the list of the folder: where that is there, DVC takes all that it names for present.
+    With it goes the list of the folder, and so it does where files of it are missing: where the list is there, DVC
+    takes all that it names for present.
+
+    Returns:
+        Whether anything has to be pushed; False of a remote that is no directory.
     """
     remote, whole = _remote_folder(project), _list_of(pointer)
     if remote is None:
-        return
+        return False
     names = [*listed(project, whole).values(), whole]
     pairs = [(remote / "files" / "md5" / md5[:2] / md5[2:], cached_file(project, md5)) for md5 in names if md5]
     damaged = [
@@ -74,8 +78,10 @@ def forget_damaged_copies(project: Project, pointer: Path) -> None:
         for copy, cached in pairs
         if copy.is_file() and cached.is_file() and copy.stat().st_size != cached.stat().st_size
     ]
-    if damaged:
+    lacking = [copy for copy, cached in pairs if cached.is_file() and not copy.is_file()]
+    if damaged or lacking:
         _remove({*damaged, pairs[-1][0]})
+    return bool(damaged or lacking)
 
 
 def _remove(paths: Iterable[Path]) -> None:

@@ -6,7 +6,9 @@ import json
 import re
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
@@ -32,6 +34,7 @@ _ABOUT_ITSELF = (  # what DVC says around the lines of a stage
     "Data and pipelines are up to date",
     "ERROR: failed to reproduce",
 )
+_OF_A_REMOTE = ("push", "pull", "fetch")
 PATIENCE = 60.0  # seconds for another DVC process to end
 
 
@@ -45,7 +48,8 @@ def run_dvc(project: Project, *args: str, on_line: OnLine = say) -> list[str]:
     """
     deadline = time.monotonic() + PATIENCE
     while True:
-        code, lines = run([sys.executable, "-m", "dvc", *args], project.root, on_line)
+        with _own_index(args[0]) as variables:
+            code, lines = run([sys.executable, "-m", "dvc", *args], project.root, on_line, variables)
         if code == 0:
             return lines
         failure = _failure(args, code, lines)
@@ -53,6 +57,20 @@ def run_dvc(project: Project, *args: str, on_line: OnLine = say) -> list[str]:
             raise failure
         say(f"another DVC process is working on {project.root.name}; waiting for it")
         time.sleep(1)
+
+
+@contextmanager
+def _own_index(command: str) -> Iterator[dict[str, str]]:
+    """An index of its own for what speaks with a remote, made anew.
+
+    DVC keeps beside the project what it has found that a push or a fetch is about, entry by entry. Killed in the middle
+    it leaves a part of that, and the next push takes the part for the whole: a list without its files, and no error.
+    """
+    if command not in _OF_A_REMOTE:
+        yield {}
+        return
+    with TemporaryDirectory(prefix="ssgan-dvc-", ignore_cleanup_errors=True) as folder:
+        yield {"DVC_SITE_CACHE_DIR": folder}
 
 
 def quietly(project: Project, *args: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
@@ -42,9 +43,7 @@ def accept_version(project: Project, message: str) -> DatasetVersion:
         quietly(project, "add", *names)
     verdicts = sorted((*project.batches.glob("*.json"), *project.batches.glob("*.html")))
     commit(project, [*pointers, *verdicts, project.contract], message)
-    for pointer in pointers:
-        forget_damaged_copies(project, pointer)
-    push(project, *(pointer.relative_to(project.root).as_posix() for pointer in pointers))
+    _pushed(project, pointers)
     before, here = current_version(project), _version_at(project, "HEAD")
     if before is None or (before.dvc_hash, before.batches) != (here.dvc_hash, here.batches):
         taken = [int(name.removeprefix(TAG)) for name in tags(project)]
@@ -53,6 +52,16 @@ def accept_version(project: Project, message: str) -> DatasetVersion:
     if after is None:
         raise ToolError("git does not show the tag it has just made; look at `git tag --list`")
     return after
+
+
+def _pushed(project: Project, pointers: Sequence[Path]) -> None:
+    """Copies content to the remote, and looks whether it is there where that can be seen: DVC may say so of less."""
+    names = [pointer.relative_to(project.root).as_posix() for pointer in pointers]
+    for pointer in pointers:
+        forget_damaged_copies(project, pointer)
+    push(project, *names)
+    if [True for pointer in pointers if forget_damaged_copies(project, pointer)]:
+        push(project, *names)
 
 
 def tags(project: Project) -> list[str]:
