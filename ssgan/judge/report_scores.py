@@ -52,7 +52,7 @@ def verdict(decision: GateDecision) -> tuple[Block, ...]:
 def _rule(rule: GateRule) -> tuple[Cell | str, ...]:
     value = rules.shown(rule.rule, rule.value)
     limit = "" if rule.limit is None else f"{rules.bound(rule.rule)} {rules.shown(rule.rule, rule.limit)}"
-    return (rule.rule, "✓ holds" if rule.passed else "✗ fails", value, limit.replace("ahead ", ""), rule.reason)
+    return (rule.rule, "✓ holds" if rule.passed else "✗ fails", value, limit, rule.reason)
 
 
 def models(evaluation: Evaluation) -> Section:

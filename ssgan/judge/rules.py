@@ -41,7 +41,7 @@ def shown(rule: str, number: float | None) -> str:
     if rule == ENOUGH_ROWS:
         return f"{number:g} rows"
     if rule in _SHARES:
-        return f"ahead in {100 * number:.4g} % of resamples"
+        return f"{100 * number:.4g} % of resamples"
     if rule in _GAINS:
         return f"a gain of {words.signed(number)}"
     if rule == NO_SLICE_WORSE:

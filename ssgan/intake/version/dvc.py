@@ -63,8 +63,8 @@ def run_dvc(project: Project, *args: str, on_line: OnLine = say) -> list[str]:
 def _own_index(command: str) -> Iterator[dict[str, str]]:
     """An index of its own for what speaks with a remote, made anew.
 
-    DVC keeps beside the project what it has found that a push or a fetch is about, entry by entry. Killed in the middle
-    it leaves a part of that, and the next push takes the part for the whole: a list without its files, and no error.
+    DVC keeps beside the project what it has found that a push or a fetch is about. After a kill in the middle, a push
+    was seen that sent a list without its files and called that done; what the killed one left there is the likely cause.
     """
     if command not in _OF_A_REMOTE:
         yield {}
