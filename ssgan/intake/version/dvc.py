@@ -64,7 +64,7 @@ def _own_index(command: str) -> Iterator[dict[str, str]]:
     """An index of its own for what speaks with a remote, made anew.
 
     DVC keeps beside the project what it has found that a push or a fetch is about. After a kill in the middle, a push
-    was seen that sent a list without its files and called that done; what the killed one left there is the likely cause.
+    was seen that sent a list without its files and called it done; what the killed one left there is the likely cause.
     """
     if command not in _OF_A_REMOTE:
         yield {}
