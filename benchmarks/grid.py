@@ -134,6 +134,7 @@ def _table(grid: Grid, scores: dict[str, dict[str, list[float]]], sets: Sequence
             "mean of each draw": [round(float(value), 4) for value in _by_draw(of)],
             "mean rank": round(float(np.mean(ranks)), 2),
             "sets": {name: [round(means[each][name], 4), round(float(np.std(of[name])), 4)] for name in sets},
+            "draws": {name: [round(score, 4) for score in of[name]] for name in sets},
         }
     return rows
 

@@ -183,7 +183,8 @@ def judge_part(table: pa.Table, start: int, contract: Contract) -> Part:
 
 def feature_cells(table: pa.Table, name: str, contract: Contract) -> Cells:
     """One feature, read as what the contract says it is."""
-    column, rule = column_of(table, name), contract.features[name]
+    column, rule = column_of(table, name), contract.columns[name]  # `features` would be made anew for each column
+    assert not isinstance(rule, IgnoredColumn), name
     if isinstance(rule, CategoryColumn):
         return word_cells(column, name, rule, contract.missing)
     if isinstance(rule, ImageColumn):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,10 @@ from ssgan.contract import Contract, Severity
 from ssgan.errors import ContractError, ToolError
 from ssgan.intake.facts import Fact
 from ssgan.intake.keys import Keys
-from ssgan.intake.suite import HOLDS, OF_RULE, columns_suite, row_suite
+from ssgan.intake.suite import HOLDS, OF_ROWS, OF_RULE, columns_suite, row_suite
 from ssgan.records import ColumnDrift, RuleResult
 
+COLUMNS = 200  # judged at once: Great Expectations copies the whole frame for every one of them
 UNIQUE_ROWS = 2_000_000  # keys that are judged at once; equal ones are in the same share, whatever the shares
 
 
@@ -90,17 +91,22 @@ def judge_facts(facts: Sequence[Fact], contract: Contract) -> tuple[RuleResult, 
 
 
 def judge_drift(drift: Sequence[ColumnDrift]) -> tuple[ColumnDrift, ...]:
-    """Whether each column lies within its limits."""
-    values: list[float] = []
-    suite: list[Any] = []
+    """Whether each column lies within its limits: those with the same limit are rows of one judgement."""
+    alike: dict[tuple[str, float], list[tuple[int, float]]] = {}
     for place, each in enumerate(drift):
         for rule, value, limit in ((each.statistic, each.distance, each.limit), ("psi", each.psi, each.psi_limit)):
             if value is not None and limit is not None:
-                column = str(len(values))
-                suite.append(OF_RULE[rule](column=column, max_value=limit, meta={"place": place}))
-                values.append(value)
-    frame = pd.DataFrame({str(place): [value] for place, value in enumerate(values)})
-    beyond = {_meta(result)["place"] for result in _validate(frame, suite, "SUMMARY") if not result.success}
+                alike.setdefault((rule, limit), []).append((place, value))
+    frame = pd.DataFrame({str(place): pd.Series([v for _, v in some]) for place, some in enumerate(alike.values())})
+    suite = [
+        OF_ROWS[rule](column=str(place), max_value=limit, meta={"places": [column for column, _ in some]})
+        for place, ((rule, limit), some) in enumerate(alike.items())
+    ]
+    beyond = {
+        _meta(result)["places"][row]
+        for result in _validate(frame, suite, "COMPLETE")
+        for row in result.result.get("unexpected_index_list") or ()
+    }
     return tuple(each.model_copy(update={"drifted": place in beyond}) for place, each in enumerate(drift))
 
 
@@ -156,20 +162,35 @@ def _own_rule(result: Any) -> RuleResult:
 
 
 def _validate(frame: pd.DataFrame, expectations: Sequence[Any], form: str) -> list[Any]:
-    """What Great Expectations says, one result per expectation.
+    """What Great Expectations says, one result per expectation, in their order.
 
     Raises:
         ToolError: if an expectation could not be judged at all; that is not the data's fault.
     """
-    if not expectations:
-        return []
-    batch = _whole_frame().get_batch({"dataframe": frame})
-    suite = gx.ExpectationSuite("contract", expectations=list(expectations))
-    options = {"result_format": form, "return_unexpected_index_query": False}
-    results: list[Any] = batch.validate(suite, result_format=options).results
-    for result in results:
-        _require_judged(result)
-    return results
+    definition, options = _whole_frame(), {"result_format": form, "return_unexpected_index_query": False}
+    found: list[Any] = [None] * len(expectations)
+    for columns, places in _shares(frame, expectations):
+        batch = definition.get_batch({"dataframe": frame if columns is None else frame[columns]})
+        suite = gx.ExpectationSuite("contract", expectations=[expectations[place] for place in places])
+        for place, result in zip(places, batch.validate(suite, result_format=options).results, strict=True):
+            _require_judged(result)
+            found[place] = result
+    return found
+
+
+def _shares(frame: pd.DataFrame, expectations: Sequence[Any]) -> Iterator[tuple[list[str] | None, list[int]]]:
+    """Columns and the places of the expectations about them; None: about the table, or all where columns are few."""
+    if len(frame.columns) <= COLUMNS:
+        if expectations:
+            yield None, list(range(len(expectations)))
+        return
+    share_of = {name: at // COLUMNS for at, name in enumerate(frame.columns)}
+    shares: dict[int | None, list[int]] = {}
+    for place, expectation in enumerate(expectations):
+        about = {share_of.get(name) for name in columns_of([expectation])}
+        shares.setdefault(about.pop() if len(about) == 1 else None, []).append(place)
+    for share, places in shares.items():
+        yield None if share is None else list(frame.columns[share * COLUMNS : (share + 1) * COLUMNS]), places
 
 
 @functools.cache

@@ -21,6 +21,10 @@ class _Measured(gxe.ExpectColumnMaxToBeBetween):  # type: ignore[misc, unused-ig
     """A number that was measured on all parts of a batch lies between its bounds: the one value of a column."""
 
 
+class _EachMeasured(gxe.ExpectColumnValuesToBeBetween):  # type: ignore[misc, unused-ignore]
+    """As `_Measured`, of several numbers with the same bounds: the rows of a column."""
+
+
 class ExpectLabelledRows(_Measured):
     """At least so many labelled rows."""
 
@@ -65,15 +69,15 @@ class ExpectGoodRows(_Measured):
     """There is a row without a fault."""
 
 
-class ExpectKsDistance(_Measured):
+class ExpectKsDistance(_EachMeasured):
     """Numbers are distributed as in the accepted data, by Kolmogorov's and Smirnov's distance."""
 
 
-class ExpectTotalVariation(_Measured):
+class ExpectTotalVariation(_EachMeasured):
     """Words are distributed as in the accepted data, by total variation."""
 
 
-class ExpectPsi(_Measured):
+class ExpectPsi(_EachMeasured):
     """Numbers or words are distributed as in the accepted data, by the population stability index."""
 
 
@@ -102,6 +106,8 @@ OF_RULE: dict[str, type[_Measured]] = {
     "refused rows": ExpectFewRefusedRows,
     "good rows": ExpectGoodRows,
     "drifted columns": ExpectFewDriftedColumns,
+}
+OF_ROWS: dict[str, type[_EachMeasured]] = {
     "ks": ExpectKsDistance,
     "total_variation": ExpectTotalVariation,
     "psi": ExpectPsi,

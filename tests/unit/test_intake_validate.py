@@ -165,6 +165,27 @@ def test_great_expectations_and_the_row_masks_agree(tmp_path):
     assert expectations.judge_unique(keys[~copies(keys, part.good, "quarantine")], "id").passed
 
 
+def test_columns_that_are_judged_in_shares_are_judged_alike(tmp_path, monkeypatch):
+    from great_expectations import expectations as gxe
+
+    from ssgan.intake import expectations
+
+    batch = batch_of(defective(), tmp_path)
+    (part,) = batch.parts()
+    rows = frame_of(part, CONTRACT, np.ones(60, bool))
+    own = [
+        gxe.ExpectColumnPairValuesToBeEqual(column_A="a", column_B="n", meta={"suite": "mine"}),  # of two shares
+        gxe.ExpectTableRowCountToEqual(value=60, meta={"suite": "mine"}),
+        gxe.ExpectColumnMaxToBeBetween(column="n", max_value=1e9, meta={"suite": "mine"}),
+    ]
+    at_once = [f(rows, CONTRACT) for f in (expectations.judge_rows, expectations.broken_rows)]
+    own_at_once = expectations.judge_own(rows, own)
+    assert at_once[1]
+    monkeypatch.setattr(expectations, "COLUMNS", 1)
+    assert [f(rows, CONTRACT) for f in (expectations.judge_rows, expectations.broken_rows)] == at_once
+    assert expectations.judge_own(rows, own) == own_at_once
+
+
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 def test_csv_and_parquet_of_the_same_rows_give_the_same_accepted_rows(tmp_path, suffix):
     accepted = validate(batch_of(frame(60), tmp_path, name=f"b.{suffix}"), CONTRACT, Reference()).accepted
