@@ -1,10 +1,10 @@
 """Pictures with few labels: the product, its ablations, and other semi-supervised methods on the same trunk.
 
 Protocol: the label draws are functions of the draw's number; every method of a draw sees the same rows, the same
-network, the same random shifts and the same number of steps; the last averaged weights answer; the test images take no
-part in any choice, and are asked once. `twin` is the same network with the labelled images alone; Mean Teacher, ICT and
-VAT are the twin with that term and nothing else. The product's default consistency is Mean Teacher: that row is also
-the product without its real/fake term (a = 0). `no consistency` is the pure GAN.
+network, the same random moves and the same number of steps; the last averaged weights answer; the test images take no
+part in any choice, and are asked once. `twin` is the same network with the labelled images alone; `a = 0` the product
+without its real/fake term; Mean Teacher, ICT and VAT are the twin with that term and nothing else. `no consistency` is
+the pure GAN.
 
 A finished run is one JSON line in results/cache: a command that was stopped goes on where it was, on any machine.
 """
@@ -27,7 +27,8 @@ ALONE = {"gan_weight": 0.0}
 METHODS: dict[str, dict[str, Any]] = {
     "ssgan": {},
     "twin": {**ALONE, "consistency": "none"},
-    "mean teacher": ALONE,
+    "a = 0": ALONE,
+    "mean teacher": {**ALONE, "consistency": "mean teacher"},
     "ict": {**ALONE, "consistency": "ict"},
     "vat": {**ALONE, "consistency": "vat"},
     "no consistency": {"consistency": "none"},
@@ -64,15 +65,16 @@ def shown(y: np.ndarray, labels: int, rng: np.random.Generator) -> np.ndarray:
     return np.concatenate([order[y[order] == each][: labels // len(classes)] for each in classes])
 
 
-def one(draw: Draw, seed: int, **knobs: Any) -> dict[str, float | str]:
-    """Test error of the discriminator, fitted as a user would."""
+def one(draw: Draw, seed: int, told: bool = False, **knobs: Any) -> dict[str, float | str]:
+    """Test error of the discriminator, fitted as a user would; `told`: also while it learns, for curves."""
     from ssgan import SSGANClassifier
     from ssgan.learn import backend
 
     y = np.full(len(draw.y), -1)
     y[draw.known] = draw.y[draw.known]
     start, processor = time.perf_counter(), time.process_time()
-    model = SSGANClassifier(random_state=seed, **knobs).fit(draw.x, y)
+    validation = (draw.test_x, draw.test_y) if told else None
+    model = SSGANClassifier(random_state=seed, **knobs).fit(draw.x, y, validation=validation)
     took = {"seconds": time.perf_counter() - start, "processor seconds": time.process_time() - processor}
     wrong = model.predict(draw.test_x) != draw.test_y
     return {

@@ -40,21 +40,26 @@ class TrainParams(_Section):
     noise: float | None = Field(None, ge=0, le=2)
     shift: int | None = Field(None, ge=0, le=16)
     warp: float | None = Field(None, ge=0, le=0.5)
+    stir: float | None = Field(None, ge=0, le=8)
+    cutout: float | None = Field(None, ge=0, le=0.8)
+    tint: float | None = Field(None, ge=0, le=2)
     head: Literal["huber", "gaussian", "buckets"] | None = None
     networks: str | None = None
     embedding: Literal["piecewise", "periodic", "none"] = "piecewise"
     answer: Literal["discriminator", "committee"] = "discriminator"
     # the optimisation
     steps: int | None = Field(None, ge=1)
-    batch: int = Field(64, ge=4, le=4096)
+    batch: int | None = Field(None, ge=4, le=4096)
+    unlabelled: int | None = Field(None, ge=1, le=16)
     learning_rate: float | None = Field(None, gt=0, lt=1)
     warmup: float = Field(0.0, ge=0, le=1)
     ema: float | None = Field(None, ge=0, lt=1)
+    recent: float | None = Field(None, gt=0, le=1)
     update: Literal["simultaneous", "alternating"] = "simultaneous"
     rows: Literal["held", "streamed"] | None = None
     tensorboard: bool = False
     # the terms of the objective
-    ramp: float = Field(0.25, ge=0, le=1)
+    ramp: float | None = Field(None, ge=0, le=1)
     gan_weight: float | None = Field(None, ge=0)
     fakes: FakesKind | None = None
     refined_share: float = Field(0.5, ge=0, le=1)
@@ -64,7 +69,8 @@ class TrainParams(_Section):
     manifold_weight: float = Field(0.0, ge=0)
     entropy_weight: float = Field(0.0, ge=0)
     consistency: Literal["none", "ict", "mean teacher", "pseudo-label", "vat"] | None = None
-    consistency_weight: float = Field(1.0, ge=0)
+    consistency_weight: float | None = Field(None, ge=0)
+    sure: float = Field(0.95, gt=0, le=1)
     teacher_weight: float | None = Field(None, ge=0)
     teach_from: float | None = Field(None, ge=0, lt=1)
 

@@ -39,7 +39,8 @@ class Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no typ
         self,
         *,
         steps: int | None = None,
-        batch: int = 64,
+        batch: int | None = None,
+        unlabelled: int | None = None,
         learning_rate: float | None = None,
         warmup: float = 0.0,
         hidden: Sequence[int] = (128, 128),
@@ -48,23 +49,28 @@ class Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no typ
         noise: float | None = None,
         shift: int | None = None,
         warp: float | None = None,
+        stir: float | None = None,
+        cutout: float | None = None,
+        tint: float | None = None,
         head: Literal["huber", "gaussian", "buckets"] | None = None,
         networks: str | None = None,
         embedding: Literal["piecewise", "periodic", "none"] = "piecewise",
         fakes: FakesKind | None = None,
         refined_share: float = 0.5,
         gan_weight: float | None = None,
-        ramp: float = 0.25,
+        ramp: float | None = None,
         matching: Literal["squared", "absolute", "non-saturating"] = "squared",
         pull_away_weight: float = 0.0,
         complement_weight: float = 0.0,
         manifold_weight: float = 0.0,
         entropy_weight: float = 0.0,
         consistency: Literal["none", "ict", "mean teacher", "pseudo-label", "vat"] | None = None,
-        consistency_weight: float = 1.0,
+        consistency_weight: float | None = None,
+        sure: float = 0.95,
         teacher_weight: float | None = None,
         teach_from: float | None = None,
         ema: float | None = None,
+        recent: float | None = None,
         update: Literal["simultaneous", "alternating"] = "simultaneous",
         rows: Literal["held", "streamed"] | None = None,
         precision: Literal["float32", "bfloat16"] = "float32",
@@ -73,6 +79,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no typ
     ) -> None:
         self.steps = steps
         self.batch = batch
+        self.unlabelled = unlabelled
         self.learning_rate = learning_rate
         self.warmup = warmup
         self.hidden = hidden
@@ -81,6 +88,9 @@ class Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no typ
         self.noise = noise
         self.shift = shift
         self.warp = warp
+        self.stir = stir
+        self.cutout = cutout
+        self.tint = tint
         self.head = head
         self.networks = networks
         self.embedding = embedding
@@ -95,9 +105,11 @@ class Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no typ
         self.entropy_weight = entropy_weight
         self.consistency = consistency
         self.consistency_weight = consistency_weight
+        self.sure = sure
         self.teacher_weight = teacher_weight
         self.teach_from = teach_from
         self.ema = ema
+        self.recent = recent
         self.update = update
         self.rows = rows
         self.precision = precision

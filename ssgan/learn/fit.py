@@ -19,7 +19,7 @@ from ssgan.learn.fakes import Fakes, fakes_for
 from ssgan.learn.heads import Head
 from ssgan.learn.knobs import Knobs
 from ssgan.learn.lessons import Subject, Taught, taught_by
-from ssgan.learn.moves import moves
+from ssgan.learn.moves import moves, stirs
 from ssgan.learn.networks import discriminator, initialise
 from ssgan.learn.pace import Pace, Score, Validation, losses_text
 from ssgan.learn.pool import HeldPool, Labelled, StreamedPool, make_pool
@@ -150,7 +150,7 @@ class Run:
         nets[1].set_weights(nets[0].get_weights())
         self.nets, self.state = Nets(nets[0], nets[1], head), state
         self._window = min(WINDOW, self.per_call)
-        pool = make_pool(x, encoder, knobs.batch, seeds[1], self._window, state, knobs.rows, numbers)
+        pool = make_pool(x, encoder, knobs.batch * knobs.unlabelled, seeds[1], self._window, state, knobs.rows, numbers)
         self._pool, self._size = pool, x.size if x.ndim == 2 else SMALL
         labelled = Labelled(x, y, head, knobs.batch, numbers(seeds[2]), state)
         self._labelled = labelled
@@ -162,9 +162,10 @@ class Run:
             self._lesson = TaughtRows(subject, head, rows, numbers(seeds[4]), state)
         schedule = Schedule(knobs.steps, knobs.learning_rate, knobs.warmup, knobs.ramp, self.taught_from)
         chosen = terms(knobs, self.fakes, draws, knobs.batch, encoder.width)
-        moved = moves(knobs.shift, knobs.warp, draws)
-        objective = Objective(self.nets, labelled, pool, schedule, chosen, self.fakes, knobs.batch, moved, self._lesson)
-        average = Average(nets[0].trainable_variables, nets[1].trainable_variables, knobs.ema)
+        moved, more = moves(knobs.shift, knobs.warp, draws), stirs(knobs, draws)
+        parts = self.nets, labelled, pool, schedule, chosen, self.fakes, knobs.batch, moved, more
+        objective = Objective(*parts, self._lesson)
+        average = Average(nets[0].trainable_variables, nets[1].trainable_variables, knobs.ema, knobs.recent)
         phases = objective.phases(knobs.update == "alternating")
         drawing = (draws, labelled, pool, *([self._lesson] if self._lesson is not None else []))
         step, moments = training_step(phases, schedule, average, drawing, BETA1)

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from ssgan.config import FakesKind, TrainParams
-from ssgan.contract import Contract
+from ssgan.contract import Contract, ImageColumn
 from ssgan.errors import ParamsError
 
+SMALL_IMAGE = 16  # pixels; below it the half of the steps will do
 GENERATOR, SHUFFLED = "generator", "shuffled columns"
 
 
@@ -26,15 +27,20 @@ class Knobs:
     noise: float
     shift: int
     warp: float
+    stir: float
+    cutout: float
+    tint: float
     head: Literal["huber", "gaussian", "buckets"] | None  # None for classes
     networks: str | None
     embedding: Literal["piecewise", "periodic", "none"]
     answer: Literal["discriminator", "committee"]
     steps: int
     batch: int
+    unlabelled: int
     learning_rate: float
     warmup: float
     ema: float
+    recent: float
     update: Literal["simultaneous", "alternating"]
     rows: Literal["held", "streamed"] | None
     ramp: float
@@ -48,6 +54,7 @@ class Knobs:
     entropy_weight: float
     consistency: Literal["none", "ict", "mean teacher", "pseudo-label", "vat"]
     consistency_weight: float
+    sure: float
     teacher_weight: float
     teach_from: float
 
@@ -90,11 +97,18 @@ def resolve(params: TrainParams, contract: Contract) -> Knobs:
 
 
 def _defaults(contract: Contract) -> dict[str, Any]:
-    common: dict[str, Any] = {"head": None, "ema": 0.99, "weight_norm": False, "noise": 0.15, "learning_rate": 2e-3}
-    common |= {"shift": 0, "warp": 0.0, "consistency": "none", "teacher_weight": 0.0, "teach_from": 0.0}
+    common: dict[str, Any] = {
+        "head": None,
+        "batch": 64,
+        "ema": 0.99,
+        "weight_norm": False,
+        "noise": 0.15,
+        "learning_rate": 2e-3,
+    }
+    common |= {"shift": 0, "warp": 0.0, "stir": 1.0, "cutout": 0.0, "tint": 0.0, "unlabelled": 1, "recent": 1.0}
+    common |= {"consistency": "none", "consistency_weight": 1.0, "ramp": 0.25, "teacher_weight": 0.0, "teach_from": 0.0}
     if contract.image is not None:
-        moves = {"shift": _shift(contract), "warp": 0.15, "consistency": "mean teacher"}
-        return {**common, **moves, "steps": 1000, "fakes": GENERATOR, "weight_norm": True}
+        return {**common, **_of_images(contract.image), "fakes": GENERATOR, "weight_norm": True}
     table = {**common, "fakes": SHUFFLED, "teacher_weight": 10.0}
     if contract.task == "classification":
         return {**table, "steps": 1500, "teach_from": 0.5}
@@ -102,14 +116,17 @@ def _defaults(contract: Contract) -> dict[str, Any]:
     return {**table, "head": "huber", "noise": 0.05, "steps": 600}
 
 
-def _shift(contract: Contract) -> int:
-    assert contract.image is not None
-    return max(1, round(min(contract.image.height, contract.image.width) / 16))
+def _of_images(image: ImageColumn) -> dict[str, Any]:
+    colour, small = image.channels == 3, max(image.height, image.width) < SMALL_IMAGE
+    moves = {"shift": max(1, round(min(image.height, image.width) / 16)), "warp": 0.15}
+    stirs = {"stir": 2.0, "cutout": 0.4, "tint": 0.3 if colour else 0.0}
+    taught = {"consistency": "mean teacher", "consistency_weight": 5.0, "ramp": 0.1, "ema": 0.998, "recent": 0.1}
+    return {**moves, **stirs, **taught, "steps": 1000 if small else 2500, "batch": 32, "unlabelled": 3}
 
 
 def _gan_weight(contract: Contract, fakes: str) -> float:
     if contract.image is not None:  # at 1 a short run on photographs learns of fakes in place of classes
-        return 1.0 if contract.image.channels == 1 else 0.1
+        return 0.1
     return 3.0 if contract.task == "classification" and fakes != GENERATOR else 0.3
 
 

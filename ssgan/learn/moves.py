@@ -6,6 +6,7 @@ No image is mirrored: a mirrored digit is another sign. What a move would leave 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 
@@ -30,6 +31,55 @@ def moves(shift: int, warp: float, draws: Draws) -> Moves:
     if shift > 0:
         return lambda x: _shifted(x, shift, draws)
     return lambda x: x
+
+
+class Stir(Protocol):
+    """The knobs that say how far an unlabelled image is changed."""
+
+    @property
+    def shift(self) -> int: ...
+    @property
+    def warp(self) -> float: ...
+    @property
+    def stir(self) -> float: ...
+    @property
+    def cutout(self) -> float: ...
+    @property
+    def tint(self) -> float: ...
+
+
+def stirs(knobs: Stir, draws: Draws) -> Moves:
+    """What an unlabelled image goes through before the student sees it: the strong changes of FixMatch.
+
+    Sohn et al. 2020 (arXiv:2001.07685), section 2.3: what the teacher says of the image as it is holds for the image
+    after changes that would be too much for the few labelled ones.
+    """
+    moved = moves(round(knobs.stir * knobs.shift), knobs.stir * knobs.warp, draws)
+
+    def stirred(x: Tensor) -> Tensor:
+        x = moved(x)
+        if knobs.tint > 0:
+            x = _tinted(x, knobs.tint, draws)
+        return _cut(x, knobs.cutout, draws) if knobs.cutout > 0 else x
+
+    return stirred
+
+
+def _tinted(x: Tensor, reach: float, draws: Draws) -> Tensor:
+    """Each channel of each image in another light: x (1 + reach a) + reach b, a and b uniform in [-1, 1]."""
+    numbers = draws.uniform((2, x.shape[0], 1, 1, x.shape[-1]), -reach, reach)
+    return x * (1.0 + numbers[0]) + numbers[1]
+
+
+def _cut(x: Tensor, side: float, draws: Draws) -> Tensor:
+    """A square of that share of the image's side is mid grey (DeVries & Taylor 2017, arXiv:1708.04552)."""
+    count, height, width, _ = x.shape
+    centre = draws.uniform((2, count, 1, 1))
+    reach = side / 2 * max(height, width)
+    rows = np.arange(height, dtype=np.float32)[:, None] + np.float32(0.5)
+    columns = np.arange(width, dtype=np.float32)[None, :] + np.float32(0.5)
+    away = ops.maximum(ops.abs(rows - height * centre[0]), ops.abs(columns - width * centre[1]))
+    return x * ops.cast(away > reach, x.dtype)[..., None]
 
 
 def _shifted(x: Tensor, reach: int, draws: Draws) -> Tensor:

@@ -59,15 +59,16 @@ def discriminator(encoder: Encoder, head: Head, knobs: NetKnobs, draws: Draws, s
     else:
         h = table_features(x, encoder, knobs, draws, seeds)
     h = layers.Activation("linear", dtype="float32", name="features")(h)
-    outputs = _outputs(head.width, knobs, next(seeds))(h)
+    outputs = _outputs(head.width, knobs, encoder.image is None, next(seeds))(h)
     features = layers.Flatten(name="side_by_side", dtype="float32")(h) if len(h.shape) == 3 else h
     return keras.Model(x, [features, outputs], name="discriminator")
 
 
-def _outputs(width: int, knobs: NetKnobs, seed: int) -> Any:
+def _outputs(width: int, knobs: NetKnobs, table: bool, seed: int) -> Any:
+    """Of images a plain layer: a learned scale moves by a learning rate a step, too slowly for answers to be sure."""
     if knobs.members > 1:
         return MemberDense(knobs.members, width, seed, SMALL, "outputs", dtype="float32")
-    if knobs.weight_norm:
+    if knobs.weight_norm and table:
         return NormedDense(width, seed, "outputs", SMALL, learn_scale=True, dtype="float32")
     return layers.Dense(width, kernel_initializer=Initializer(seed, SMALL), name="outputs", dtype="float32")
 

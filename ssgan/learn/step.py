@@ -80,7 +80,8 @@ class Objective:
     terms: dict[str, tuple[float, Term]]
     fakes: Fakes | None
     batch: int
-    moved: Moves  # rows as the student sees them
+    moved: Moves  # labelled rows as the student sees them
+    stirred: Moves  # unlabelled rows as the student sees them
     lesson: TaughtRows | None = None
 
     def phases(self, alternating: bool) -> list[Phase]:
@@ -110,7 +111,7 @@ class Objective:
 
     def _generator(self, step: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
         assert self.fakes is not None
-        features, _ = self.nets.student(self.moved(self.pool.more_rows()), training=True)
+        features, _ = self.nets.student(self.stirred(self.pool.more_rows()), training=True)
         fake_features, fake_outputs = self.nets.student(self._draw(step), training=True)
         realness = self.nets.head.realness(fake_outputs)
         (loss,) = self.fakes.losses(fake_features, features, realness)
@@ -132,7 +133,7 @@ class Objective:
             _, outputs = self.nets.student(x, training=True)
             return Pass(outputs, targets, x, x, outputs, outputs)
         unlabelled = self.pool.rows()
-        moved = self.moved(unlabelled)
+        moved = self.stirred(unlabelled)
         parts, own = [x, moved], self.fakes is not None and bool(self.fakes.weights)
         if self.fakes is not None and not own:
             parts.append(self._draw(step))
@@ -140,14 +141,14 @@ class Objective:
         if lesson is not None:
             parts.append(lesson)
         features, outputs = self.nets.student(ops.concatenate(parts, axis=0), training=True)
-        n = share(self.batch)
+        n, real = x.shape[0], x.shape[0] + moved.shape[0]
         if lesson is not None:
             lesson = outputs[-lesson.shape[0] :]
-        made = self.fakes is not None and not own
-        fakes, fake_features = (outputs[2 * n : 3 * n], features[2 * n : 3 * n]) if made else (None, None)
+        made, end = self.fakes is not None and not own, real + share(self.batch)
+        fakes, fake_features = (outputs[real:end], features[real:end]) if made else (None, None)
         if own:
             fake_features, fakes = self.nets.student(self._draw(step), training=True)
-        seen = outputs[:n], targets, unlabelled, moved, outputs[n : 2 * n], features[n : 2 * n]
+        seen = outputs[:n], targets, unlabelled, moved, outputs[n:real], features[n:real]
         return Pass(*seen, fakes, fake_features, lesson, goal)
 
     def _losses(self, seen: Pass, step: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
@@ -175,13 +176,18 @@ class Average:
     section 3), so that the averaged network can teach from the beginning.
     """
 
-    def __init__(self, student: Sequence[Variable], average: Sequence[Variable], decay: float) -> None:
+    def __init__(
+        self, student: Sequence[Variable], average: Sequence[Variable], decay: float, recent: float = 1.0
+    ) -> None:
+        """`recent`: over no more than about that share of the steps so far."""
         self._pairs = list(zip(student, average, strict=True))
-        self._decay = decay
+        self._decay, self._most = decay, 1.0 / recent
 
     def update(self, step: Tensor) -> None:
         """After the step's update; `step` counts from 0."""
-        share = (1.0 - self._decay) / (1.0 - ops.power(self._decay, ops.cast(step + 1, "float32")))
+        done = ops.cast(step + 1, "float32")
+        share = (1.0 - self._decay) / (1.0 - ops.power(self._decay, done))
+        share = ops.maximum(share, self._most / (done + self._most - 1.0))
         for weight, mean in self._pairs:
             mean.assign(mean + share * (weight - mean))
 

@@ -39,6 +39,8 @@ class Weights(Protocol):
     @property
     def consistency_weight(self) -> float: ...
     @property
+    def sure(self) -> float: ...
+    @property
     def entropy_weight(self) -> float: ...
     @property
     def manifold_weight(self) -> float: ...
@@ -102,9 +104,13 @@ def mean_teacher(seen: Pass, nets: Nets) -> Tensor:
     return nets.head.distance(seen.unlabelled, nets.teach(seen.x))
 
 
-def pseudo_label(seen: Pass, nets: Nets) -> Tensor:
-    """What the average is sure of, as if it were the label (FixMatch, Sohn et al. 2020)."""
-    return losses.pseudo_label(seen.unlabelled, nets.teach(seen.x))
+def pseudo_label(sure: float) -> Term:
+    """What the average is at least so sure of, as if it were the label (FixMatch, Sohn et al. 2020)."""
+
+    def term(seen: Pass, nets: Nets) -> Tensor:
+        return losses.pseudo_label(seen.unlabelled, nets.teach(seen.x), sure)
+
+    return term
 
 
 def interpolation(draws: Draws) -> Term:
@@ -158,7 +164,7 @@ def terms(knobs: Weights, fakes: Fakes | None, draws: Draws, batch: int, width: 
     consistency = {
         "none": mean_teacher,
         "mean teacher": mean_teacher,
-        "pseudo-label": pseudo_label,
+        "pseudo-label": pseudo_label(knobs.sure),
         "ict": interpolation(draws),
         "vat": virtual_adversarial(draws, VIRTUAL_STEP * math.sqrt(width)),
     }[knobs.consistency]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import learner
@@ -14,7 +15,7 @@ from ssgan.config import TrainParams
 from ssgan.errors import ParamsError
 from ssgan.learn.backend import Draws, constant, keras
 from ssgan.learn.knobs import resolve
-from ssgan.learn.moves import moves
+from ssgan.learn.moves import moves, stirs
 
 IMAGES = np.random.default_rng(0).random((400, 5, 6, 3)).astype(np.float32)
 
@@ -91,6 +92,52 @@ def test_the_twin_sees_moved_images_too() -> None:
     assert not np.array_equal(still, moving)
 
 
-def test_real_against_fake_counts_less_for_photographs_than_for_grey_images() -> None:
+def stirred(images: np.ndarray, **knobs: float) -> np.ndarray:
+    draws = Draws(0)
+    draws.start(constant(np.int32(0)))
+    still = Stirred(**{"shift": 0, "warp": 0.0, "stir": 2.0, "cutout": 0.0, "tint": 0.0, **knobs})
+    return np.asarray(keras.ops.convert_to_numpy(stirs(still, draws)(constant(images))))
+
+
+class Stirred(SimpleNamespace):
+    shift: int
+    warp: float
+    stir: float
+    cutout: float
+    tint: float
+
+
+def test_unlabelled_images_are_moved_further_by_the_given_factor() -> None:
+    assert np.array_equal(stirred(IMAGES, shift=1, stir=3.0), moved(3))
+    assert np.array_equal(stirred(IMAGES, shift=0), IMAGES)
+
+
+def test_a_cutout_hides_a_square_of_the_given_share_and_nothing_else() -> None:
+    ones = np.ones((300, 20, 20, 3), np.float32)
+    found = stirred(ones, cutout=0.4)
+    assert set(np.unique(found)) == {0.0, 1.0}
+    hidden = found[..., 0] == 0
+    assert np.array_equal(found == 0, np.repeat(hidden[..., None], 3, axis=3))
+    for each in hidden:
+        rows, columns = each.any(axis=1), each.any(axis=0)
+        assert np.array_equal(each, rows[:, None] & columns[None, :])
+        assert rows.sum() <= 8
+        assert columns.sum() <= 8
+    assert hidden.any(axis=(1, 2)).mean() > 0.95
+    assert hidden.sum(axis=(1, 2)).max() == 64
+
+
+def test_a_tint_is_one_gain_and_one_shift_for_each_colour_of_each_image() -> None:
+    found = stirred(IMAGES, tint=0.3)
+    for image, tinted in zip(IMAGES[:50], found[:50], strict=True):
+        for colour in range(3):
+            gain, shift = np.polyfit(image[..., colour].ravel(), tinted[..., colour].ravel(), 1)
+            assert np.allclose(tinted[..., colour], gain * image[..., colour] + shift, atol=1e-4)
+            assert 0.69 < gain < 1.31
+            assert abs(shift) < 0.31
+    assert np.ptp(found - IMAGES) > 0.3
+
+
+def test_unlabelled_photographs_are_tinted_and_grey_images_are_not() -> None:
     grey, colour = (resolve(TrainParams(), learner.images(channels=each, rows=4).contract) for each in (1, 3))
-    assert (grey.gan_weight, colour.gan_weight) == (1.0, 0.1)
+    assert (grey.tint, colour.tint) == (0.0, 0.3)

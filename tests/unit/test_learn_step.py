@@ -30,3 +30,14 @@ def test_the_average_is_as_if_it_had_begun_with_the_first_weights() -> None:
         seen.append(value)
         shares = 0.9 ** np.arange(len(seen))[::-1]
         assert float(mean.value) == pytest.approx(np.average(seen, weights=shares), rel=1e-5)
+
+
+def test_the_average_is_over_no_more_than_the_recent_share_of_the_steps() -> None:
+    weight, mean = keras.Variable(np.float32(0.0)), keras.Variable(np.float32(-7.0))
+    average, ages = Average([weight], [mean], 0.999, 0.1), []
+    for step in range(300):
+        weight.assign(np.float32(step))
+        average.update(keras.ops.convert_to_tensor(np.int32(step)))
+        ages.append(step - float(mean.value))
+    assert ages[0] == pytest.approx(0, abs=1e-3)
+    assert ages[299] == pytest.approx(299 / 11, rel=0.05)  # weights that fall as the tenth power of a step's age

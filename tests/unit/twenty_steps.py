@@ -41,6 +41,7 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
     ),
     "values": (values, {"gan_weight": 1.0}),
     "images": (images, {"learning_rate": 1e-4}),
+    "images, pseudo-labels": (images, {"learning_rate": 1e-4, "consistency": "pseudo-label", "sure": 0.5}),
 }
 
 
