@@ -3,8 +3,8 @@
     python benchmarks/choose_pictures.py --data DIR --set mnist --knobs '{"steps": 3000}' '{"steps": 3000, "sure": 0.9}'
 
 MNIST: 5,000 of the 60,000 training images validate; SVHN digits: 1,500 of the 8,000 of split 0; scikit-learn's 8x8
-digits: 500 of all. Labels are draws from number 100 on, which no table has. One JSON line per run, appended to
-results/choose_pictures.jsonl.
+digits: 500 of all. Labels are draws from number 100 on, which no table has. Runs are added to
+benchmarks/results/choose_pictures.json.
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ import argparse
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import accuracy_mnist
 import accuracy_svhn
 import numpy as np
 from grid import RESULTS
+from machine import describe
 from pictures import Draw, one, shown
 from sklearn.datasets import load_digits
 
@@ -44,6 +46,14 @@ def held_out(name: str, folder: Path, labels: int, number: int) -> Draw:
     return Draw(x[train], y[train], shown(y[train], labels, rng), x[test], y[test])
 
 
+def keep(run: dict[str, Any]) -> None:
+    """Adds a run to the result file."""
+    path = RESULTS / "choose_pictures.json"
+    before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"runs": []}
+    result = {**before, "machine": describe(), "runs": [*before["runs"], run]}
+    path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
 def main() -> None:
     """Runs, prints and keeps what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -62,8 +72,7 @@ def main() -> None:
             line = {"set": given.set, "labels": given.labels, "draw": number, "knobs": knobs, **found}
             line["at"] = datetime.now(UTC).isoformat(timespec="seconds")
             print(line, flush=True)
-            with (RESULTS / "choose_pictures.jsonl").open("a") as handle:
-                handle.write(json.dumps(line) + "\n")
+            keep(line)
 
 
 if __name__ == "__main__":
