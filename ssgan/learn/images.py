@@ -1,7 +1,7 @@
 """Networks for images of 8 x 8 to 64 x 64 pixels, grey or in colour.
 
 Strided convolutions: the size is halved by every layer, so that most of the work is done where there are few places
-(8 x 8 x 1: 0.5 million products a row, 32 x 32 x 3: 3 million). `deep.py` has a network of twenty times the work.
+(8 x 8 x 1: 0.5 million products a row, 32 x 32 x 3: 3.2 million). `deep.py` has a network of twenty times the work.
 """
 
 from __future__ import annotations

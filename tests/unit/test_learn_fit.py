@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ssgan.config import TrainParams
 from ssgan.errors import ParamsError
-from ssgan.learn.backend import keras
+from ssgan.learn.backend import constant, keras
 from ssgan.learn.checkpoint import Checkpoints, Saved
 from ssgan.learn.events import Events
-from ssgan.learn.fit import Fitted
+from ssgan.learn.fit import Fitted, Run
+from ssgan.learn.heads import head_for
+from ssgan.learn.knobs import resolve
 from ssgan.learn.terms import REPORTED
 from ssgan.progress import listening
 from tests.unit import learner
@@ -344,3 +348,12 @@ print("agree")
 def test_images_cannot_have_shuffled_columns() -> None:
     with pytest.raises(ParamsError, match=r"train\.fakes must be \"generator\" for images"):
         fit(learner.images(), fakes="shuffled columns")
+
+
+@pytest.mark.parametrize("make", [learner.classes, learner.images])
+def test_a_step_takes_so_many_times_as_many_unlabelled_rows_as_the_knob_says(make: Callable[[], learner.Case]) -> None:
+    case = make()
+    knobs = resolve(TrainParams(batch=8, unlabelled=3, steps=2, teacher_weight=0.0), case.contract)
+    with closing(Run(case.x, case.y, case.encoder, head_for(case.contract, case.y), knobs)) as run:
+        run._pool.start(constant(np.int32(0)))
+        assert run._pool.rows().shape[0] == 24
