@@ -38,6 +38,11 @@ VARIANTS = {
 }
 UNIFORM = layers.Noise.call
 
+RECIPE = {  # moved images, Mean Teacher and the real/fake term alike, as many rows of each kind
+    **{"batch": 64, "unlabelled": 1, "stir": 1.0, "cutout": 0.0, "ema": 0.99, "recent": 1.0, "ramp": 0.25},
+    **{"gan_weight": 1.0, "consistency_weight": 1.0},
+}
+
 
 def normal(self: Any, x: Any, training: bool = False) -> Any:
     """`Noise` as the papers have it, of the same deviation."""
@@ -66,7 +71,7 @@ def measure(noise: str, update: str, steps: int, draws: int) -> dict[str, Any]:
         {"name": "digits", "task": "classification", "label": label, "columns": described}
     )
     layers.Noise.call = normal if noise == "normal" else UNIFORM  # type: ignore[method-assign]
-    params = TrainParams.model_validate({"steps": steps, "networks": "ssgan.learn.flat", "update": update})
+    params = TrainParams.model_validate({**RECIPE, "steps": steps, "networks": "ssgan.learn.flat", "update": update})
     head = head_for(contract, y)
     run = Run(x, y, Encoder.fit({}, contract), head, resolve(params, contract))
     labels, errors, spent = y[y >= 0], [], 0.0

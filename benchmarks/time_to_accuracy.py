@@ -5,10 +5,10 @@
 
 DIR holds MNIST's four idx files. Both train the networks of Improved GAN with 100 rows of each kind per step, from the
 same labelled rows, by the same schedule; the averaged weights answer the 10,000 test rows now and then, which chooses
-nothing: every run goes to its last step. `--recipes moved` adds what our default for images has beside the paper's
-recipe: images that are moved, turned and stretched, and the averaged network as a teacher. Without `--accelerator` on
-one core and one thread; what counts is processor seconds there, and wall seconds on an accelerator, evaluations left
-out. Results: benchmarks/results/time_to_accuracy.json, or gpu_time_to_accuracy.json.
+nothing: every run goes to its last step. `--recipes moved` adds to the paper's recipe images that are moved, turned and
+stretched, and the averaged network as a teacher. Without `--accelerator` on one core and one thread; what counts is
+processor seconds there, and wall seconds on an accelerator, evaluations left out. Results:
+benchmarks/results/time_to_accuracy.json, or gpu_time_to_accuracy.json.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ from ssgan.learn.knobs import resolve
 assert fit.BETA1 == BETA1
 
 # What our default for images adds, and no other peer has: rows that are moved, and the averaged network as a teacher.
+ALIKE = {"unlabelled": 1, "stir": 1.0, "cutout": 0.0, "tint": 0.0, "recent": 1.0}  # as many rows of each kind
 PLAIN = {"shift": 0, "warp": 0.0, "consistency": "none"}
 SIZES = {784: (28, 28, 1), 3072: (32, 32, 3)}  # of images, by their numbers
 
@@ -37,7 +38,7 @@ def window_of(work: Work, update: str, precision: str) -> Window:
         {
             **{"steps": 10**6, "batch": work.batch, "learning_rate": RATE, "ema": EMA, "hidden": work.hidden or (128,)},
             **{"networks": flat, "weight_norm": True, "fakes": "generator", "gan_weight": 1.0, "teacher_weight": 0.0},
-            **{"update": update, "precision": precision, **(PLAIN if work.hidden else {})},
+            **{"update": update, "precision": precision, **ALIKE, **(PLAIN if work.hidden else {})},
         }
     )
     knobs = resolve(params, contract)
