@@ -1,6 +1,7 @@
 """How fast the service is, beside plain Starlette doing the same work in the same run.
 
-    python benchmarks/serve.py --project mine            # about eight minutes; writes results/serve.json
+    python benchmarks/serve.py --project mine            # about ten minutes; writes results/serve.json
+    python benchmarks/serve.py --project mine --parts log --turns 30     # what the prediction log costs, alone
     python benchmarks/serve.py --project mine --seconds 1 --requests 2000     # a look
 
 Both serve the project's champion on loopback, each alone, in turns; wrk (Debian's package) asks and shares the cores.
@@ -22,8 +23,10 @@ import tempfile
 import time
 import urllib.parse
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from machine import describe
 from served import get, memory, post, processor, records, running, script, wrk
@@ -33,6 +36,7 @@ from ssgan.project import Project, open_project
 from ssgan.ship.champion import require_champion
 
 CLIENTS = (1, 8, 64)
+PARTS = ("loads", "log", "lasting", "seconds")
 
 
 def middle(found: list[dict[str, float]]) -> dict[str, float]:
@@ -58,7 +62,7 @@ def measure(project: Project, folder: Path, arguments: argparse.Namespace) -> di
                     load = wrk(f"{found.url}/v1/predict", lua, clients, arguments.seconds)
                     loads[kind][clients].append(load)
                     print(number, kind, clients, load, flush=True)
-    return {
+    told: dict[str, object] = {
         kind: {
             "ready_seconds": round(statistics.median(ready[kind]), 2),
             "memory_mib": round(statistics.median(rest[kind])),
@@ -66,6 +70,15 @@ def measure(project: Project, folder: Path, arguments: argparse.Namespace) -> di
         }
         for kind in kinds
     }
+    return told | {"share_of_plain": share_of_plain(loads)}
+
+
+def share_of_plain(loads: dict[str, dict[int, list[dict[str, float]]]]) -> dict[str, float]:
+    """The service's requests/s by those of plain Starlette, medians over rounds."""
+    ours, plain = (
+        [middle(loads[kind][clients])["requests_per_second"] for clients in CLIENTS] for kind in ("ssgan", "plain")
+    )
+    return {f"{clients} clients": round(a / b, 3) for clients, a, b in zip(CLIENTS, ours, plain, strict=True)}
 
 
 def logging(project: Project, folder: Path, arguments: argparse.Namespace) -> dict[str, object]:
@@ -89,8 +102,11 @@ def logging(project: Project, folder: Path, arguments: argparse.Namespace) -> di
                 for place in (0, 1) if number % 2 else (1, 0):
                     loads[place].append(wrk(urls[place], lua, clients, 1))
             without, logged = map(middle, loads)
-            slower = [1 - b["requests_per_second"] / a["requests_per_second"] for a, b in zip(*loads, strict=True)]
-            told = {"off": without, "on": logged, "slower_by": round(statistics.median(slower), 3)}
+            told: dict[str, object] = {"off": without, "on": logged}
+            fewer = [1 - b["requests_per_second"] / a["requests_per_second"] for a, b in zip(*loads, strict=True)]
+            slower = [b["p50_ms"] / a["p50_ms"] - 1 for a, b in zip(*loads, strict=True)]
+            for name, shares in (("fewer_requests", fewer), ("slower_p50", slower)):
+                told |= {name: round(statistics.median(shares), 4), f"{name}_noise": round(noise(shares), 4)}
             for name, each, was, done in zip(("off", "on"), both, before, loads, strict=True):
                 requests = sum(load["requests"] for load in done)
                 told[f"processor_us_{name}"] = [
@@ -108,6 +124,12 @@ def logging(project: Project, folder: Path, arguments: argparse.Namespace) -> di
     for path in set(log.glob("*")) - kept:
         path.unlink()
     return found
+
+
+def noise(shares: list[float]) -> float:
+    """The standard error of their median, by the bootstrap."""
+    drawn = np.random.default_rng(0).choice(shares, (2000, len(shares)))
+    return float(np.median(drawn, axis=1).std())
 
 
 def in_turns(urls: list[str], body: bytes, count: int) -> list[list[float]]:
@@ -144,7 +166,7 @@ def lasting(project: Project, folder: Path, requests: int) -> dict[str, object]:
     }
 
 
-def switching(project: Project, folder: Path) -> dict[str, float]:
+def switching(project: Project, folder: Path) -> dict[str, object]:
     """Seconds of the commands `ssgan promote` and `ssgan rollback`, on a copy, whose model is there a second time."""
     copy = Project(folder / "copy")
     shutil.copytree(project.root, copy.root, symlinks=True)
@@ -166,27 +188,31 @@ def main() -> None:
     parser.add_argument("--project", type=Path, required=True, help="with a champion, such as one of `ssgan demo`")
     parser.add_argument("--seconds", type=float, default=8)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--turns", type=int, default=8, help="of a second, with and without the prediction log")
+    parser.add_argument("--turns", type=int, default=24, help="of a second, with and without the prediction log")
     parser.add_argument("--spaced", type=int, default=2_000, help="requests with time between them, for each")
     parser.add_argument("--requests", type=int, default=100_000)
+    parser.add_argument(
+        "--parts", nargs="+", choices=PARTS, default=PARTS, help="measured now; others stay as they are"
+    )
     arguments = parser.parse_args()
     if shutil.which("wrk") is None:
         sys.exit("wrk is not installed: `apt-get install wrk`")
     project = open_project(arguments.project)
-    with tempfile.TemporaryDirectory() as name:
-        found: dict[str, object] = {"machine": describe(), "load_average": round(os.getloadavg()[0], 1)}
-        found["columns"] = len(records(project, 1)[0])
-        found["loads"] = loads = measure(project, Path(name), arguments)
-        found["log"] = logging(project, Path(name), arguments)
-        found["lasting"] = lasting(project, Path(name), arguments.requests)
-        found["seconds"] = switching(project, Path(name))
-    rates = {
-        clients: [loads[kind][f"{clients} clients"]["requests_per_second"] for kind in loads]  # type: ignore[index]
-        for clients in CLIENTS
+    results = Path(__file__).with_name("results") / "serve.json"
+    found = json.loads(results.read_text(encoding="utf-8")) if results.is_file() else {}
+    found |= {"machine": describe(), "columns": len(records(project, 1)[0])}
+    measures: dict[str, Callable[[Path], dict[str, object]]] = {
+        "loads": lambda folder: measure(project, folder, arguments),
+        "log": lambda folder: logging(project, folder, arguments),
+        "lasting": lambda folder: lasting(project, folder, arguments.requests),
+        "seconds": lambda folder: switching(project, folder),
     }
-    found["share_of_plain"] = {clients: round(ours / plain, 3) for clients, (ours, plain) in rates.items()}
-    text = json.dumps(found, indent=2)
-    Path(__file__).with_name("results").joinpath("serve.json").write_text(text + "\n", encoding="utf-8")
+    for part in arguments.parts:
+        load = round(os.getloadavg()[0], 1)
+        with tempfile.TemporaryDirectory() as name:
+            found[part] = measures[part](Path(name)) | {"load_average_before": load}
+        text = json.dumps(found, indent=2)
+        results.write_text(text + "\n", encoding="utf-8")
     print(text)
 
 

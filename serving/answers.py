@@ -12,7 +12,8 @@ from ssgan.learn.artefact import Predictions
 
 def answers(model: Model, said: Predictions) -> list[dict[str, Any]]:
     """One object per row: label, probabilities and set, or value and interval; and how unlike the training rows."""
-    common = zip(said.fake_probability.tolist(), said.unlike.tolist(), strict=True)
+    outside = _outside(model, said)
+    common = zip(said.fake_probability.tolist(), said.unlike.tolist(), outside, strict=True)
     coverage = model.artefact.calibration.coverage or None
     if said.probabilities is None:
         low, high = (None, None) if said.low is None or said.high is None else (said.low.tolist(), said.high.tolist())
@@ -23,8 +24,9 @@ def answers(model: Model, said: Predictions) -> list[dict[str, Any]]:
                 "coverage": None if low is None else coverage,
                 "fake_probability": fake,
                 "unlike_training_data": unlike,
+                "outside_training_range": strange,
             }
-            for row, (value, (fake, unlike)) in enumerate(zip(said.answer.tolist(), common, strict=True))
+            for row, (value, (fake, unlike, strange)) in enumerate(zip(said.answer.tolist(), common, strict=True))
         ]
     classes = model.artefact.contract.classes
     sets = None if said.sets is None else said.sets.tolist()
@@ -38,11 +40,20 @@ def answers(model: Model, said: Predictions) -> list[dict[str, Any]]:
             "coverage": None if sets is None else coverage,
             "fake_probability": fake,
             "unlike_training_data": unlike,
+            "outside_training_range": strange,
         }
-        for row, (label, shares, (fake, unlike)) in enumerate(
+        for row, (label, shares, (fake, unlike, strange)) in enumerate(
             zip(said.answer.tolist(), said.probabilities.tolist(), common, strict=True)
         )
     ]
+
+
+def _outside(model: Model, said: Predictions) -> list[list[dict[str, object]]]:
+    """Per row the columns outside of what the training rows hold, each with what that is."""
+    if said.outside is None:
+        return [[]] * len(said.answer)
+    ranges = model.artefact.ranges
+    return [[{"field": each.column, "seen": each.seen} for each in ranges.named(row)] for row in said.outside]
 
 
 def lineage(model: Model, request_id: str) -> dict[str, str]:

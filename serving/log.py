@@ -1,9 +1,10 @@
 """The service's side of the prediction log: what was asked and answered is gathered, and written behind the answers.
 
-An answer's entry in the log is one in a short list; when that is full, rows are made of it. A thread appends the rows
-to a file four times a second; when that is large or old enough, another process makes Parquet of it (`rowfiles.py`,
-`logbook.py`). So an answer waits for nothing, a killed service loses what the last moment brought, and what is not yet
-Parquet lies on the disk until it is.
+An answer becomes a row of bytes at once; to keep the answer itself for later would cost more, as its objects would
+leave the processor's cache and be looked at by the garbage collector. A thread appends the rows to a file four times a
+second; when that is large or old enough, another process makes Parquet of it (`rowfiles.py`, `logbook.py`). So an
+answer waits for nothing, a killed service loses what the last moment brought, and what is not yet Parquet lies on the
+disk until it is.
 """
 
 from __future__ import annotations
@@ -20,9 +21,6 @@ from ssgan.config import ServeParams
 
 SECONDS = 0.25  # that rows are gathered: what a killed service loses
 GATHERED_AT_MOST = 32 * 2**20  # bytes that were asked and are in memory; a quarter of them wakes the thread early
-# Requests that become rows together. Rows of hundreds, made by the thread, would cost twice as much: what they hold has
-# left the processor's cache by then, and the thread wants the interpreter while requests want it.
-TOGETHER = 16
 
 _log = logging.getLogger("ssgan.service")
 
@@ -39,10 +37,9 @@ class PredictionLog:
             dropped: told how many requests found no room, or could not be written.
         """
         self._dropped = dropped
-        self._lock = threading.Lock()  # of the three that follow
-        self._gathered: list[Exchange] = []
+        self._lock = threading.Lock()  # of the two that follow
         self._blocks: dict[str, Block] = {}  # by digest of the model
-        self._size = 0  # bytes that were asked in both
+        self._size = 0  # bytes that were asked in them
         self._ending = False
         self._wake = threading.Event()
         self._files = RowFiles(folder, params)
@@ -54,15 +51,16 @@ class PredictionLog:
         if self._size > GATHERED_AT_MOST:
             self._dropped(1)
             return
-        rows = self._rows(exchange) if exchange.read else None  # many at once, in a thread that does nothing else
+        rows = self._rows(exchange)
+        if rows is None:
+            return
+        digest = exchange.model.lineage.digest
         with self._lock:
             self._size += exchange.size
-            if exchange.read:
-                self._keep(exchange, rows)
-            else:
-                self._gathered.append(exchange)
-                if len(self._gathered) == TOGETHER:
-                    self._make_rows()
+            block = self._blocks.get(digest)
+            if block is None:
+                block = self._blocks[digest] = Block(exchange.model)
+            block.add(*rows)
         if self._size > GATHERED_AT_MOST / 4:
             self._wake.set()
 
@@ -82,7 +80,6 @@ class PredictionLog:
 
     def _write(self) -> None:
         with self._lock:
-            self._make_rows()
             blocks, self._blocks, self._size = self._blocks, {}, 0
         for block in blocks.values():
             try:
@@ -92,19 +89,6 @@ class PredictionLog:
                 _log.error("%d requests cannot be logged: %s", block.requests, error)
                 self._files.rotate()  # what follows half a block could not be read
         self._files.look()
-
-    def _make_rows(self) -> None:
-        for exchange in self._gathered:
-            self._keep(exchange, self._rows(exchange))
-        self._gathered.clear()
-
-    def _keep(self, exchange: Exchange, rows: tuple[bytes, Words] | None) -> None:
-        if rows is not None:
-            digest = exchange.model.lineage.digest
-            block = self._blocks.get(digest)
-            if block is None:
-                block = self._blocks[digest] = Block(exchange.model)
-            block.add(*rows)
 
     def _rows(self, exchange: Exchange) -> tuple[bytes, Words] | None:
         layout, about = exchange.model.layout, (exchange.at, exchange.request_id)

@@ -40,19 +40,19 @@ def table_of(path: Path) -> pa.Table:
     with path.open("rb") as file:
         about = json.loads(file.readline())
         contract = Contract.model_validate(about["contract"])
-        layout = Layout.of(contract)
+        layout = Layout.of(contract, about["ranged"])
         blocks = list(_blocks(file))
-    rows = np.frombuffer(b"".join(numbers for numbers, _ in blocks)).reshape(-1, layout.width)
+    rows = np.frombuffer(b"".join(numbers for numbers, _ in blocks), layout.row)
     words = [word for _, more in blocks for word in more]
     request, *others = (
         pa.array(words[at :: 1 + len(layout.words)], pa.string()) for at in range(1 + len(layout.words))
     )
-    columns = {"_at": pa.array((rows[:, 0] * 1e6).astype(np.int64), pa.timestamp("us", "UTC")), REQUEST: request}
+    columns = {"_at": pa.array((rows["at"] * 1e6).astype(np.int64), pa.timestamp("us", "UTC")), REQUEST: request}
     cells = dict(zip(layout.words, others, strict=True))
-    cells |= {name: _numbers(rows[:, 1 + place]) for place, name in enumerate(layout.numbers)}
+    cells |= {name: _numbers(rows["asked"][:, place]) for place, name in enumerate(layout.numbers)}
     columns |= {name: cells[name] for name in contract.features if name in cells}
     said = layout.said(rows)
-    told = said_columns(said, contract)
+    told = said_columns(said, contract, layout.ranged)
     if said.sets is not None or said.low is not None:
         told["coverage"] = pa.array(np.full(len(rows), about["coverage"]))
     told |= {name: pa.array([about["model"][name]] * len(rows), pa.string()).dictionary_encode() for name in ORIGIN}

@@ -44,7 +44,7 @@ class Model:
         return cls(
             packaged,
             checker,
-            Layout.of(contract),
+            Layout.of(contract, packaged.artefact.ranges.names),
             [(f"x-ssgan-{name}".encode(), value.encode()) for name, value in headers.items()],
             to_json(contract.model_dump(mode="json", include={"name", "task", "label", "columns"})),
             to_json(lineage.model_dump()),

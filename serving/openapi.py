@@ -80,10 +80,15 @@ def describe(checker: Checker, lineage: Lineage) -> dict[str, Any]:
 
 def _answer(checker: Checker) -> dict[str, Any]:
     classes = checker.contract.classes
-    about = {"coverage": _or_null(NUMBER), "fake_probability": NUMBER, "unlike_training_data": YES_NO}
+    two = _or_null({"type": "array", "items": NUMBER, "minItems": 2, "maxItems": 2})
+    about = {
+        "coverage": _or_null(NUMBER),
+        "fake_probability": NUMBER,
+        "unlike_training_data": YES_NO,
+        "outside_training_range": {"type": "array", "items": _object({"field": TEXT, "seen": two})},
+    }
     if not classes:
-        interval = {"type": "array", "items": NUMBER, "minItems": 2, "maxItems": 2}
-        return {"value": NUMBER, "interval": _or_null(interval), **about}
+        return {"value": NUMBER, "interval": two, **about}
     word = {"enum": list(classes)}
     chosen = {"type": "array", "items": word}
     return {

@@ -1,6 +1,6 @@
 """Files of rows, which a process of its own makes Parquet of when they are closed.
 
-FOLDER/20260131T120000-4711-0001.rows     a line of JSON: model, contract, coverage
+FOLDER/20260131T120000-4711-0001.rows     a line of JSON: model, contract, coverage, columns that have a range
                                           then blocks: a line of JSON with the bytes of both parts,
                                           rows of numbers (`layout.py`), and words as JSON
 """
@@ -147,6 +147,7 @@ class RowFile:
             "model": model.lineage.model_dump(),
             "contract": artefact.contract.model_dump(mode="json"),
             "coverage": artefact.calibration.coverage,
+            "ranged": artefact.ranges.names,
         }
         self.write(to_json(about) + b"\n")
 

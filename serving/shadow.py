@@ -128,6 +128,7 @@ def _some(said: Predictions, kept: np.ndarray) -> Predictions:
         of(said.sets),
         of(said.low),
         of(said.high),
+        of(said.outside),
     )
 
 

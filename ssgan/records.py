@@ -141,6 +141,27 @@ class RunRecord(Record):
     parity: float  # largest difference between Keras and the exported ONNX on the probe rows
 
 
+class ColumnSeen(Record):
+    """What the training rows hold of a column; written by `prepare`, read by `calibrate`."""
+
+    column: str
+    seen: tuple[float, float] | None = None  # numbers: the smallest and the largest value; None: there is but one
+    spreads: tuple[float, float] | None = None  # numbers: from the median down and up to them
+    unseen: tuple[str, ...] = ()  # words that the contract allows and no row holds
+    never_missing: bool = False  # the contract allows a missing value and no row has one
+    alone: tuple[int, ...] = ()  # rows whose word, or missing value, no other row has
+
+
+class ColumnRange(Record):
+    """What a column may hold without making a row unlike the training data."""
+
+    column: str
+    seen: tuple[float, float] | None  # numbers: the smallest and the largest value of the training rows
+    limits: tuple[float, float] | None  # numbers: the same, each with the margin beyond it
+    unseen: tuple[str, ...] = ()  # words that make a row unlike them
+    never_missing: bool = False  # whether a missing value does
+
+
 class Calibration(Record):
     """How a model's raw outputs become the answers that are served.
 
@@ -156,6 +177,7 @@ class Calibration(Record):
     thresholds: tuple[float, ...] = ()  # classes: class k is in the set where 1 - P(k) <= thresholds[k]; 1: always
     half_width: float | None = None  # values: of the interval, in the label's unit; None where too few rows say it
     fake_limit: float = 1.0  # a row with a larger P(fake) is unlike the training data
+    ranges: tuple[ColumnRange, ...] = ()  # tables: a row with a cell outside of them is unlike the training data too
     shares: dict[str, dict[str, float]] = {}  # of each class: "labelled", and by method "unlabelled"
 
 

@@ -14,6 +14,7 @@ from ssgan.contract import Contract
 from ssgan.learn.artefact import LOG_SUM, open_session, write_checksums
 from ssgan.learn.encode import Encoder
 from ssgan.learn.prepare import frame_columns
+from ssgan.learn.ranges import Seen
 from ssgan.project import Project
 from ssgan.records import Calibration, Lineage, RunRecord
 from ssgan.ship.champion import model_folder, promote
@@ -78,7 +79,8 @@ def package_drawn(project: Project, contract: Contract, seed: int) -> str:
     np.savez(fresh / "probe.npz", x=x, task=task, realness=realness)
     calibrated = {"temperature": 1.7, "offsets": (0.1, -0.2, 0.1), "thresholds": (0.6, 0.7, 0.8)}
     settings = calibrated if contract.classes else {"half_width": 3.25}
-    Calibration(rows=40, coverage=0.9, fake_limit=0.4, **settings).write(fresh / "calibration.json")
+    ranges, _ = Seen.fit(columns, contract).limits(0.0)
+    Calibration(rows=40, coverage=0.9, fake_limit=0.4, ranges=ranges, **settings).write(fresh / "calibration.json")
     _run(contract).write(fresh / "run.json")
     digest = write_checksums(fresh)
     tag = f"ssgan-toy:{digest[:12]}"

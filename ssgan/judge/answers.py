@@ -73,7 +73,8 @@ def answers_of(predictions: Predictions) -> Array:
 def _by_holdout(
     project: Project, prepared: Prepared, artefact: Artefact, knobs: CalibrateParams, fake: dict[str, Array]
 ) -> Judged:
-    x = artefact.encoder.encode_columns(prepared.judged_columns())
+    columns = prepared.judged_columns()
+    x = artefact.encoder.encode_columns(columns)
     outputs = artefact.outputs(x)
     others = {}
     if artefact.committee:
@@ -83,7 +84,8 @@ def _by_holdout(
         others[words.ABLATION] = Artefact.load(project.trained / words.ABLATION).predict_encoded(x)
     raw = answers(artefact.contract, artefact.metadata, *outputs)
     by_prior = _by_prior(project, prepared, artefact, outputs, knobs)
-    return Judged(artefact.predict_encoded(x), raw, others, by_prior, fake, artefact)
+    ours = artefact.predict_encoded(x, artefact.ranges.outside(columns))
+    return Judged(ours, raw, others, by_prior, fake, artefact)
 
 
 def _by_prior(

@@ -24,6 +24,7 @@ from ssgan.errors import DataError
 from ssgan.judge.metrics import Array, Floats
 from ssgan.learn.artefact import CALIBRATION, Artefact, class_probabilities, write_checksums
 from ssgan.learn.prepare import is_labelled
+from ssgan.learn.ranges import RANGES, Seen
 from ssgan.learn.training_rows import TrainingRows
 from ssgan.progress import say
 from ssgan.project import Project
@@ -49,15 +50,17 @@ def calibrate(project: Project) -> Calibration:
     rows = TrainingRows.read(project.prepared)
     x, y = rows.x, rows.y
     folds = read_folds(project)
+    # Half of the rows that may be flagged are the ranges' to flag; what these leave is left to P(fake).
+    ranges, taken = Seen.read(project.prepared / RANGES).limits(knobs.unlike / 2)
     done: dict[str, Calibration] = {}
     for name, place in (("ssgan", project.model), ("twin", project.twin)):
         artefact = Artefact.load(project.trained / name)
         fake = artefact.predict_encoded(x[np.linspace(0, len(x) - 1, min(ROWS, len(x))).astype(np.int64)])
-        limit = float(np.quantile(fake.fake_probability, 1 - knobs.unlike))
+        limit = float(np.quantile(fake.fake_probability, 1 - (knobs.unlike - taken / max(len(x), 1))))
         task, pool = folds.get(f"{name}_task"), folds.get("ssgan_pool")
         answered = None if task is None else answer_in_unit(task, artefact)
         fitted = fit(answered, y[is_labelled(y)], len(artefact.contract.classes), pool, knobs)
-        done[name] = named(fitted, artefact.contract.classes).model_copy(update={"fake_limit": limit})
+        done[name] = named(fitted, artefact.contract.classes).model_copy(update={"fake_limit": limit, "ranges": ranges})
         _place(artefact.folder, place, done[name])
     say(f"calibrate: {_told(done['ssgan'])}")
     return done["ssgan"]

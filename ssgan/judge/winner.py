@@ -111,7 +111,9 @@ def _calibrate(
     classes = trained.contract.classes
     unit = None if answers is None else _raw(answers, trained) if classes else answers[:, None]
     fitted = named(fit(unit, truth, len(classes), pool, knobs), classes)
-    return fitted.model_copy(update={"fake_limit": trained.calibration.fake_limit})
+    return fitted.model_copy(
+        update={"fake_limit": trained.calibration.fake_limit, "ranges": trained.calibration.ranges}
+    )
 
 
 def _raw(answers: Array, trained: Artefact) -> Array:

@@ -30,6 +30,7 @@ from ssgan.contract import ClassLabel, Contract
 from ssgan.errors import ArtefactError
 from ssgan.learn import checksums
 from ssgan.learn.encode import Encoder
+from ssgan.learn.ranges import Ranges
 from ssgan.records import Calibration
 
 CHECKSUMS = "checksums.json"
@@ -50,10 +51,12 @@ class Predictions:
     answer: np.ndarray  # class names [n], or float64 values [n]
     probabilities: np.ndarray | None  # float64 [n, K] in the contract's order of classes; None for values
     fake_probability: np.ndarray  # float64 [n]: how unlike the training rows
-    unlike: np.ndarray  # bool [n]: P(fake) is above the limit that 99 in 100 training rows stay below
+    unlike: np.ndarray  # bool [n]: P(fake) is above the limit that 99 in 100 training rows stay below, or some cell
+    # lies outside of what they hold
     sets: np.ndarray | None = None  # bool [n, K]: the classes that together hold the true one at the coverage
     low: np.ndarray | None = None  # float64 [n]: the interval that holds the true value at the coverage
     high: np.ndarray | None = None  # float64 [n]
+    outside: np.ndarray | None = None  # bool [n, C]: cells outside of what the training rows hold; None: no cell is
 
 
 PLAIN = Calibration(rows=0, coverage=0.0)  # changes nothing
@@ -65,6 +68,7 @@ def answers(
     task: np.ndarray,
     realness: np.ndarray,
     calibration: Calibration = PLAIN,
+    outside: np.ndarray | None = None,
 ) -> Predictions:
     """Outputs of the graph as answers.
 
@@ -74,18 +78,21 @@ def answers(
         task: logits [n, K], or standardised values [n, 1].
         realness: [n, 1].
         calibration: of these outputs.
+        outside: bool [n, C], the cells outside of the calibration's ranges; None: no cell is.
     """
     fake = np.exp(-np.logaddexp(0.0, realness[:, 0].astype(np.float64)))
     unlike = fake > calibration.fake_limit
+    if outside is not None:
+        unlike |= outside.any(axis=1)
     if not isinstance(contract.label, ClassLabel):
         mean, scale = float(metadata["value_mean"]), float(metadata["value_scale"])
         value, half = mean + scale * task[:, 0].astype(np.float64), calibration.half_width
         low, high = (None, None) if half is None else (value - half, value + half)
-        return Predictions(value, None, fake, unlike, low=low, high=high)
+        return Predictions(value, None, fake, unlike, low=low, high=high, outside=outside)
     probabilities = class_probabilities(task, calibration)
     sets = 1.0 - probabilities <= np.asarray(calibration.thresholds) if calibration.thresholds else None
     answer = np.asarray(contract.classes)[probabilities.argmax(axis=1)]
-    return Predictions(answer, probabilities, fake, unlike, sets)
+    return Predictions(answer, probabilities, fake, unlike, sets, outside=outside)
 
 
 def log_sum(logits: np.ndarray) -> np.ndarray:
@@ -184,9 +191,19 @@ class Artefact:
         starts = range(0, max(len(x), 1), ROWS_AT_ONCE)
         return np.concatenate([self.session.run([name], {"x": x[at : at + ROWS_AT_ONCE]})[0] for at in starts])
 
-    def predict_encoded(self, x: np.ndarray) -> Predictions:
-        """Answers for encoded rows, float32 [n, F] or [n, height, width, channels]."""
-        return answers(self.contract, self.metadata, *self.outputs(x), self.calibration)
+    @cached_property
+    def ranges(self) -> Ranges:
+        """What the training rows hold of each column; empty for images, and before calibration."""
+        return Ranges(self.calibration.ranges)
+
+    def predict_encoded(self, x: np.ndarray, outside: np.ndarray | None = None) -> Predictions:
+        """Answers for encoded rows.
+
+        Args:
+            x: float32 [n, F] or [n, height, width, channels].
+            outside: bool [n, C], what `ranges` says of the raw rows, which encoded rows do not tell; None: no cell is.
+        """
+        return answers(self.contract, self.metadata, *self.outputs(x), self.calibration, outside)
 
     def predict_alone(self, x: np.ndarray) -> Predictions:
         """The discriminator's own answers for encoded rows, as they are where `task` is a committee's."""
@@ -196,11 +213,13 @@ class Artefact:
 
     def predict_columns(self, columns: Mapping[str, np.ndarray]) -> Predictions:
         """Answers for raw columns, as `Encoder.encode_columns` takes them."""
-        return self.predict_encoded(self.encoder.encode_columns(columns))
+        return self.predict_encoded(self.encoder.encode_columns(columns), self.ranges.outside(columns))
 
     def predict_records(self, records: Sequence[Mapping[str, object]]) -> Predictions:
         """Answers for single records; an absent key and None are missing."""
-        return self.predict_encoded(self.encoder.encode_records(records))
+        if len(records) == 1 and self.encoder.image is None:
+            return self.predict_encoded(self.encoder.encode_records(records), self.ranges.outside_record(records[0]))
+        return self.predict_columns(self.encoder.read_records(records))
 
     def _probed(self) -> Self:
         """The artefact itself, or one that asks the graph row by row if that is what it takes for the same bits."""

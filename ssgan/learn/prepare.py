@@ -17,6 +17,7 @@ from ssgan.errors import DataError
 from ssgan.intake.batch import feature_cells
 from ssgan.learn import training_rows
 from ssgan.learn.encode import Encoder
+from ssgan.learn.ranges import RANGES, Seen
 from ssgan.progress import say
 from ssgan.project import Project
 from ssgan.records import Split
@@ -33,6 +34,7 @@ def prepare(project: Project) -> None:
         judged.parquet    labelled rows that judge: those of the test rows, or with crossfit all of the training rows
         quarantined.npz   x of the rows of tables in quarantine, for the question whether P(fake) would have seen them;
                           not declared to DVC, for there may be none: they come and go with accepted rows
+        ranges.json       what the training rows hold of each column, from which `calibrate` makes limits
         encoder.json, schema.json, split.json
 
     With crossfit labelled rows are too dear to be held back: each is judged by a model of the folds that had not seen
@@ -64,7 +66,7 @@ def prepare(project: Project) -> None:
         )
 
     columns = frame_columns(train, contract)
-    encoder = Encoder.fit(columns, contract)
+    encoder, seen = Encoder.fit(columns, contract), Seen.fit(columns, contract, train[GROUP].to_numpy(str))
     shutil.rmtree(project.prepared, ignore_errors=True)
     project.prepared.mkdir(parents=True)
     training_rows.write(project.prepared, encoder, columns, y, fold, train[ROW_ID].to_numpy(str))
@@ -74,6 +76,7 @@ def prepare(project: Project) -> None:
     judged.to_parquet(project.prepared / "judged.parquet", index=False)
     (project.prepared / "encoder.json").write_text(encoder.to_json(), encoding="utf-8")
     (project.prepared / "schema.json").write_text(contract.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    seen.write(project.prepared / RANGES)
     split.write(project.prepared / "split.json")
     how = f"{split.folds} folds of them" if method == "crossfit" else f"{len(judged)} labelled test rows"
     say(

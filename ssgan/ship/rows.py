@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -87,7 +88,8 @@ def answers(judged: Judged, packaged: Packaged, said: Predictions | None = None)
     """
     artefact, bad, rows = packaged.artefact, judged.bad, len(judged.bad)
     said = said or artefact.predict_columns(judged.columns)
-    columns = {name: _spread(each, bad) for name, each in said_columns(said, judged.contract).items()}
+    told = said_columns(said, judged.contract, artefact.ranges.names)
+    columns = {name: _spread(each, bad) for name, each in told.items()}
     if said.sets is not None or said.low is not None:
         columns["coverage"] = pa.array(np.full(rows, artefact.calibration.coverage))
     columns["refused"] = judged.reasons
@@ -104,9 +106,15 @@ def refused(judged: Judged) -> pa.Table:
     return whole.filter(pa.array(judged.bad))
 
 
-def said_columns(said: Predictions, contract: Contract) -> dict[str, pa.Array]:
-    """Answers as columns: label, probabilities and set, or value and interval; P(fake), unlike the training data."""
-    columns = {"value" if said.probabilities is None else "label": pa.array(said.answer)}
+def said_columns(said: Predictions, contract: Contract, ranged: Sequence[str]) -> dict[str, pa.Array]:
+    """Answers as columns: label, probabilities and set, or value and interval; P(fake), unlike the training data.
+
+    Args:
+        said: the answers.
+        contract: of the model.
+        ranged: the columns that `said.outside` speaks of.
+    """
+    columns = {"value" if said.probabilities is None else "label": pa.array(np.ascontiguousarray(said.answer))}
     if said.probabilities is not None:
         shares = zip(contract.classes, said.probabilities.T, strict=True)
         columns |= {f"probability_{name}": pa.array(np.ascontiguousarray(each)) for name, each in shares}
@@ -116,7 +124,19 @@ def said_columns(said: Predictions, contract: Contract) -> dict[str, pa.Array]:
         columns |= {"low": pa.array(said.low), "high": pa.array(said.high)}
     columns["fake_probability"] = pa.array(said.fake_probability)
     columns["unlike_training_data"] = pa.array(said.unlike)
+    columns["outside_training_range"] = _named(said.outside, ranged, len(said.answer))
     return columns
+
+
+def _named(outside: np.ndarray | None, names: Sequence[str], rows: int) -> pa.Array:
+    """bool [n, C] -> the names of the columns that lie outside, as text [n]; null where none does."""
+    if outside is None:
+        return pa.nulls(rows, pa.string())
+    far = outside.any(axis=1)
+    texts = ["; ".join(name for name, found in zip(names, row, strict=True) if found) for row in outside[far].tolist()]
+    whole = np.full(rows, None, object)
+    whole[far] = texts
+    return pa.array(whole, pa.string())
 
 
 def _lists(sets: np.ndarray, classes: tuple[str, ...]) -> pa.Array:

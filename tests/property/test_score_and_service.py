@@ -92,6 +92,7 @@ SCHEMA = pa.schema(
 
 def _as_json(row: dict[str, Any]) -> dict[str, Any]:
     common = {name: row[name] for name in ("coverage", "fake_probability", "unlike_training_data")}
+    common["outside_training_range"] = (row["outside_training_range"] or "").split("; ")
     if "value" in row:
         return {"value": row["value"], "interval": [row["low"], row["high"]], **common}
     shares = {name: row[f"probability_{name}"] for name in CLASSES}
@@ -108,9 +109,16 @@ def test_service_and_score_give_the_same_bits(
     suffix: str,
 ) -> None:
     project, model = served.project, served.model
+    low, high = next(each.limits for each in model.artefact.ranges.columns if each.column == "dose")
+    expected = over_http(model, rows, many)
+    for answer, row in zip(expected, rows, strict=True):
+        strange = [each["field"] for each in answer["outside_training_range"]]
+        assert ("dose" in strange) == (not low <= row["dose"] <= high)
+        assert answer["unlike_training_data"] or not strange
+        answer["outside_training_range"] = strange or [""]
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
         patch.setattr(sources, "PIECE_ROWS", piece)
-        assert from_file(project, rows, Path(folder), suffix) == over_http(model, rows, many)
+        assert from_file(project, rows, Path(folder), suffix) == expected
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 8, 13, 64, 511, 512, 513, 1500])

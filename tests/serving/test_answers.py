@@ -9,7 +9,7 @@ import pytest
 from made import GOOD, IMAGE, VALUE, add_model, served
 
 from ssgan.learn.parts import encode_image
-from ssgan.records import Calibration
+from ssgan.records import Calibration, ColumnRange
 from ssgan.ship.packaged import load_packaged
 
 
@@ -52,6 +52,27 @@ def test_values_come_with_an_interval_and_rows_unlike_the_training_data_with_a_f
     assert said["coverage"] == 0.8
     assert said["unlike_training_data"] is True
     assert "label" not in said
+
+
+def test_columns_outside_of_what_training_rows_hold_are_named_and_counted(own) -> None:
+    ranges = (
+        ColumnRange(column="age", seen=(20.0, 90.0), limits=(10.0, 100.0)),
+        ColumnRange(column="ward", seen=None, limits=None, unseen=("south, upper",)),
+    )
+    tag = add_model(own, calibration=Calibration(rows=90, coverage=0.9, ranges=ranges))
+    strange = GOOD | {"age": 110, "ward": "south, upper"}
+    with served(own, tag) as (client, _):
+        good, said = (client.post("/v1/predict", json=each).json() for each in (GOOD, strange))
+        table = client.post(
+            "/v1/predict_file",
+            content='age,blood pressure,ward\n61,140.5,north\n110,140.5,"south, upper"\n',
+            headers={"content-type": "text/csv", "accept": "application/x-ndjson"},
+        ).text.splitlines()
+        assert "ssgan_rows_unlike_training_data_total 2.0" in client.get("/metrics").text
+    assert (good["unlike_training_data"], good["outside_training_range"]) == (False, [])
+    assert said["unlike_training_data"] is True
+    assert said["outside_training_range"] == [{"field": "age", "seen": [20.0, 90.0]}, {"field": "ward", "seen": None}]
+    assert [json.loads(row)["outside_training_range"] for row in table] == [None, "age; ward"]
 
 
 def test_without_calibration_nothing_is_said_about_coverage(own) -> None:

@@ -8,6 +8,7 @@ import math
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ from ssgan.contract import Contract
 from ssgan.learn.artefact import Predictions
 from ssgan.learn.parts import encode_image
 from ssgan.project import Project
-from ssgan.records import Calibration
+from ssgan.records import Calibration, ColumnRange
 from ssgan.ship.champion import model_folder
 
 
@@ -61,6 +62,18 @@ def test_it_holds_requests_and_answers_without_the_columns_that_the_contract_lea
     assert oct(file.stat().st_mode)[-3:] == "600"
 
 
+def test_it_names_columns_outside_of_what_training_rows_hold_but_for_those_left_out(own) -> None:
+    ranges = tuple(ColumnRange(column=name, seen=(0, 9), limits=(0, 10)) for name in ("age", "blood pressure"))
+    calibration = Calibration(rows=90, coverage=0.9, ranges=ranges)
+    with served(own, add_model(own, calibration=calibration, log_without=["age"]), log=True) as (client, _):
+        client.post("/v1/predict", json=GOOD)
+        client.post("/v1/predict", json={"age": 5})
+    found = logged(own)
+    assert found["_unlike_training_data"].tolist() == [True, False]
+    assert found["_outside_training_range"][0] == "blood pressure"
+    assert pd.isna(found["_outside_training_range"][1])
+
+
 def test_of_values_it_holds_the_interval_and_of_categories_the_words(own) -> None:
     tag = add_model(own, label=VALUE, calibration=Calibration(rows=90, coverage=0.9, half_width=2.5))
     with served(own, tag, log=True) as (client, _):
@@ -94,13 +107,14 @@ def test_a_record_and_the_same_row_of_a_table_are_the_same_bytes_and_come_back_w
     if label is VALUE:
         low = ends if known else None
         said = Predictions(np.array([1.5]), None, np.array([0.1]), np.array([True]), low=low, high=low)
-    layout = Layout.of(contract)
+    ranged = ("age", "blood pressure", "ward")
+    said = replace(said, outside=np.array([[True, False, True]]) if known else None)
+    layout = Layout.of(contract, ranged)
     record = layout.record(1.25, "one", {"age": 3.0, "ward": None}, said)
     columns = {"age": np.array([3.0]), "blood pressure": np.array([math.nan]), "ward": np.array([None], object)}
     assert record == layout.columns(1.25, "one", columns, said)
-    rows = np.frombuffer(record[0]).reshape(1, layout.width)
-    back = layout.said(rows)
-    for name in ("answer", "probabilities", "fake_probability", "unlike", "sets", "low", "high"):
+    back = layout.said(np.frombuffer(record[0], layout.row))
+    for name in ("answer", "probabilities", "fake_probability", "unlike", "sets", "low", "high", "outside"):
         np.testing.assert_array_equal(getattr(back, name), getattr(said, name))
 
 

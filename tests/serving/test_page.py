@@ -14,6 +14,7 @@ from serving.desk import Desk
 from serving.front import Front
 from ssgan.config import ServeParams
 from ssgan.process import free_port
+from ssgan.records import Calibration, ColumnRange
 from ssgan.ship.champion import model_folder, promote
 from ssgan.ship.keys import make_key
 
@@ -32,7 +33,13 @@ def url(tmp_path_factory) -> Iterator[str]:
     import uvicorn
 
     project = make_project(tmp_path_factory.mktemp("page") / "project")
-    tag = add_model(project, columns={**COLUMNS, "<b>odd</b>": {"type": "number", "nullable": True}})
+    ranges = (
+        ColumnRange(column="age", seen=(20.0, 90.0), limits=(10.0, 100.0)),
+        ColumnRange(column="ward", seen=None, limits=None, unseen=("south, upper",)),
+    )
+    calibration = Calibration(rows=90, coverage=0.9, thresholds=(0.6, 0.6), ranges=ranges)
+    columns = {**COLUMNS, "<b>odd</b>": {"type": "number", "nullable": True}}
+    tag = add_model(project, columns=columns, calibration=calibration)
     promote(project, tag)
     key = make_key(project.root / "keys.txt", "page")
     desk = Desk(ServeParams(keys="keys.txt"), project.root)
@@ -94,6 +101,15 @@ def test_a_record_is_filled_in_and_answered_by_keyboard_alone(page) -> None:
     find(page, "#answer summary").click()
     assert "ssgan-toy:" in find(page, "#answer dl").text
     assert find(page, "#answer").get_attribute("aria-live") == "polite"
+
+
+def test_columns_unlike_the_training_data_are_named_with_what_was_seen(page) -> None:
+    find(page, "#field-0").send_keys("110")
+    find(page, "#field-2").send_keys("south, upper")
+    find(page, "#ask").click()
+    wait(page, lambda: find(page, ".flag"))
+    told = [item.text for item in page.find_elements(By.CSS_SELECTOR, ".flag li")]
+    assert told == ["age is 110; training rows have 20 to 90", "ward is south, upper, as in no training row"]
 
 
 def test_every_control_has_a_name_for_those_who_do_not_see_it(page) -> None:

@@ -53,6 +53,7 @@ def test_every_row_gets_label_probabilities_set_and_lineage(project: Project, tm
     assert (best == found["label"]).all()
     assert {len(each) for each in found["prediction_set"]} > {1}
     assert set(found["coverage"]) == {0.9}
+    assert found["outside_training_range"].isna().all()
     assert found["unlike_training_data"].equals(found["fake_probability"] > 0.4)
     lineage = require_champion(project).lineage
     assert {(row.model, row.data_version, row.git_commit) for row in found.itertuples()} == {
