@@ -100,6 +100,8 @@ class Checker:
         """The broken rule, in the words that intake has for it, and what would be right."""
         column = self.contract.features.get(name)
         match kind:
+            case "missing" | "list_type" if not name:
+                return "no records", f'the body must be {{"records": [...]}}, a list of 1 to {RECORDS_AT_MOST} records'
             case "missing":
                 return "missing", f"`{name}` is missing; send it"
             case "extra_forbidden":
@@ -128,8 +130,8 @@ class Checker:
                 return "not JSON", f"the body must be JSON: {error['ctx']['error']}"
             case "too_short" | "too_long":
                 return "number of records", f"must hold 1 to {RECORDS_AT_MOST} records"
-            case "list_type":
-                return "not a list", "must be a list of records"
+            case "dict_type" if not error["loc"]:
+                return "not an object", 'the body must be a JSON object: one record, or {"records": [...]} for many'
             case "dict_type":
                 return "not a record", "a record must be a JSON object of fields and values"
         return "not allowed", "must be as /v1/schema says"
