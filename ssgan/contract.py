@@ -49,6 +49,7 @@ __all__ = [
 ]
 
 ROW_ID = "_id"  # the row's name in accepted data: the id column as text, or a hash of the content
+COLUMNS_AT_MOST = 2_000  # of a project; each costs intake 16 ms of processor time, and the estimators know no limit
 GROUP = "_group"  # what must not straddle train and test: the group column, or the row's id
 REQUEST = ("_uncertainty", "_diversity", "_real", "_reason")  # why a label is asked for; passed over when it comes back
 RESERVED = (ROW_ID, GROUP, "_row", "_reasons", *REQUEST)  # `_row` and `_reasons` head the quarantine file
@@ -231,6 +232,9 @@ def read_contract(path: Path) -> Contract:
         raise ContractError(f"{path.name} cannot be read as YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
         raise ContractError(f"{path.name} must hold keys such as `name`, `task`, `label` and `columns`; it holds none")
+    columns = content.get("columns")
+    if isinstance(columns, dict) and len(columns) > COLUMNS_AT_MOST:
+        raise ContractError(f"{path.name}: {too_many_columns(len(columns))}")
     twice = _repeated_key(yaml.compose(text))
     if twice is not None:
         raise ContractError(f"{path.name}, line {twice[1]}: `{twice[0]}` is there twice; every key must be there once")
@@ -239,6 +243,14 @@ def read_contract(path: Path) -> Contract:
     except ValidationError as error:
         place = _line_of(yaml.compose(text), error.errors()[0]["loc"])
         raise ContractError(f"{path.name}, line {place}: {describe(error, Contract)}") from None
+
+
+def too_many_columns(found: int) -> str:
+    """Rule, value found, and what to do."""
+    return (
+        f"a project's table has at most {COLUMNS_AT_MOST:,} columns, as Great Expectations judges each by itself; "
+        f"there are {found:,}: keep those that matter, or put numbers together first, as by a PCA"
+    )
 
 
 def _repeated_key(node: yaml.Node | None) -> tuple[str, int] | None:

@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ssgan.contract import MISSING, RESERVED, Rules, TextFiles
+from ssgan.contract import COLUMNS_AT_MOST, MISSING, RESERVED, Rules, TextFiles, too_many_columns
 from ssgan.errors import DataError
 from ssgan.intake.cells import UNLABELLED, are_numbers, as_text, canonical, column_of
 from ssgan.intake.look import WORDS, Look, bounds, describe, look_at, missing_words, plain, quoted
@@ -50,6 +50,8 @@ def draft_contract(
     table, path = _table_of(source, files)
     require_label(path, table.column_names, label)
     _check_names(path, table.column_names, id, group)
+    if (many := len({*table.column_names} - {label, id, group})) > COLUMNS_AT_MOST:
+        raise DataError(f"{path.name}: {too_many_columns(many)}")
     missing = missing_words(table)
     looks = {column: look_at(table, column, missing) for column in table.column_names}
     target = looks[label]

@@ -109,7 +109,7 @@ def test_columns_unlike_the_training_data_are_named_with_what_was_seen(page) -> 
     find(page, "#ask").click()
     wait(page, lambda: find(page, ".flag"))
     told = [item.text for item in page.find_elements(By.CSS_SELECTOR, ".flag li")]
-    assert told == ["age is 110; training rows have 20 to 90", "ward is south, upper, as in no training row"]
+    assert told == ["age is 110; training rows have 20.0 to 90.0", "ward is south, upper, as in no training row"]
 
 
 def test_every_control_has_a_name_for_those_who_do_not_see_it(page) -> None:

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ssgan.contract import CategoryColumn, ClassLabel, Contract, IgnoredColumn, NumberColumn, ValueLabel, read_contract
-from ssgan.errors import DataError
+from ssgan.errors import ContractError, DataError
 from ssgan.intake.batch import read_batch
 from ssgan.intake.draft import draft_contract
 
@@ -166,3 +166,12 @@ def test_a_csv_with_decimal_commas_is_drafted_as_it_is_declared(tmp_path):
     assert contract.files == files
     assert isinstance(contract.columns["a"], NumberColumn)
     assert not [fault for part in read_batch(path, contract).parts() for fault in part.faults]
+
+
+def test_a_table_with_more_columns_than_intake_can_judge_is_refused_in_a_moment(tmp_path, monkeypatch):
+    monkeypatch.setattr("ssgan.intake.draft.COLUMNS_AT_MOST", 8)
+    with pytest.raises(DataError, match=r"at most 2,000 columns, .*; there are 10: keep those that matter"):
+        draft_contract(people(), "level", "many")
+    columns = "".join(f"  c{place}: {{type: number}}\n" for place in range(2_001))
+    with pytest.raises(ContractError, match="there are 2,001"):
+        contract_of("name: wide\ntask: regression\nlabel: {column: y}\ncolumns:\n" + columns, tmp_path)
