@@ -44,16 +44,35 @@ def _answered(case: Case, subsets: list[Subset], kept: Kept | None = None, run: 
     return answer(run, subsets, lessons, case.x[:7], "test", kept)
 
 
-def test_a_fold_answers_bit_for_bit_as_a_model_trained_from_the_start_without_its_labels() -> None:
+def test_a_fold_answers_as_a_model_trained_from_the_start_without_its_labels() -> None:
     case = classes(labelled=9)
     subsets, run = _subsets(case), _run(case, teacher_weight=3.0)
     finish(run, "all labels")  # a run that has learned from all of them, and begins anew for the folds
     for subset, found in zip(subsets, _answered(case, subsets, run=run), strict=True):
         alone = fit(case, hidden(case.y, subset.learned), teacher_weight=3.0)
         task, realness = alone.outputs(subset.asked)
-        np.testing.assert_array_equal(found.task, task)
-        np.testing.assert_array_equal(found.realness, realness)
-        np.testing.assert_array_equal(found.pool, alone.outputs(case.x[:7])[0])
+        np.testing.assert_allclose(found.task, task, atol=1e-3)  # three at once: sums are taken in another order
+        np.testing.assert_allclose(found.realness, realness, atol=1e-3)
+        np.testing.assert_allclose(found.pool, alone.outputs(case.x[:7])[0], atol=1e-3)
+
+
+def test_a_fold_that_learns_alone_answers_bit_for_bit_as_a_model_trained_without_its_labels() -> None:
+    case = classes(labelled=9)
+    subset, run = _subsets(case)[0], _run(case, teacher_weight=3.0)
+    finish(run, "all labels")
+    (found,) = _answered(case, [subset], run=run)
+    alone = fit(case, hidden(case.y, subset.learned), teacher_weight=3.0)
+    np.testing.assert_array_equal(found.task, alone.outputs(subset.asked)[0])
+
+
+def test_folds_that_learn_at_once_answer_with_the_same_bits_again_and_when_some_were_kept(tmp_path: Path) -> None:
+    case, kept = classes(labelled=4), Kept(tmp_path / "folds", "run")
+    subsets = _subsets(case)
+    first = _answered(case, subsets, kept)
+    kept._path(subsets[1]).unlink()  # killed before all were written
+    second, third = _answered(case, subsets, kept), _answered(case, subsets)
+    for each in zip(first, second, third, strict=True):
+        assert len({found.task.tobytes() for found in each}) == 1
 
 
 @pytest.mark.parametrize("make", [classes, values])
@@ -63,10 +82,11 @@ def test_a_label_that_a_fold_may_not_see_changes_none_of_its_answers(make: objec
     learned = np.arange(len(known)) >= 4
     other = case.y.copy()
     other[known[:4]] = other[known[:4]][::-1]  # the scale of values is that of all labels, so that it must stay
-    subset = [Subset("half", learned, case.x[known[:4]])]
+    subsets = [Subset("half", learned, case.x[known[:4]]), Subset("all", learned | ~learned, case.x[:4])]
     cases = [replace(case, y=y) for y in (case.y, other)]
-    first, second = (_answered(each, subset, run=_run(each, teacher_weight=3.0))[0] for each in cases)
-    np.testing.assert_array_equal(first.task, second.task)
+    first, second = (_answered(each, subsets, run=_run(each, teacher_weight=3.0)) for each in cases)
+    np.testing.assert_array_equal(first[0].task, second[0].task)
+    assert (first[1].task != second[1].task).any()  # which learned beside it and saw them
 
 
 def test_a_teacher_is_waited_for_when_its_lesson_begins_and_not_before() -> None:

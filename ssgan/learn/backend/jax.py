@@ -6,14 +6,15 @@ import contextlib
 import os
 import random
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import jax as _jax
 import jax.numpy as jnp
 import numpy as np
 
-from ssgan.learn.backend.copies import Copies, Watch
-from ssgan.learn.backend.state import Moments, StepLoop, Tensor, Variable
+from ssgan.learn.backend.copies import Copies, Stacked
+from ssgan.learn.backend.state import Moments, State, StepLoop, Tensor, Variable
 from ssgan.learn.backend.switch import keras
 
 jax: Any = _jax  # half of its functions have types, which is worse than none
@@ -142,6 +143,11 @@ class Adam(Moments):
             weight.assign(weight.value - scale * mean / (jnp.sqrt(square) + self._epsilon))
 
 
+def update(variable: Variable, value: Tensor) -> None:
+    """Gives a variable another value, within a step."""
+    variable.assign(value)
+
+
 def compiled(function: Callable[..., Tensor]) -> Callable[..., np.ndarray]:
     """A pure function of numbers and arrays as one graph; answers as numpy."""
     graph = jax.jit(function)
@@ -152,6 +158,11 @@ class Loop(StepLoop):
     """Many steps per call: `loop(first, count)` runs steps first .. first + count - 1, returns their mean report."""
 
     _graph: Callable[..., Any] | None = None
+
+    def __init__(self, step: Callable[[Tensor], Tensor], reported: int, state: State) -> None:
+        """As `StepLoop`."""
+        super().__init__(step, reported, state)
+        self._graphs: dict[int, Callable[..., Any]] = {}  # by the number of copies
 
     def __call__(self, first: int, count: int) -> np.ndarray:
         held, report = self.run(self.held(), first, count)
@@ -169,19 +180,32 @@ class Loop(StepLoop):
         held, report = self._graph(held, *numbers)
         return held, np.asarray(report)
 
-    def one(self, number: Tensor, held: list[Tensor]) -> tuple[list[Tensor], Tensor]:
+    def stacked(self, copies: Sequence[list[Tensor]]) -> list[Tensor]:
+        """What several copies hold, with their axis first."""
+        return [jnp.stack(each) for each in zip(*copies, strict=True)]
+
+    def apart(self, held: list[Tensor], copies: int) -> list[list[Tensor]]:
+        """What `stacked` put together."""
+        return [[each[place] for each in held] for place in range(copies)]
+
+    def run_all(self, held: list[Tensor], copies: int, first: int, count: int) -> tuple[list[Tensor], np.ndarray]:
+        """As `run`, on stacked copies; reports [copies, reported]."""
+        numbers = jnp.asarray(first, jnp.int32), jnp.asarray(count, jnp.int32)
+        if copies not in self._graphs:
+            none = jnp.zeros((copies, self.reported), jnp.float32)
+            steps = partial(_many, jax.vmap(self._one, in_axes=(None, 0)), none=none)
+            self._graphs[copies] = _without_baked_data(steps, held, *numbers)
+        held, reports = self._graphs[copies](held, *numbers)
+        return held, np.asarray(reports)
+
+    def _one(self, number: Tensor, held: list[Tensor]) -> tuple[list[Tensor], Tensor]:
         """One step, as a pure function."""
         with _carrying(self._state.variables, held) as scope:
             report = self._step(number)
         return [scope.get_current_value(variable) for variable in self._state.variables], report
 
-    def every(self, number: Tensor, held: list[Tensor]) -> tuple[list[Tensor], Tensor]:
-        """One step of every copy, `held` having their axis first; report [copies, reported]."""
-        found: tuple[list[Tensor], Tensor] = jax.vmap(self.one, in_axes=(None, 0))(number, held)
-        return found
-
     def _steps(self, held: list[Tensor], first: Tensor, count: Tensor) -> tuple[list[Tensor], Tensor]:
-        return _many(self.one, held, first, count, jnp.zeros(self.reported, jnp.float32))
+        return _many(self._one, held, first, count, jnp.zeros(self.reported, jnp.float32))
 
 
 def _many(
@@ -196,34 +220,6 @@ def _many(
 
     _, held, total = jax.lax.while_loop(lambda carry: carry[0] < first + count, body, (first, held, none))
     return held, total / count
-
-
-class Stacked(Copies):
-    """All copies as one more axis of every array, for a card: five small networks keep it as busy as one large one.
-
-    Sums are taken in another order than in a single run: the last bits differ.
-    """
-
-    def __init__(self, loop: Loop) -> None:
-        super().__init__(loop)
-        self._stacked = loop
-
-    def learn(self, first: int, end: int, at_once: int, watch: Watch) -> None:
-        """Runs steps first .. end - 1 on all copies, `at_once` in a call."""
-        held = [jnp.stack(each) for each in zip(*self._held, strict=True)]
-        none = jnp.zeros((len(self._held), self._stacked.reported), jnp.float32)
-        numbers = jnp.asarray(0, jnp.int32), jnp.asarray(1, jnp.int32)
-
-        def all_steps(held: list[Tensor], first: Tensor, count: Tensor) -> tuple[list[Tensor], Tensor]:
-            return _many(self._stacked.every, held, first, count, none)
-
-        graph = _without_baked_data(all_steps, held, *numbers)
-        for done in range(first, end, at_once):
-            count = min(at_once, end - done)
-            held, report = graph(held, jnp.asarray(done, jnp.int32), jnp.asarray(count, jnp.int32))
-            for each in np.asarray(report):
-                watch(done + count, each)
-        self._held = [[each[place] for each in held] for place in range(len(self._held))]
 
 
 def copies(loop: Loop) -> Copies:
