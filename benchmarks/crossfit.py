@@ -15,11 +15,11 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from machine import describe
@@ -37,7 +37,7 @@ def child(folder: Path, with_folds: bool) -> dict[str, float]:
     from ssgan.learn.folds import Folds, Kept
     from ssgan.learn.heads import head_for
     from ssgan.learn.knobs import resolve
-    from ssgan.learn.lessons import Lessons, is_asked
+    from ssgan.learn.lessons import Lessons
     from ssgan.learn.plan import Plan
     from ssgan.learn.prepare import is_labelled
     from ssgan.learn.train import Rows
@@ -52,28 +52,16 @@ def child(folder: Path, with_folds: bool) -> dict[str, float]:
     head = head_for(rows.contract, rows.y, knobs.head)
     plan = Plan.of(rows.split, rows.x, rows.y, rows.fold, rows.judged, ())
     folds, whole = Folds(plan, rows), np.ones(known, bool)
-    start, before = time.perf_counter(), processor_seconds()
-    lessons = None
-    if is_asked(knobs):
-        others = [each.learned for each in folds.subsets("ssgan")] if with_folds else []
-        lessons = Lessons(rows.x, rows.y, rows.encoder, head, knobs, [whole, *others], rows.fold)
-    taught = None if lessons is None else partial(lessons.of, whole)
-    with closing(Run(rows.x, rows.y, rows.encoder, head, knobs, taught)) as run:
-        finish(run, "one model")
-        if with_folds:
-            with tempfile.TemporaryDirectory() as name:
+    start, before = time.perf_counter(), time.process_time()
+    wanted = [whole, *(each.learned for each in folds.subsets("ssgan") if with_folds)]
+    with closing(Lessons(rows.x, rows.y, rows.encoder, head, knobs, wanted, rows.fold)) as lessons:
+        taught = partial(lessons.of, whole)
+        with closing(Run(rows.x, rows.y, rows.encoder, head, knobs, taught)) as run, TemporaryDirectory() as name:
+            finish(run, "one model")
+            if with_folds:
                 folds.add("ssgan", run, lessons, Kept(Path(name), "benchmark"))
     taken = time.perf_counter() - start
-    return {"all": taken, "processor": processor_seconds() - before, "labelled": known, "rows": len(rows.y)}
-
-
-def processor_seconds() -> float:
-    """Of this process and of the teachers' processes, which other work on the machine does not lengthen."""
-    ticks = 0
-    for process in ("self", *Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()):
-        about = Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-        ticks += int(about[11]) + int(about[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
+    return {"all": taken, "processor": time.process_time() - before, "labelled": known, "rows": len(rows.y)}
 
 
 def asked(folder: Path, backend: str, with_folds: bool) -> dict[str, float]:
@@ -135,7 +123,7 @@ def main() -> None:
         print(json.dumps(child(given.child, given.folds)))
         return
     found: dict[str, object] = {}
-    with tempfile.TemporaryDirectory() as name:
+    with TemporaryDirectory() as name:
         folders = {example: prepared(example, Path(name)) for example in given.examples}
         load = os.getloadavg()[0]
         for example, folder in folders.items():

@@ -3,7 +3,8 @@
 A teacher wants its members fitted to all rows that it may see and, to weigh them, to these rows without each of its
 folds. Crossfit wants a teacher of all rows, and one without each fold. So the sets meet: all rows but fold k make the
 teacher of fold k, and help to weigh the whole's; all but k and l help the teachers of k and of l. Five folds take 16
-fits of each member in place of 36, ten of them light, and no teacher hears of a label that it may not see.
+fits of each member in place of 36, ten of them light, and no teacher hears of a label that it may not see. A teacher
+of some of the labels has smaller forests: the models that it teaches judge, and are not served.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from ssgan.learn import plain
 from ssgan.learn.plain import CLASS_MEMBERS, VALUE_MEMBERS, Make, answers, light, quietly
 from ssgan.learn.stacking import NOT_ASKED, division
 
@@ -56,12 +58,19 @@ class Job:
 
     learned: np.ndarray  # bool [m], the set
     asked: tuple[np.ndarray, ...]  # bool [m] each, labelled rows that they are asked about, together
-    whole: bool  # whether a teacher is made of them; else their answers weigh others, and forests are light
+    whole: bool  # whether a teacher is made of them; else their answers weigh others
 
     @property
     def key(self) -> bytes:
         """Equal for equal sets."""
         return self.learned.tobytes()
+
+    @property
+    def trees(self) -> int:
+        """Of a forest, at most: fewer where it only weighs, or teaches a model that is not served."""
+        if not self.whole:
+            return plain.CV_TREES
+        return plain.TREES if self.learned.all() else plain.PART_TREES
 
 
 @dataclass(frozen=True)
@@ -122,9 +131,9 @@ def fit(labels: Labels, job: Job, subject: np.ndarray | None) -> Done:
     models = []
     with quietly():
         for make in labels.makers(job.learned).values():
-            model = make(len(rows), width, labels.seed)
-            models.append((model if job.whole else light(model)).fit(rows, targets))
-        said = {held.tobytes(): _said([light(each) for each in models], labels.rows[held], width) for held in job.asked}
+            models.append(light(make(len(rows), width, labels.seed), job.trees).fit(rows, targets))
+        few = [light(each, plain.CV_TREES) for each in models] if job.asked else []
+        said = {held.tobytes(): _said(few, labels.rows[held], width) for held in job.asked}
         whole = tuple(models) if job.whole else ()
         of_subject = None
         if job.whole and subject is not None:

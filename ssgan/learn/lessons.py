@@ -1,4 +1,4 @@
-"""What a teacher of some of the labels says, and of which rows; fitted on all cores, beside the training.
+"""What a teacher of some of the labels says, and of which rows; fitted beside the training.
 
 A small table has few rows to say something about, and a student that knows the teacher's answer on these alone does
 not know it between them. So half of a lesson is about rows that are put together from real ones (as in model
@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -17,11 +19,13 @@ import numpy as np
 
 from ssgan.learn.encode import Encoder
 from ssgan.learn.fits import Labels
+from ssgan.learn.plain import quietly
 from ssgan.learn.prepare import is_labelled
 from ssgan.learn.teacher import Teacher, teachers
 
 ROWS, NUMBERS = 20_000, 20_000_000  # training rows that a lesson is about, and numbers in them, at most
 MIXED = 4000  # rows that are put together
+MANY = 500  # labelled rows
 SWAPPED = 0.3  # chance of each of their columns to come from another row
 
 
@@ -117,7 +121,7 @@ class Lessons:
         wanted: Iterable[np.ndarray],
         groups: np.ndarray | None = None,
     ) -> None:
-        """Begins at once, in processes of its own.
+        """Begins at once, in threads of its own, where there are several sets; else when it is asked.
 
         Args:
             x: encoded rows, float32 [n, ...].
@@ -132,10 +136,23 @@ class Lessons:
         self._waiting = list(sets)
         self._known: dict[bytes, Taught] = {}
         self._coming: Iterator[Any] = iter(())
+        self._open = ExitStack()
+        self._pool: Executor | None = None
         if sets:
             subject = Subject.of(x, encoder, knobs.seed).x if knobs.teacher_weight else None
-            cores = min(len(os.sched_getaffinity(0)), len(sets))  # for one alone, processes would start too slowly
-            self._coming = teachers(_labels(x, y, head, knobs.seed, groups), list(sets.values()), subject, cores)
+            labels = _labels(x, y, head, knobs.seed, groups)
+            if len(sets) > 1:
+                # Few rows are learned in Python for the most part, where a second thread would only be in the way.
+                cores = len(os.sched_getaffinity(0)) if len(labels.rows) > MANY else 1
+                self._open.enter_context(quietly())
+                self._pool = ThreadPoolExecutor(cores, "teacher")
+            self._coming = teachers(labels, list(sets.values()), subject, self._pool)
+
+    def close(self) -> None:
+        """Ends what has begun; nothing can be asked any more."""
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+        self._open.close()
 
     def of(self, learned: np.ndarray) -> Taught:
         """By a teacher that has seen these labels; waits for it."""

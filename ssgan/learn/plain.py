@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from copy import copy
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 
 TREES, TREE_ROWS, LEAVES = 300, 4000, 150_000  # trees at most, rows per tree at most, leaves of a forest about
 ROUNDS, BOOSTED_TREES = 60, 600  # of boosting: rounds at most, and trees in all (a round has one per class)
+PART_TREES = 100  # of a forest of some of the labels, which teaches a model that judges and is not served
 CV_TREES = 50  # of a forest whose answers only weigh it
 TUNED_ON, GAUSSIAN_ROWS = 300, 1000  # rows for a Gaussian process's kernel, and for itself (its cost is their cube)
 COLUMNS = 48  # encoded columns that may each have a length of their own in a kernel
@@ -124,11 +126,11 @@ def answers(model: Any, rows: np.ndarray, width: int) -> np.ndarray:
     return found
 
 
-def light(model: Any) -> Any:
-    """The model, or of a forest its first `CV_TREES` trees: the forest with so few trees and the same seed."""
+def light(model: Any, trees: int) -> Any:
+    """The model, or of a forest its first trees: the forest with so few trees and the same seed."""
     if not hasattr(model, "n_estimators"):
         return model
-    few = copy(model).set_params(n_estimators=min(CV_TREES, model.n_estimators))
+    few = copy(model).set_params(n_estimators=min(trees, model.n_estimators))
     if hasattr(model, "estimators_"):
         few.estimators_ = model.estimators_[: few.n_estimators]
     return few
@@ -136,9 +138,42 @@ def light(model: Any) -> Any:
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """On one thread, for the same bits anywhere; a member stopped early is still a member."""
+    """A member on one thread, for the same bits anywhere; and a member that was stopped early is still a member.
+
+    Several threads may be within: warnings and BLAS are the process's, so that the first to come switches them off and
+    the last to go back on; OpenMP's threads are those of a thread.
+    """
+    import sklearn.ensemble  # noqa: F401  # loads what is to be limited
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # a dependency of scikit-learn
 
-    with warnings.catch_warnings(), threadpool_limits(limits=1):
-        warnings.simplefilter("ignore")
+    def switches() -> Iterator[Any]:
+        yield warnings.catch_warnings(action="ignore")
+        yield threadpool_limits(limits=1, user_api="blas")
+
+    with _QUIET.within(switches), threadpool_limits(limits=1, user_api="openmp"):
         yield
+
+
+class _Shared:
+    """What the first thread enters and the last one leaves."""
+
+    def __init__(self) -> None:
+        self._lock, self._inside, self._entered = threading.Lock(), 0, ExitStack()
+
+    @contextmanager
+    def within(self, contexts: Callable[[], Iterable[Any]]) -> Iterator[None]:
+        with self._lock:
+            self._inside += 1
+            if self._inside == 1:
+                for each in contexts():
+                    self._entered.enter_context(each)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._inside -= 1
+                if not self._inside:
+                    self._entered.close()
+
+
+_QUIET = _Shared()

@@ -7,12 +7,14 @@ in who the members are and in how these are weighed, and in nothing else.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from ssgan.learn.fits import Done, Job, Labels, Need, fit, merged
+from ssgan.learn.fits import Done, Labels, Need, fit, merged
 from ssgan.learn.plain import answers
 from ssgan.learn.stacking import class_weights, value_weights
 
@@ -69,7 +71,7 @@ def teach(x: np.ndarray, targets: np.ndarray, classes: int, seed: int, groups: n
 
 
 def teachers(
-    labels: Labels, wanted: Sequence[np.ndarray], subject: np.ndarray | None = None, cores: int = 1
+    labels: Labels, wanted: Sequence[np.ndarray], subject: np.ndarray | None = None, pool: Executor | None = None
 ) -> Iterator[tuple[Teacher, np.ndarray | None]]:
     """A teacher of each set of the labelled rows, in order, and what it says.
 
@@ -77,12 +79,13 @@ def teachers(
         labels: all labelled rows.
         wanted: sets, bool [m] each; a teacher knows no label beyond its set.
         subject: encoded rows [n, ...] that each is asked about: float64 [n, width]; None: nothing is asked.
-        cores: processes; with more than one they begin at once.
+        pool: threads, which begin at once; None: each teacher is fitted when it is asked for.
     """
     rows = None if subject is None else subject.reshape(len(subject), -1)
     needs = [Need(labels, learned) for learned in wanted]
-    jobs = merged(needs)
-    return _in_order(needs, _all_done(labels, jobs, rows, min(cores, len(jobs))))
+    jobs, fitted = merged(needs), partial(fit, labels, subject=rows)
+    done = map(fitted, jobs) if pool is None else pool.map(fitted, jobs)
+    return _in_order(needs, zip((job.key for job in jobs), done, strict=True))
 
 
 def _in_order(
@@ -97,17 +100,6 @@ def _in_order(
             done[key] = found
         yield _teacher(need, done)
         done[own] = replace(done[own], models=(), of_subject=None)  # memory; its answers may weigh other teachers
-
-
-def _all_done(
-    labels: Labels, jobs: Sequence[Job], subject: np.ndarray | None, cores: int
-) -> Iterator[tuple[bytes, Done]]:
-    from joblib import Parallel, delayed  # type: ignore[import-untyped]  # a dependency of scikit-learn
-
-    found = (fit(labels, job, subject) for job in jobs)
-    if cores > 1:
-        found = Parallel(n_jobs=cores, return_as="generator")(delayed(fit)(labels, job, subject) for job in jobs)
-    return zip((job.key for job in jobs), found, strict=True)
 
 
 def _teacher(need: Need, done: Mapping[bytes, Done]) -> tuple[Teacher, np.ndarray | None]:

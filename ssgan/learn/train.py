@@ -108,19 +108,19 @@ def train(project: Project) -> None:
     plan = Plan.of(rows.split, rows.x, rows.y, rows.fold, rows.judged, params.evaluate.curve)
     folds, whole = Folds(plan, rows), np.ones(known, bool)
     wanted = [whole, *(each.learned for name in models for each in folds.subsets(name))]
-    lessons = Lessons(rows.x, rows.y, rows.encoder, head, knobs, wanted, rows.fold)
-    for name, used in models.items():
-        checkpoints = Checkpoints(project.runtime / "checkpoints" / name, f"{digest} {used.digest()}")
-        start, taught = time.perf_counter(), lessons if is_asked(used) else None
-        with closing(_run(rows, head, used, taught, whole)) as run:
-            times.seconds[f"build {name}"] = time.perf_counter() - start
-            callbacks = [Events(project.events / digest[:8] / name)] if params.train.tensorboard else []
-            fitted = _fit(fresh / name, rows, run, taught, name, checkpoints, times, callbacks)
-            if name == "ssgan":
-                _write_fakes(fresh / "fakes.npz", fitted, rows.x, knobs.seed)
-            start = time.perf_counter()
-            folds.add(name, run, taught, kept[name])
-            times.seconds["folds"] += time.perf_counter() - start
+    with closing(Lessons(rows.x, rows.y, rows.encoder, head, knobs, wanted, rows.fold)) as lessons:
+        for name, used in models.items():
+            checkpoints = Checkpoints(project.runtime / "checkpoints" / name, f"{digest} {used.digest()}")
+            start, taught = time.perf_counter(), lessons if is_asked(used) else None
+            with closing(_run(rows, head, used, taught, whole)) as run:
+                times.seconds[f"build {name}"] = time.perf_counter() - start
+                callbacks = [Events(project.events / digest[:8] / name)] if params.train.tensorboard else []
+                fitted = _fit(fresh / name, rows, run, taught, name, checkpoints, times, callbacks)
+                if name == "ssgan":
+                    _write_fakes(fresh / "fakes.npz", fitted, rows.x, knobs.seed)
+                start = time.perf_counter()
+                folds.add(name, run, taught, kept[name])
+                times.seconds["folds"] += time.perf_counter() - start
     folds.write(fresh / "folds.npz")
     shutil.rmtree(folder, ignore_errors=True)
     fresh.rename(folder)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -21,6 +24,7 @@ WANTED = [np.ones(90, bool), *(fold != FOLD for fold in range(5))]
 @pytest.fixture(autouse=True)
 def _small_forests(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plain, "TREES", 12)
+    monkeypatch.setattr(plain, "PART_TREES", 12)
     monkeypatch.setattr(plain, "CV_TREES", 8)
 
 
@@ -71,10 +75,23 @@ def test_no_member_that_weighs_a_teacher_has_seen_the_rows_it_is_asked() -> None
 @pytest.mark.parametrize("makers", [CLASS_MEMBERS, VALUE_MEMBERS])
 def test_a_light_forest_is_the_beginning_of_the_whole_one(makers: dict[str, plain.Make]) -> None:
     for make in makers.values():
-        first = light(make(90, 3, 1)).fit(X, CLASS)
-        assert (
-            plain.answers(first, X, 3).tobytes() == plain.answers(light(make(90, 3, 1).fit(X, CLASS)), X, 3).tobytes()
-        )
+        first, whole = light(make(90, 3, 1), 8).fit(X, CLASS), make(90, 3, 1).fit(X, CLASS)
+        assert plain.answers(first, X, 3).tobytes() == plain.answers(light(whole, 8), X, 3).tobytes()
+
+
+def test_a_teacher_of_some_of_the_labels_has_smaller_forests(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plain, "PART_TREES", 10)
+    for (teacher, _), trees in zip(teachers(labels(3), WANTED[:2]), (12, 10), strict=True):
+        forests = [each.model for each in teacher.members if each.name.endswith("trees") or "forest" in each.name]
+        assert {model.n_estimators for model in forests if hasattr(model, "n_estimators")} == {trees}
+
+
+def test_threads_that_fit_at_once_leave_warnings_as_they_were() -> None:
+    before = list(warnings.filters)
+    with ThreadPoolExecutor(4) as pool:
+        fitted = list(teachers(labels(0), WANTED, X, pool))
+    assert len(fitted) == 6
+    assert warnings.filters == before
 
 
 def test_rows_beyond_the_cross_validation_are_learned_and_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:

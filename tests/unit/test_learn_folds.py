@@ -10,6 +10,7 @@ import pytest
 from learner import Case, classes, fit, values
 
 from ssgan.config import TrainParams
+from ssgan.learn import plain
 from ssgan.learn.fit import Run, finish
 from ssgan.learn.folds import Answered, Kept, answer
 from ssgan.learn.heads import head_for
@@ -18,6 +19,12 @@ from ssgan.learn.lessons import Lessons, Subject, Taught, is_asked, taught_by
 from ssgan.learn.plan import Subset, hidden, nested
 from ssgan.learn.prepare import fold_numbers, is_labelled
 from ssgan.learn.teacher import Teacher
+
+
+@pytest.fixture(autouse=True)
+def _equal_forests(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plain, "TREES", 40)
+    monkeypatch.setattr(plain, "PART_TREES", 40)
 
 
 def _knobs(case: Case, **more: object) -> Knobs:
@@ -41,7 +48,10 @@ def _answered(case: Case, subsets: list[Subset], kept: Kept | None = None, run: 
     run = run or _run(case)
     wanted = [each.learned for each in subsets]
     lessons = Lessons(case.x, case.y, case.encoder, run.nets.head, run.knobs, wanted) if is_asked(run.knobs) else None
-    return answer(run, subsets, lessons, case.x[:7], "test", kept)
+    found = answer(run, subsets, lessons, case.x[:7], "test", kept)
+    if lessons is not None:
+        lessons.close()
+    return found
 
 
 def test_a_fold_answers_as_a_model_trained_from_the_start_without_its_labels() -> None:
