@@ -9,6 +9,12 @@ from ssgan.judge.document import Block, Cell, Figure, Items, Place, Section, Tab
 from ssgan.records import Difference, Evaluation, GateDecision, GateRule, Score
 
 
+NO_CURVE = (
+    "Not measured, for every point costs as much as the folds: ask for it by shares of the labels in params.yaml, "
+    "such as evaluate.curve: [0.25, 0.5], and run again."
+)
+
+
 def tiles(evaluation: Evaluation) -> tuple[Tile, ...]:
     """The four numbers below the sentence."""
     metric = evaluation.metric
@@ -124,9 +130,7 @@ def curve(evaluation: Evaluation) -> Section:
     """Score over number of labels."""
     title, points = "How many labels does it take?", evaluation.curve
     if not points:
-        return Section(
-            title, (Text("Not measured: name shares of the labels in evaluate.curve, such as [0.25, 0.5]."),)
-        )
+        return Section(title, (Text(NO_CURVE),))
     ours = [each for each in points if each.model == words.OURS]
     alt = "Score of the SSGAN over labels: " + ", ".join(
         f"{words.number(each.score.value)} with {each.labels}" for each in ours

@@ -131,7 +131,7 @@ def _trained(
     for place in todo:
         begin(place)
         copies.put()
-    with _told(f"{name}, {len(todo)} folds at once", steps) as watch:
+    with _told(f"{name}, {len(todo)} models of some of the labels at once", steps) as watch:
         if run.taught_from is not None:
             copies.learn(0, run.taught_from, run.per_call, watch)
             for number, place in enumerate(todo):

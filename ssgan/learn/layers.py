@@ -122,7 +122,7 @@ class PiecewiseLinear(Layer):
         counts = [max(len(each) - 1, 0) for each in edges]
         self._feature = np.repeat(np.arange(len(edges), dtype=np.int32), counts)
         self._low = np.concatenate([np.zeros(0, np.float32), *(each[:-1] for each in edges)])
-        self._width = np.concatenate([np.zeros(0, np.float32), *(np.diff(each) for each in edges)])
+        self._scale = 2.0 / np.concatenate([np.zeros(0, np.float32), *(np.diff(each) for each in edges)])
 
     @property
     def bins(self) -> int:
@@ -131,8 +131,7 @@ class PiecewiseLinear(Layer):
     def call(self, x: Tensor) -> Tensor:
         # Whole rows of the transposed: columns one by one are TensorFlow's slowest way, a third of a small step.
         each = ops.transpose(ops.take(ops.transpose(x), self._feature, axis=0))
-        share = (each - self._low) / self._width
-        return ops.clip(share, 0.0, 1.0) * 2.0 - 1.0
+        return ops.clip((each - self._low) * self._scale, 0.0, 2.0) - 1.0
 
 
 class Periodic(Layer):

