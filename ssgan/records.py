@@ -282,6 +282,7 @@ class Evaluation(Record):
     confidence: float = 0.95  # of every interval
     resamples: int = 1000
     left_out: dict[str, str] = {}  # baseline -> why it could not learn from these rows
+    capped: dict[str, int] = {}  # baseline that uses unlabelled rows, but not all -> training rows that it learned from
     per_class: dict[str, dict[str, Score]] = {}  # class -> recall, auroc, auprc of the SSGAN
     slices: tuple[SliceScore, ...] = ()
     detection: dict[str, Score] = {}  # AUROC of P(fake) against "quarantined", "shifted", "generated" rows

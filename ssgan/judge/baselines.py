@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from ssgan.config import BaselinesParams, read_params
-from ssgan.judge.methods import Method, Task, methods, predict
+from ssgan.judge.methods import CAPPED, Method, Task, learned_rows, methods, predict
 from ssgan.judge.metrics import Array
 from ssgan.judge.prepared import Prepared, read_prepared
 from ssgan.judge.words import FLOORS, title
@@ -29,6 +29,7 @@ def baselines(project: Project) -> None:
 
         <name>.answers  probabilities [m, K] or values [m] about the judged rows
         <name>.curve    the same for each share of the curve [s, m, ...]
+        <name>.rows     how many training rows it learned from
         <name>.reason   in their place, why a baseline cannot learn from these rows
 
     Raises:
@@ -42,6 +43,7 @@ def baselines(project: Project) -> None:
     for number, name in enumerate(known, start=1):
         found = [next(said) for _ in tasks_of(name, prepared, plan, params.baselines)]
         stored |= _together(name, found, plan)
+        stored[f"{name}.rows"] = np.array(learned_rows(name, prepared.labelled, params.baselines))
         reason = stored.get(f"{name}.reason")
         told = f"({number} of {len(known)})" if reason is None else f"is left out: {reason}"
         say(f"baselines: {title(name)} {told}")
@@ -94,6 +96,14 @@ def stored_curves(project: Project) -> dict[str, Array]:
     """The answers of each baseline for each share of the curve, [s, m, ...]."""
     with np.load(project.baselines, allow_pickle=False) as stored:
         return {key.removesuffix(".curve"): stored[key] for key in stored.files if key.endswith(".curve")}
+
+
+def stored_caps(project: Project, rows: int) -> dict[str, int]:
+    """Of the baselines that use unlabelled rows but not all of the training `rows`: how many they learned from."""
+    with np.load(project.baselines, allow_pickle=False) as stored:
+        learned = [name for name in CAPPED if f"{name}.answers" in stored.files and f"{name}.rows" in stored.files]
+        found = {name: int(stored[f"{name}.rows"]) for name in learned}
+    return {name: count for name, count in found.items() if count < rows}
 
 
 def tasks_of(name: str, prepared: Prepared, plan: Plan, knobs: BaselinesParams) -> list[Task]:

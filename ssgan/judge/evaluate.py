@@ -20,7 +20,7 @@ from ssgan.contract import ROW_ID
 from ssgan.errors import ParamsError
 from ssgan.judge import words
 from ssgan.judge.answers import Judged, answers_of, gather
-from ssgan.judge.baselines import stored_answers, stored_curves
+from ssgan.judge.baselines import stored_answers, stored_caps, stored_curves
 from ssgan.judge.bootstrap import class_scores, difference, resample, score_entrant
 from ssgan.judge.calibrate import answer_in_unit, read_folds
 from ssgan.judge.checks import calibration_check, shifted, slices, strangers
@@ -74,7 +74,7 @@ def _beyond_scores(
     evaluation: Evaluation,
     fake: Mapping[str, Array],
 ) -> dict[str, Any]:
-    """The fields of the evaluation that are about the SSGAN alone, and the curve."""
+    """The fields of the evaluation that are about the SSGAN alone, the curve, and what baselines had."""
     from ssgan.judge.importance import importance
 
     params = read_params(project.params)
@@ -82,6 +82,7 @@ def _beyond_scores(
     answers = scorer.clean(answers_of(judged.ours))
     return {
         "model": artefact.digest,
+        "capped": stored_caps(project, len(prepared.y)),
         "per_class": _of_classes(prepared, scorer, answers, knobs),
         "slices": slices(prepared.judged, prepared.contract, scorer, answers, knobs, prepared.groups),
         "detection": strangers(fake["test"], _strange(prepared, judged, fake, knobs.seed), knobs),

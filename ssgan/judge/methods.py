@@ -165,6 +165,11 @@ def rows_within(labelled: Array, knobs: BaselinesParams) -> Array:
     return np.sort(np.concatenate([np.flatnonzero(labelled), chosen]))
 
 
+def learned_rows(name: str, labelled: Array, knobs: BaselinesParams) -> int:
+    """How many training rows a method learns from, labelled or not."""
+    return len(rows_within(labelled, knobs)) if name in CAPPED else int(labelled.sum())
+
+
 CLASSIFIERS: dict[str, Method] = {
     "majority": guess,
     "logistic_regression": logistic_regression,
@@ -175,6 +180,7 @@ CLASSIFIERS: dict[str, Method] = {
     "self_training": self_training,
     SPREADING: label_spreading,
 }
+CAPPED = ("self_training", SPREADING)  # that learn from a part of the rows where there are many
 REGRESSORS: dict[str, Method] = {
     "mean": guess,
     "ridge": ridge,

@@ -8,7 +8,6 @@ from ssgan.judge import plots, plots_rows, rules, words
 from ssgan.judge.document import Block, Cell, Figure, Items, Place, Section, Table, Text, Tile
 from ssgan.records import Difference, Evaluation, GateDecision, GateRule, Score
 
-
 NO_CURVE = (
     "Not measured, for every point costs as much as the folds: ask for it by shares of the labels in params.yaml, "
     "such as evaluate.curve: [0.25, 0.5], and run again."
@@ -65,7 +64,7 @@ def models(evaluation: Evaluation) -> Section:
     """Every model with its interval, and the SSGAN's gain over each on the same rows."""
     return Section(
         "The model against the baselines",
-        (*_scores(evaluation), *_left_out(evaluation), *_differences(evaluation)),
+        (*_scores(evaluation), *_capped(evaluation), *_left_out(evaluation), *_differences(evaluation)),
     )
 
 
@@ -90,6 +89,15 @@ def _scores(evaluation: Evaluation) -> tuple[Block, ...]:
         for model in evaluation.scores
     )
     return (figure, Text("↑ higher is better, ↓ lower is better."), Table(head, table))
+
+
+def _capped(evaluation: Evaluation) -> tuple[Block, ...]:
+    if not evaluation.capped:
+        return ()
+    names = " and ".join(words.title(name) for name in evaluation.capped)
+    rows = max(evaluation.capped.values())
+    learned = f"learned from {rows} training rows at most, the SSGAN from all"
+    return (Text(f"{names[0].upper()}{names[1:]} {learned}: baselines.semi_supervised_rows_at_most gives them more."),)
 
 
 def _left_out(evaluation: Evaluation) -> tuple[Block, ...]:

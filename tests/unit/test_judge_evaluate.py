@@ -174,6 +174,14 @@ def test_a_baseline_left_out_is_told_in_record_and_report(tmp_path):
     assert "there is none to predict" in project.report.read_text()
 
 
+def test_baselines_that_learned_from_a_part_of_the_rows_are_named_in_record_and_report(toy):
+    set_knob(toy.params, "baselines.trees=10")
+    set_knob(toy.params, "baselines.semi_supervised_rows_at_most=70")
+    baselines(toy)
+    assert evaluate(toy).capped == {"self_training": 70, "label_spreading": 70}
+    assert "learned from 70 training rows at most, the SSGAN from all" in toy.report.read_text()
+
+
 def test_a_metric_of_the_other_task_is_the_users_mistake(toy):
     set_knob(toy.params, "evaluate.metric=rmse")
     with pytest.raises(ParamsError, match="of a classification is one of balanced_accuracy"):
