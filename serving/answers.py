@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from pydantic_core import to_json
 
 from serving.model import Model
@@ -12,40 +13,45 @@ from ssgan.learn.artefact import Predictions
 
 def answers(model: Model, said: Predictions) -> list[dict[str, Any]]:
     """One object per row: label, probabilities and set, or value and interval; and how unlike the training rows."""
-    outside = _outside(model, said)
-    common = zip(said.fake_probability.tolist(), said.unlike.tolist(), outside, strict=True)
-    coverage = model.artefact.calibration.coverage or None
-    if said.probabilities is None:
-        low, high = (None, None) if said.low is None or said.high is None else (said.low.tolist(), said.high.tolist())
-        return [
-            {
-                "value": value,
-                "interval": None if low is None or high is None else [low[row], high[row]],
-                "coverage": None if low is None else coverage,
-                "fake_probability": fake,
-                "unlike_training_data": unlike,
-                "outside_training_range": strange,
-            }
-            for row, (value, (fake, unlike, strange)) in enumerate(zip(said.answer.tolist(), common, strict=True))
-        ]
-    classes = model.artefact.contract.classes
-    sets = None if said.sets is None else said.sets.tolist()
+    told = _values(model, said) if said.probabilities is None else _classes(model, said, said.probabilities)
+    strange = zip(said.fake_probability.tolist(), said.unlike.tolist(), _outside(model, said), strict=True)
+    for row, (fake, unlike, outside) in zip(told, strange, strict=True):
+        row["fake_probability"], row["unlike_training_data"], row["outside_training_range"] = fake, unlike, outside
+    return told
+
+
+def _values(model: Model, said: Predictions) -> list[dict[str, Any]]:
+    values = said.answer.tolist()
+    if said.low is None or said.high is None:
+        return [{"value": value, "interval": None, "coverage": None} for value in values]
+    coverage, intervals = _coverage(model), zip(said.low.tolist(), said.high.tolist(), strict=True)
     return [
+        {"value": value, "interval": [*interval], "coverage": coverage}
+        for value, interval in zip(values, intervals, strict=True)
+    ]
+
+
+def _classes(model: Model, said: Predictions, probabilities: np.ndarray) -> list[dict[str, Any]]:
+    classes = model.artefact.contract.classes
+    told: list[dict[str, Any]] = [
         {
             "label": label,
             "probabilities": dict(zip(classes, shares, strict=True)),
-            "prediction_set": None
-            if sets is None
-            else [name for name, held in zip(classes, sets[row], strict=True) if held],
-            "coverage": None if sets is None else coverage,
-            "fake_probability": fake,
-            "unlike_training_data": unlike,
-            "outside_training_range": strange,
+            "prediction_set": None,
+            "coverage": None,
         }
-        for row, (label, shares, (fake, unlike, strange)) in enumerate(
-            zip(said.answer.tolist(), said.probabilities.tolist(), common, strict=True)
-        )
+        for label, shares in zip(said.answer.tolist(), probabilities.tolist(), strict=True)
     ]
+    if said.sets is not None:
+        coverage = _coverage(model)
+        for row, held in zip(told, said.sets.tolist(), strict=True):
+            row["prediction_set"] = [name for name, is_in in zip(classes, held, strict=True) if is_in]
+            row["coverage"] = coverage
+    return told
+
+
+def _coverage(model: Model) -> float | None:
+    return model.artefact.calibration.coverage or None
 
 
 def _outside(model: Model, said: Predictions) -> list[list[dict[str, object]]]:

@@ -18,7 +18,8 @@ from ssgan.records import write_atomically
 
 Keys = Mapping[str, str]  # name -> sha256 of the key, in hexadecimal
 
-_LINE = re.compile(r"([A-Za-z0-9._-]{1,40})[ :]+([0-9a-f]{64})")
+_NAME = "[A-Za-z0-9._-]{1,40}"
+_LINE = re.compile(rf"({_NAME})[ :]+([0-9a-f]{{64}})")
 
 
 def make_key(path: Path, name: str) -> str:
@@ -30,15 +31,18 @@ def make_key(path: Path, name: str) -> str:
     Raises:
         UserError: if the name is taken or no name, or the file holds something else.
     """
-    keys = dict(parse_keys(path.read_text(encoding="utf-8"))) if path.is_file() else {}
-    if name in keys:
+    if not re.fullmatch(_NAME, name):
+        raise UserError(
+            f"a key's name must be 1 to 40 letters, digits, `.`, `_` or `-`; it is {name!r}: choose another"
+        )
+    before = path.read_text(encoding="utf-8") if path.is_file() else ""
+    if name in parse_keys(before):
         raise UserError(
             f"there is a key named {name!r} already; take its line out of {path.name}, or choose another name"
         )
     key = secrets.token_urlsafe(32)
-    keys[name] = sha256_of(key.encode())
-    text = "".join(f"{each} {digest}\n" for each, digest in keys.items())
-    parse_keys(text)
+    lines = [*before.splitlines(), f"{name} {sha256_of(key.encode())}"]  # comments stay
+    text = "".join(f"{line}\n" for line in lines)
     mask = os.umask(0o077)
     try:
         write_atomically(path, text)

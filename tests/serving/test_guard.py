@@ -142,3 +142,12 @@ def test_callers_that_are_made_up_do_not_fill_the_memory(monkeypatch) -> None:
 def test_without_keys_in_the_environment_nobody_is_asked(asked) -> None:
     assert "SSGAN_KEYS" not in os.environ
     assert asked.get("/v1/schema").status_code == 200
+
+
+def test_a_key_leaves_the_comments_of_its_file_alone_and_has_a_name_without_blanks(tmp_path) -> None:
+    file = tmp_path / "keys.txt"
+    file.write_text("# who may ask", encoding="utf-8")
+    key = make_key(file, "ward-7")
+    assert file.read_text(encoding="utf-8") == f"# who may ask\nward-7 {sha256_of(key.encode())}\n"
+    with pytest.raises(UserError, match="a key's name must be .* it is 'ward 7'"):
+        make_key(file, "ward 7")
