@@ -58,8 +58,14 @@ def _outside(model: Model, said: Predictions) -> list[list[dict[str, object]]]:
     """Per row the columns outside of what the training rows hold, each with what that is."""
     if said.outside is None:
         return [[]] * len(said.answer)
-    ranges = model.artefact.ranges
-    return [[{"field": each.column, "seen": each.seen} for each in ranges.named(row)] for row in said.outside]
+    ranges, hidden = (
+        model.artefact.ranges,
+        model.artefact.contract.log_without,
+    )  # an end of a range is one record's value
+    return [
+        [{"field": each.column, "seen": None if each.column in hidden else each.seen} for each in ranges.named(row)]
+        for row in said.outside
+    ]
 
 
 def lineage(model: Model, request_id: str) -> dict[str, str]:

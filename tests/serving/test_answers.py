@@ -59,7 +59,13 @@ def test_columns_outside_of_what_training_rows_hold_are_named_and_counted(own) -
         ColumnRange(column="age", seen=(20.0, 90.0), limits=(10.0, 100.0)),
         ColumnRange(column="ward", seen=None, limits=None, unseen=("south, upper",)),
     )
-    tag = add_model(own, calibration=Calibration(rows=90, coverage=0.9, ranges=ranges))
+    hidden = ColumnRange(column="blood pressure", seen=(60.0, 70.0), limits=(50.0, 80.0))
+    calibration = Calibration(rows=90, coverage=0.9, ranges=ranges)
+    also = calibration.model_copy(update={"ranges": (hidden,)})
+    with served(own, add_model(own, seed=1, calibration=also, log_without=["blood pressure"])) as (client, _):
+        said = client.post("/v1/predict", json=GOOD).json()
+    assert said["outside_training_range"] == [{"field": "blood pressure", "seen": None}]
+    tag = add_model(own, calibration=calibration)
     strange = GOOD | {"age": 110, "ward": "south, upper"}
     with served(own, tag) as (client, _):
         good, said = (client.post("/v1/predict", json=each).json() for each in (GOOD, strange))

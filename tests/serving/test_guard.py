@@ -149,5 +149,5 @@ def test_a_key_leaves_the_comments_of_its_file_alone_and_has_a_name_without_blan
     file.write_text("# who may ask", encoding="utf-8")
     key = make_key(file, "ward-7")
     assert file.read_text(encoding="utf-8") == f"# who may ask\nward-7 {sha256_of(key.encode())}\n"
-    with pytest.raises(UserError, match="a key's name must be .* it is 'ward 7'"):
+    with pytest.raises(UserError, match=r"a key's name must be .* it is 'ward 7'"):
         make_key(file, "ward 7")
