@@ -49,7 +49,7 @@ __all__ = [
 ]
 
 ROW_ID = "_id"  # the row's name in accepted data: the id column as text, or a hash of the content
-COLUMNS_AT_MOST = 2_000  # of a project: each costs intake 8 ms, and training memory; the estimators have no limit
+COLUMNS_AT_MOST = 10_000  # of a project; each costs intake 8 ms of processor time, and the estimators know no limit
 GROUP = "_group"  # what must not straddle train and test: the group column, or the row's id
 REQUEST = ("_uncertainty", "_diversity", "_real", "_reason")  # why a label is asked for; passed over when it comes back
 RESERVED = (ROW_ID, GROUP, "_row", "_reasons", *REQUEST)  # `_row` and `_reasons` head the quarantine file
