@@ -50,8 +50,6 @@ def draft_contract(
     table, path = _table_of(source, files)
     require_label(path, table.column_names, label)
     _check_names(path, table.column_names, id, group)
-    if (many := len({*table.column_names} - {label, id, group})) > COLUMNS_AT_MOST:
-        raise DataError(f"{path.name}: {too_many_columns(many)}")
     missing = missing_words(table)
     looks = {column: look_at(table, column, missing) for column in table.column_names}
     target = looks[label]
@@ -59,6 +57,8 @@ def draft_contract(
     free = [look for column, look in looks.items() if column not in (label, id, group)]
     guessed = None if id else next((look.name for look in free if look.named_like_id and look.unique), None)
     features = [look for look in free if look.name != guessed]
+    if len(features) > COLUMNS_AT_MOST:
+        raise DataError(f"{path.name}: {too_many_columns(len(features))}")
     lines = [
         ("# What a batch must be, drafted from " + plain(path.name) + f" ({table.num_rows} rows).", ""),
         ("# Look it over, above all the ranges: they come from the rows of one file.", ""),

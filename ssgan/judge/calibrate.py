@@ -41,7 +41,7 @@ def calibrate(project: Project) -> Calibration:
         The SSGAN's calibration.
 
     Raises:
-        DataError: if nothing was trained.
+        DataError: if nothing was trained, or an older version prepared the data.
         ArtefactError: if a trained model is damaged.
     """
     if not (project.folds).is_file():
@@ -51,6 +51,8 @@ def calibrate(project: Project) -> Calibration:
     x, y = rows.x, rows.y
     folds = read_folds(project)
     # Half of the rows that may be flagged are the ranges' to flag; what these leave is left to P(fake).
+    if not (project.prepared / RANGES).is_file():
+        raise DataError(f"data/prepared has no {RANGES}, for an older ssgan made it: run `ssgan prepare` again")
     ranges, taken = Seen.read(project.prepared / RANGES).limits(knobs.unlike / 2)
     done: dict[str, Calibration] = {}
     for name, place in (("ssgan", project.model), ("twin", project.twin)):

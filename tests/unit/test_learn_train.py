@@ -143,6 +143,8 @@ def test_what_is_served_is_calibrated_by_the_folds_alone(crossfitted: Project, t
         said = artefact.predict_encoded(learner.classes(200, 10).x)
         assert said.sets is not None
         assert 0 < artefact.calibration.fake_limit < 1
+        features = [name for name in artefact.contract.features if artefact.contract.image is None]
+        assert [each.column for each in artefact.calibration.ranges] == features
 
 
 def test_a_group_with_a_label_is_held_back_by_no_one(accepted: Project, tmp_path: Path) -> None:
