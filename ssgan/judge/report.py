@@ -77,7 +77,7 @@ def compose(findings: Findings, run: RunRecord, history: History, beside: Beside
         report_scores.gate(),
         report_scores.models(evaluation),
         report_scores.curve(evaluation),
-        report_rows.calibration(evaluation),
+        report_rows.calibration(evaluation, artefact.calibration),
         report_rows.answers(evaluation, contract, findings.truth, findings.answers, artefact.calibration.half_width),
         report_rows.fakes(evaluation, findings.fake),
         report_training.generated(run, artefact.encoder, prepared.x, beside.fakes),

@@ -12,18 +12,26 @@ from ssgan.judge.document import Block, Cell, Figure, Section, Table, Text
 from ssgan.judge.importance import measured
 from ssgan.judge.metrics import Array
 from ssgan.judge.report_scores import score_cell, score_columns, values
-from ssgan.records import CalibrationCheck, Evaluation, Score
+from ssgan.records import Calibration, CalibrationCheck, Evaluation, Score
 
 COLUMNS_SHOWN = 25
+SHARES = {"labelled": "labelled rows", "em": "unlabelled, by EM", "bbse": "unlabelled, by BBSE"}
 
 
-def calibration(evaluation: Evaluation) -> Section:
-    """How sure against how often right, and whether sets and intervals hold what they promise."""
+def calibration(evaluation: Evaluation, used: Calibration) -> Section:
+    """How sure against how often right, whether sets and intervals hold what they promise, and the classes' shares.
+
+    Args:
+        evaluation: what was measured.
+        used: the calibration of the model that is served.
+    """
     title, check = "May one believe its certainty?", evaluation.calibration
     if check is None:
         return Section(title, (Text("Not measured: the model has no calibration."),))
     coverage = _coverage(check, "sets" if evaluation.per_class else "intervals")
-    return Section(title, (*_reliability(check), *_before_after(check), *coverage, *_prior(evaluation)))
+    return Section(
+        title, (*_reliability(check), *_before_after(check), *coverage, *_shares(used), *_prior(evaluation, used))
+    )
 
 
 def _reliability(check: CalibrationCheck) -> tuple[Block, ...]:
@@ -67,13 +75,27 @@ def _coverage(check: CalibrationCheck, kind: str) -> tuple[Block, ...]:
     return (promise, *((Table(("class", "share of sets that hold it"), rows),) if rows else ()), unlike)
 
 
-def _prior(evaluation: Evaluation) -> tuple[Block, ...]:
+def _shares(used: Calibration) -> tuple[Block, ...]:
+    """Of the classes: labels are often balanced where reality is not."""
+    found = {name: used.shares[name] for name in SHARES if name in used.shares}
+    if len(found) < 2:
+        return ()
+    rows = tuple((each, *(f"{100 * found[name].get(each, 0.0):.1f} %" for name in found)) for each in found["labelled"])
+    told = Text("Shares of the classes, counted among the labelled rows and estimated among the unlabelled ones:")
+    return (told, Table(("class", *(SHARES[name] for name in found)), rows))
+
+
+def _prior(evaluation: Evaluation, used: Calibration) -> tuple[Block, ...]:
     effect = evaluation.prior_effect
     if not effect:
         return ()
     named = tuple(dict.fromkeys(name for each in effect.values() for name in each))
     rows = tuple(
-        (prior, *(words.number(each[n]) if n in each else "" for n in named)) for prior, each in effect.items()
+        (
+            f"{prior} (in use)" if prior == used.prior else prior,
+            *(words.number(each[n]) if n in each else "" for n in named),
+        )
+        for prior, each in effect.items()
     )
     head = ("calibrate.prior", *(words.metric_title(name) for name in named))
     return (Text("What the same model scores under each assumption about the shares of classes:"), Table(head, rows))

@@ -50,8 +50,8 @@ def gate_card(decision: GateDecision) -> tuple[Block, ...]:
 
 def verdict(decision: GateDecision) -> tuple[Block, ...]:
     """What the gate decided, below the sentence that it decided on."""
-    decided, colon, why = decision.sentence.partition(": ")
-    return (Text(why, strong=f"{decided}{colon.rstrip()}"),)
+    decided, _, why = decision.sentence.rpartition(": ")  # a rule's reason may have a colon too
+    return (Text(why, strong=f"{decided}:"),)
 
 
 def _rule(rule: GateRule) -> tuple[Cell | str, ...]:

@@ -159,6 +159,9 @@ def _winner(evaluation: Evaluation) -> str:
         return ""
     if best.name != OURS:
         return f"best of all, and better than the SSGAN: {title(best.name)} with {value_of(evaluation, best)}"
+    level = [each for each in evaluation.differences if each.baseline != TWIN and not each.value]
+    if level:
+        return f"none is better, and {len(level)} of the others {'are' if len(level) > 1 else 'is'} level with it"
     if runner is None or (plain is not None and runner.name == plain.name):
         return "best of all: the SSGAN"
     return f"best of all: the SSGAN, before {title(runner.name)} with {value_of(evaluation, runner)}"

@@ -11,10 +11,12 @@ import pytest
 from judged import make_project
 
 from ssgan.config import set_knob
-from ssgan.judge import plots, plots_rows, words
+from ssgan.judge import plots, plots_rows, report_rows, report_scores, words
 from ssgan.judge.baselines import baselines
+from ssgan.judge.document import Table
 from ssgan.judge.evaluate import evaluate
 from ssgan.judge.report import read_history
+from ssgan.records import Calibration, GateDecision
 
 VOID = {"meta", "br", "img", "hr", "link", "input"}
 
@@ -97,6 +99,23 @@ def test_the_report_has_a_row_for_every_model_and_every_training_label(report):
         assert text.count(words.title(model.name)) >= 3, model.name
     for name in evaluation.test_rows_per_class:
         assert f">{name}</th>" in text
+
+
+def test_the_report_says_the_shares_of_the_classes_and_which_prior_is_in_use(report):
+    shares = {"labelled": {"a": 0.5, "b": 0.5}, "em": {"a": 0.9, "b": 0.1}, "bbse": {"a": 0.8, "b": 0.2}}
+    used = Calibration(rows=20, coverage=0.9, prior="labelled", shares=shares)
+    effect = {"balanced": {"accuracy": 0.8}, "labelled": {"accuracy": 0.9}}
+    section = report_rows.calibration(report[0].model_copy(update={"prior_effect": effect}), used)
+    of_classes, of_priors = [each for each in section.blocks if isinstance(each, Table)][-2:]
+    assert of_classes.rows == (("a", "50.0 %", "90.0 %", "80.0 %"), ("b", "50.0 %", "10.0 %", "20.0 %"))
+    assert [row[0] for row in of_priors.rows] == ["balanced", "labelled (in use)"]
+
+
+def test_what_the_gate_decided_stands_out_with_its_whole_reason():
+    reason = 'Do not promote, because the rule "rows" failed (2 rows: label more)'
+    decision = GateDecision(decision="keep", challenger="a", champion=None, rules=(), sentence=f"{reason}: accuracy 1.")
+    (text,) = report_scores.verdict(decision)
+    assert (text.strong, text.text) == (f"{reason}:", "accuracy 1.")
 
 
 def test_figures_follow_the_page_into_dark(report):
