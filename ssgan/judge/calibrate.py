@@ -50,9 +50,9 @@ def calibrate(project: Project) -> Calibration:
     rows = TrainingRows.read(project.prepared)
     x, y = rows.x, rows.y
     folds = read_folds(project)
-    # Half of the rows that may be flagged are the ranges' to flag; what these leave is left to P(fake).
     if not (project.prepared / RANGES).is_file():
         raise DataError(f"data/prepared has no {RANGES}, for an older ssgan made it: run `ssgan prepare` again")
+    # Half of the rows that may be flagged are the ranges' to flag; what these leave is left to P(fake).
     ranges, taken = Seen.read(project.prepared / RANGES).limits(knobs.unlike / 2)
     done: dict[str, Calibration] = {}
     for name, place in (("ssgan", project.model), ("twin", project.twin)):
