@@ -116,12 +116,12 @@ def _row(found: Mapping[tuple[int, str], Mapping[str, Any]], method: str) -> dic
     errors = [found[draw, method]["error"] for draw in draws]
     both = [draw for draw in draws if (draw, "twin") in found]
     theirs = sum(found[draw, "twin"]["error"] for draw in both)
-    share = sum(found[draw, method]["error"] for draw in both) / theirs if theirs else float("nan")
+    share = sum(found[draw, method]["error"] for draw in both) / theirs if theirs else None
     return {
         "draws": dict(zip(map(str, draws), errors, strict=True)),
         "mean": round(float(np.mean(errors)), 3),
         "deviation": round(float(np.std(errors)), 3),
-        "errors over the twin's": round(share, 3),
+        "errors over the twin's": share and round(share, 3),
         "processor seconds": round(float(np.mean([found[draw, method]["processor seconds"] for draw in draws])), 1),
         "devices": sorted({found[draw, method]["device"] for draw in draws}),
     }
@@ -146,8 +146,8 @@ def main(table: Table, text: str) -> None:
     for labels, rows in result["labels"].items():
         print(f"\n{labels} labels, {given.steps} steps: test error in %, deviation over draws, errors over the twin's")
         for name, row in rows.items():
-            ratio = row["errors over the twin's"]
-            print(f"{name:20} {row['mean']:6.2f} ± {row['deviation']:.2f}  {ratio:.2f}  {row['draws']}")
+            ratio = row["errors over the twin's"] or "no twin"
+            print(f"{name:20} {row['mean']:6.2f} ± {row['deviation']:.2f}  {ratio}  {row['draws']}")
     path = RESULTS / f"{table.name}.json"  # tables of other numbers of steps stay
     tables = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     path.write_text(json.dumps({**tables, _key(given.steps): result}, indent=1) + "\n", encoding="utf-8")

@@ -11,7 +11,7 @@ from ssgan.config import FakesKind, TrainParams
 from ssgan.contract import Contract, ImageColumn
 from ssgan.errors import ParamsError
 
-SMALL_IMAGE = 16  # pixels; below it the half of the steps will do
+SMALL_IMAGE = 16  # pixels; an image below it is learned in fewer steps, and bears less change
 GENERATOR, SHUFFLED = "generator", "shuffled columns"
 
 
@@ -108,7 +108,7 @@ def _defaults(contract: Contract) -> dict[str, Any]:
     common |= {"shift": 0, "warp": 0.0, "stir": 1.0, "cutout": 0.0, "tint": 0.0, "unlabelled": 1, "recent": 1.0}
     common |= {"consistency": "none", "consistency_weight": 1.0, "ramp": 0.25, "teacher_weight": 0.0, "teach_from": 0.0}
     if contract.image is not None:
-        return {**common, **_of_images(contract.image), "fakes": GENERATOR, "weight_norm": True}
+        return {**common, **_of_images(contract.image)}
     table = {**common, "fakes": SHUFFLED, "teacher_weight": 10.0}
     if contract.task == "classification":
         return {**table, "steps": 1500, "teach_from": 0.5}
@@ -117,16 +117,22 @@ def _defaults(contract: Contract) -> dict[str, Any]:
 
 
 def _of_images(image: ImageColumn) -> dict[str, Any]:
-    colour, small = image.channels == 3, max(image.height, image.width) < SMALL_IMAGE
     moves = {"shift": max(1, round(min(image.height, image.width) / 16)), "warp": 0.15}
-    stirs = {"stir": 2.0, "cutout": 0.4, "tint": 0.3 if colour else 0.0}
-    taught = {"consistency": "mean teacher", "consistency_weight": 5.0, "ramp": 0.1, "ema": 0.998, "recent": 0.1}
-    return {**moves, **stirs, **taught, "steps": 1000 if small else 2500, "batch": 32, "unlabelled": 3}
+    common = {**moves, "consistency": "mean teacher", "ramp": 0.1, "ema": 0.998, "recent": 0.1}
+    common |= {"batch": 32, "unlabelled": 3, "fakes": GENERATOR, "weight_norm": True}
+    if _small(image):  # a few pixels are soon hidden, or moved to another digit's
+        return {**common, "steps": 1000}
+    stirs = {"stir": 2.0, "cutout": 0.4, "tint": 0.3 if image.channels == 3 else 0.0}
+    return {**common, **stirs, "steps": 2500, "consistency_weight": 5.0}
+
+
+def _small(image: ImageColumn) -> bool:
+    return max(image.height, image.width) < SMALL_IMAGE
 
 
 def _gan_weight(contract: Contract, fakes: str) -> float:
-    if contract.image is not None:  # at 1 a short run on photographs learns of fakes in place of classes
-        return 0.1
+    if contract.image is not None:  # at 1 a short run on large images learns of fakes in place of classes
+        return 1.0 if _small(contract.image) else 0.1
     return 3.0 if contract.task == "classification" and fakes != GENERATOR else 0.3
 
 

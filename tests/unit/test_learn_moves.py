@@ -139,5 +139,11 @@ def test_a_tint_is_one_gain_and_one_shift_for_each_colour_of_each_image() -> Non
 
 
 def test_unlabelled_photographs_are_tinted_and_grey_images_are_not() -> None:
-    grey, colour = (resolve(TrainParams(), learner.images(channels=each, rows=4).contract) for each in (1, 3))
+    grey, colour = (resolve(TrainParams(), learner.images(16, 16, each, rows=4).contract) for each in (1, 3))
     assert (grey.tint, colour.tint) == (0.0, 0.3)
+
+
+def test_unlabelled_images_of_a_few_pixels_are_changed_no_more_than_labelled_ones() -> None:
+    small, large = (resolve(TrainParams(), learner.images(each, each, rows=4).contract) for each in (15, 16))
+    assert (small.stir, small.cutout, small.consistency_weight, small.gan_weight) == (1.0, 0.0, 1.0, 1.0)
+    assert (large.stir, large.cutout, large.consistency_weight, large.gan_weight) == (2.0, 0.4, 5.0, 0.1)
