@@ -265,4 +265,4 @@ class Loop(StepLoop):
 
 def copies(loop: Loop) -> Copies:
     """Copies of what the loop's variables hold that learn at the same time."""
-    return Copies(loop) if len(_devices()) > 1 else Stacked(loop)
+    return Copies(loop) if _GPUS or len(_devices()) > 1 else Stacked(loop)  # on a card it has not been tried
