@@ -118,12 +118,13 @@ def _defaults(contract: Contract) -> dict[str, Any]:
 
 def _of_images(image: ImageColumn) -> dict[str, Any]:
     moves = {"shift": max(1, round(min(image.height, image.width) / 16)), "warp": 0.15}
-    common = {**moves, "consistency": "mean teacher", "ramp": 0.1, "ema": 0.998, "recent": 0.1}
-    common |= {"batch": 32, "unlabelled": 3, "fakes": GENERATOR, "weight_norm": True}
+    common = {**moves, "consistency": "mean teacher", "batch": 32, "unlabelled": 3}
+    common |= {"fakes": GENERATOR, "weight_norm": True}
     if _small(image):  # a few pixels are soon hidden, or moved to another digit's
         return {**common, "steps": 1000}
     stirs = {"stir": 2.0, "cutout": 0.4, "tint": 0.3 if image.channels == 3 else 0.0}
-    return {**common, **stirs, "steps": 2500, "consistency_weight": 5.0}
+    taught = {"consistency_weight": 5.0, "ramp": 0.1, "ema": 0.998, "recent": 0.1}
+    return {**common, **stirs, **taught, "steps": 2500}
 
 
 def _small(image: ImageColumn) -> bool:
