@@ -24,8 +24,6 @@ with quiet():
         with contextlib.suppress(RuntimeError):  # too late, when another library has used the card already
             tf.config.experimental.set_memory_growth(_gpu, True)
 
-TOGETHER = 3  # stacked copies on a core: five folds are two stacks, whatever the cores, for the same bits everywhere
-
 _share: int | None = None  # which device's share of a step is being put into the graph
 _stacked: dict[int, Any] | None = None  # what stacked copies hold, by variable, while their step is put into the graph
 
@@ -267,4 +265,4 @@ class Loop(StepLoop):
 
 def copies(loop: Loop) -> Copies:
     """Copies of what the loop's variables hold that learn at the same time."""
-    return Copies(loop) if _GPUS or len(_devices()) > 1 else Stacked(loop, TOGETHER)  # on a card it has not been tried
+    return Copies(loop) if _GPUS or len(_devices()) > 1 else Stacked(loop)  # on a card it has not been tried
