@@ -90,4 +90,4 @@ def checked_names(raw: Sequence[str], path: Path) -> list[str]:
 
 
 def short(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
+    return " ".join(str(error).split())[:200].rstrip(".")
