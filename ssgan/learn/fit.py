@@ -20,7 +20,7 @@ from ssgan.learn.heads import Head
 from ssgan.learn.knobs import Knobs
 from ssgan.learn.lessons import Subject, Taught, taught_by
 from ssgan.learn.moves import moves, stirs
-from ssgan.learn.networks import discriminator, initialise
+from ssgan.learn.networks import discriminator, initialise, start_at
 from ssgan.learn.pace import Pace, Score, Validation, losses_text
 from ssgan.learn.pool import HeldPool, Labelled, StreamedPool, make_pool
 from ssgan.learn.step import Average, Objective, Schedule, training_step
@@ -146,7 +146,8 @@ class Run:
         seeds = [int(each) for each in np.random.SeedSequence(knobs.seed).generate_state(5) >> 1]
         draws, state = numbers(seeds[0]), State()
         nets = [discriminator(encoder, head, knobs, draws, knobs.seed) for _ in range(2)]
-        initialise(nets[0], np.asarray(x[np.linspace(0, len(x) - 1, min(INITIAL_ROWS, len(x))).astype(np.int64)]))
+        some = np.asarray(x[np.linspace(0, len(x) - 1, min(INITIAL_ROWS, len(x))).astype(np.int64)])
+        initialise(nets[0], some)
         nets[1].set_weights(nets[0].get_weights())
         self.nets, self.state = Nets(nets[0], nets[1], head), state
         self._window = min(WINDOW, self.per_call)
@@ -156,6 +157,8 @@ class Run:
         self._labelled = labelled
         wanted = knobs.gan_weight > 0 or knobs.manifold_weight > 0
         self.fakes = fakes_for(knobs.fakes, pool, encoder, knobs, draws, seeds[3]) if wanted else None
+        for model in self.fakes.models if self.fakes is not None else []:
+            start_at(model, some)
         self._lesson = None
         if self.taught_from is not None:
             subject, rows = Subject.of(x, encoder, knobs.seed), LESSON * knobs.batch

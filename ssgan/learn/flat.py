@@ -1,7 +1,7 @@
 """Networks without convolutions for images, as Improved GAN has them for MNIST; `train.networks: ssgan.learn.flat`.
 
 Five normed layers with normal-strength noise before each (Salimans et al. 2016, and its published code), and a
-generator of two. Also an example of networks of one's own.
+generator of two, whose last layer is not the paper's: see `normed.py`. Also an example of networks of one's own.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from ssgan.learn.backend import Draws, keras
 from ssgan.learn.encode import Encoder
 from ssgan.learn.heads import Head
 from ssgan.learn.layers import BatchStandardise, Initializer, Noise, seeds_from
-from ssgan.learn.normed import NormedDense
+from ssgan.learn.normed import NormedDense, NormedPixels
 
 layers = keras.layers
 
@@ -41,6 +41,5 @@ def generator(encoder: Encoder, seed: int) -> Any:
     for place, width in enumerate(GENERATOR):
         h = layers.Dense(width, use_bias=False, kernel_initializer=Initializer(next(seeds)), name=f"hidden_{place}")(h)
         h = layers.Activation("softplus", name=f"softplus_{place}")(BatchStandardise(name=f"standard_{place}")(h))
-    pixels = NormedDense(encoder.width, next(seeds), "pixels", learn_scale=True)(h)
-    pixels = layers.Activation("tanh", name="range", dtype="float32")(pixels)
+    pixels = NormedPixels(encoder.width, next(seeds), "pixels")(h)
     return keras.Model(z, layers.Reshape(encoder.shape, name="image")(pixels), name="generator")

@@ -19,6 +19,7 @@ from ssgan.learn.members import MemberDense
 from ssgan.learn.normed import NormedDense
 from ssgan.learn.normed import fold as fold
 from ssgan.learn.normed import initialise as initialise
+from ssgan.learn.normed import start_at as start_at
 from ssgan.learn.tables import TableKnobs, table_features, table_generator, table_refiner
 from ssgan.learn.theirs import their_discriminator, their_generator
 

@@ -2,6 +2,10 @@
 
 It does for a discriminator what batch norm does elsewhere, and no row sees another. As in Improved GAN, the scale g of
 a hidden layer stays what the data made it; only the last layer's is learned.
+
+A generator's last layer takes the batch's mean out as well (mean-only batch norm, same paper, section 4). What comes
+into it has a large mean, and a normed kernel needs few steps at a high learning rate to turn along it: every pixel is
+then at an end of its range, where there is no slope, and the discriminator tells such fakes without learning anything.
 """
 
 from __future__ import annotations
@@ -17,6 +21,8 @@ from ssgan.learn.layers import Initializer, Layer
 ops = keras.ops
 
 DEVIATION = 0.05  # of v; its length has no say in the output, only in how fast its direction turns
+FIRST_CONTRAST = 0.5  # scale of a generator's last layer at first
+FURTHEST = 0.98  # of a pixel that a generator starts at: at the ends of the range there is no slope
 
 
 class Normed(Layer):
@@ -90,6 +96,27 @@ class NormedDense(Normed):
 
     def plain(self) -> Any:
         return keras.layers.Dense(self.outputs, name=self.name, dtype=self.dtype_policy)
+
+
+class NormedPixels(NormedDense):
+    """A generator's last layer: [n, inputs] -> pixels in [-1, 1], float32; the batch's mean of a pixel is its bias.
+
+    For training alone: a batch of one row is that mean.
+    """
+
+    def __init__(self, outputs: int, seed: int, name: str) -> None:
+        super().__init__(outputs, seed, name, FIRST_CONTRAST, learn_scale=True)
+
+    def _linear(self, x: Tensor, kernel: Tensor) -> Tensor:
+        return ops.matmul(x - ops.mean(x, axis=0, keepdims=True), kernel)
+
+    def call(self, x: Tensor) -> Tensor:
+        return ops.tanh(ops.cast(super().call(x), "float32"))
+
+    def start_at(self, rows: np.ndarray) -> None:
+        """Makes the mean of these rows [n, ...], in [-1, 1], what its fakes vary around."""
+        mean = np.asarray(rows, np.float32).reshape(len(rows), -1).mean(axis=0)
+        self.bias.assign(np.arctanh(np.clip(mean, -FURTHEST, FURTHEST)))
 
 
 class NormedConv(Normed):
@@ -167,6 +194,18 @@ def initialise(model: Any, x: Tensor) -> None:
     finally:
         for layer in layers:
             layer.initialising = False
+
+
+def start_at(model: Any, rows: np.ndarray) -> None:
+    """Lets a generator begin near the data; nothing happens to one without `NormedPixels`.
+
+    Args:
+        model: a generator.
+        rows: some hundred encoded training rows.
+    """
+    for layer in _normed(model):
+        if isinstance(layer, NormedPixels):
+            layer.start_at(rows)
 
 
 def fold(model: Any) -> Any:

@@ -16,7 +16,7 @@ from ssgan.learn import flat
 from ssgan.learn.backend import Draws, constant, keras, slope
 from ssgan.learn.heads import ClassHead, Head, head_for
 from ssgan.learn.layers import ChannelDropout, Dropout, Noise, Periodic, PiecewiseLinear, RawRow, TableRow
-from ssgan.learn.networks import discriminator, fold, generator, initialise
+from ssgan.learn.networks import discriminator, fold, generator, initialise, start_at
 from ssgan.learn.normed import Normed, NormedConv, NormedDeconv, NormedDense
 from tests.unit import learner
 
@@ -432,3 +432,16 @@ def test_the_flat_networks_are_those_of_improved_gan() -> None:
     assert noise == pytest.approx([0.6, 0.5, 0.5, 0.5, 0.5, 0.5])
     assert made.inputs[0].shape[-1] == flat.LATENT
     assert made(constant(np.zeros((2, 100), np.float32)), training=True).shape == (2, 28, 28, 1)
+
+
+def test_a_flat_generator_starts_around_the_mean_image_however_its_kernel_turns() -> None:
+    case = learner.images(28, 28, 1, rows=40)
+    made = generator(case.encoder, replace(Knobs(), networks="ssgan.learn.flat"), 0)
+    start_at(made, case.x)
+    pixels = made.get_layer("pixels")
+    numbers = constant(RNG.uniform(-1, 1, (100, flat.LATENT)).astype(np.float32))
+    for direction in (array(pixels.direction), np.ones((500, 784), np.float32)):
+        pixels.direction.assign(direction)
+        fakes = array(made(numbers, training=True))
+        around = np.tanh(np.arctanh(fakes.astype(np.float64)).mean(axis=0))
+        np.testing.assert_allclose(around, case.x.mean(axis=0), atol=2e-3)
