@@ -32,7 +32,6 @@ EXAMPLES, BACKENDS, LIMIT = ("cancer", "diabetes"), ("tensorflow", "jax"), 1.6
 def child(folder: Path, with_folds: bool) -> dict[str, float]:
     """Trains in this process, and says how long it took."""
     from ssgan.config import read_params
-    from ssgan.learn import backend
     from ssgan.learn.fit import Run, finish
     from ssgan.learn.folds import Folds, Kept
     from ssgan.learn.heads import head_for
@@ -40,7 +39,7 @@ def child(folder: Path, with_folds: bool) -> dict[str, float]:
     from ssgan.learn.lessons import Lessons
     from ssgan.learn.plan import Plan
     from ssgan.learn.prepare import is_labelled
-    from ssgan.learn.train import Rows
+    from ssgan.learn.train import Rows, settle
     from ssgan.project import Project
 
     project = Project(folder)
@@ -48,7 +47,7 @@ def child(folder: Path, with_folds: bool) -> dict[str, float]:
     rows = Rows.read(project, params.train.rows)
     known = int(is_labelled(rows.y).sum())
     knobs = resolve(params.train, rows.contract)
-    backend.deterministic(knobs.seed)
+    settle(rows.encoder, knobs)
     head = head_for(rows.contract, rows.y, knobs.head)
     plan = Plan.of(rows.split, rows.x, rows.y, rows.fold, rows.judged, ())
     folds, whole = Folds(plan, rows), np.ones(known, bool)

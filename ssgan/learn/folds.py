@@ -3,8 +3,8 @@
 The labelled rows are divided into folds; for each, a model learns from the others and from every unlabelled row, and
 answers the fold's rows. The models differ in their labelled rows and in what a teacher made of those, in nothing else:
 they start from the same weights and draw the same random numbers. So one compiled loop serves the model of all
-labels and every fold of it. Folds of a small table learn at the same time: as one more axis of every array, or one on
-each core.
+labels and every fold of it. Folds of a small table learn at the same time: one on each core, or on a card as one more
+axis of every array.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def answer(
     """
     found = {place: known for place, each in enumerate(subsets) if kept is not None and (known := kept.read(each))}
     todo = [place for place in range(len(subsets)) if place not in found]
-    if todo and run.small:  # those that learn as one learn again as one: the last bits depend on how many they are
+    if todo and run.small:  # on a card the last bits depend on how many learn at once
         todo = list(range(len(subsets)))
     for place in _trained(run, todo, subsets, lessons, name):
         found[place] = _asked(run, subsets[place], lessons, pool)

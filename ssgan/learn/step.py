@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from ssgan.learn.backend import Adam, Tensor, Variable, gradients, keras, share, update
+from ssgan.learn.backend import Adam, Tensor, Variable, gradients, keras, share
 from ssgan.learn.fakes import Fakes
 from ssgan.learn.moves import Moves
 from ssgan.learn.pool import Labelled, Pool
@@ -189,7 +189,7 @@ class Average:
         share = (1.0 - self._decay) / (1.0 - ops.power(self._decay, done))
         share = ops.maximum(share, self._most / (done + self._most - 1.0))
         for weight, mean in self._pairs:
-            update(mean, mean.value + share * (weight.value - mean.value))
+            mean.assign(mean + share * (weight - mean))
 
 
 def training_step(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any, Literal, Protocol
 
 from ssgan.learn.backend import Draws, Tensor, keras
@@ -16,6 +17,7 @@ layers = keras.layers
 HIDDEN_NOISE = 2.0  # times that of the input
 SLOPE = 0.1  # of leaky ReLU below 0
 GENERATOR = (128, 128)
+LIGHT = 12_000_000  # products in the hidden layers that labelled rows of a step are worth, see `is_light`
 
 
 class TableKnobs(Protocol):
@@ -40,6 +42,30 @@ class TableKnobs(Protocol):
     @property
     def embedding(self) -> Literal["piecewise", "periodic", "none"]:
         """What the network sees of a number beside its value."""
+
+
+class StepKnobs(TableKnobs, Protocol):
+    """What of a run's knobs says how much work a step is."""
+
+    @property
+    def batch(self) -> int:
+        """Labelled rows in a step."""
+
+    @property
+    def networks(self) -> str | None:
+        """The user's own networks."""
+
+
+def is_light(encoder: Encoder, knobs: StepKnobs) -> bool:
+    """Whether a step's operations are so small that cores lose by dividing them (`benchmarks/cores.py`).
+
+    The built-in networks' are by default, up to about 80 numeric columns.
+    """
+    if encoder.image is not None or knobs.networks is not None:
+        return False
+    bins = sum(len(part.edges) for part in encoder.numbers)  # about, whatever the embedding
+    weights = sum(rows * columns for rows, columns in pairwise((encoder.width + bins, *knobs.hidden)))
+    return knobs.batch * knobs.members * weights <= LIGHT
 
 
 def table_features(x: Tensor, encoder: Encoder, knobs: TableKnobs, draws: Draws, seeds: Iterator[int]) -> Tensor:

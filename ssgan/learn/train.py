@@ -37,6 +37,7 @@ from ssgan.learn.knobs import Knobs, resolve
 from ssgan.learn.lessons import Lessons, is_asked
 from ssgan.learn.plan import Plan
 from ssgan.learn.prepare import frame_columns, is_labelled
+from ssgan.learn.tables import is_light
 from ssgan.progress import say
 from ssgan.project import Project
 from ssgan.records import RunRecord, RunTimes, Split
@@ -79,6 +80,13 @@ class Rows:
         return cls(contract, encoder, split, stored.x, stored.y, stored.fold, judged, digest)
 
 
+def settle(encoder: Encoder, knobs: Knobs) -> None:
+    """Makes this process, which must be a training's own, repeatable, and as quick as its steps allow."""
+    backend.deterministic(knobs.seed)
+    if is_light(encoder, knobs):
+        backend.undivided()
+
+
 def train(project: Project) -> None:
     """Trains on `data/prepared` and writes `models/trained`.
 
@@ -92,7 +100,7 @@ def train(project: Project) -> None:
     rows = Rows.read(project, params.train.rows)
     known = int(is_labelled(rows.y).sum())
     knobs = resolve(params.train, rows.contract)
-    backend.deterministic(knobs.seed)
+    settle(rows.encoder, knobs)
     nothing = "; every row has a label, so nothing is learned from unlabelled ones" if known == len(rows.y) else ""
     say(f"train: {len(rows.x)} rows, {known} labelled, on {backend.device()}{nothing}")
     head = head_for(rows.contract, rows.y, knobs.head)

@@ -6,8 +6,8 @@ import numpy as np
 from learner import classes
 
 from ssgan.config import TrainParams
-from ssgan.learn.backend import Stacked
 from ssgan.learn.backend.copies import Copies
+from ssgan.learn.backend.jax import Stacked
 from ssgan.learn.fit import Run
 from ssgan.learn.heads import head_for
 from ssgan.learn.knobs import resolve

@@ -114,9 +114,8 @@ def test_a_loop_of_many_steps_is_the_steps_one_by_one() -> None:
     assert np.array_equal(whole[0], parts[0])
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_copies_that_learn_as_one_more_axis_learn_what_they_learn_alone(backend: str) -> None:
-    assert float(run(backend, "stacked_copies.py")) < 1e-4  # sums in another order
+def test_copies_that_learn_as_one_more_axis_learn_what_they_learn_alone() -> None:
+    assert float(run("jax", "stacked_copies.py")) < 1e-4  # sums in another order
 
 
 def test_each_backend_learns_where_the_other_and_the_pipeline_are_not_installed_and_both_come_as_far() -> None:

@@ -11,7 +11,6 @@ import importlib
 from typing import Any
 
 from ssgan.learn.backend.copies import Copies as Copies
-from ssgan.learn.backend.copies import Stacked as Stacked
 from ssgan.learn.backend.quiet import quiet as quiet
 from ssgan.learn.backend.state import State as State
 from ssgan.learn.backend.state import Tensor as Tensor
@@ -27,4 +26,4 @@ Adam, Draws, Loop = _chosen.Adam, _chosen.Draws, _chosen.Loop
 compiled, constant, copies = _chosen.compiled, _chosen.constant, _chosen.copies
 deterministic, device = _chosen.deterministic, _chosen.device
 share, spread = _chosen.share, _chosen.spread
-gradients, slope, update = _chosen.gradients, _chosen.slope, _chosen.update
+gradients, slope, undivided = _chosen.gradients, _chosen.slope, _chosen.undivided

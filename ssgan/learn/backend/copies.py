@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
@@ -20,9 +20,6 @@ class Loop(Protocol):
     def held(self) -> list[Any]: ...
     def hold(self, held: list[Any]) -> None: ...
     def run(self, held: list[Any], first: int, count: int) -> tuple[list[Any], np.ndarray]: ...
-    def stacked(self, copies: Sequence[list[Any]]) -> list[Any]: ...
-    def apart(self, held: list[Any], copies: int) -> list[list[Any]]: ...
-    def run_all(self, held: list[Any], copies: int, first: int, count: int) -> tuple[list[Any], np.ndarray]: ...
 
 
 class Copies:
@@ -78,21 +75,3 @@ class Copies:
     def _advance(self, place: int, first: int, count: int, watch: Watch) -> None:
         self._held[place], report = self._loop.run(self._held[place], first, count)
         watch(first + count, report)
-
-
-class Stacked(Copies):
-    """All copies as one more axis of every array: five small networks keep a device as busy as one large one.
-
-    Sums are taken in another order than in a single run: the last bits differ.
-    """
-
-    def learn(self, first: int, end: int, at_once: int, watch: Watch) -> None:
-        """Runs steps first .. end - 1 on all copies, `at_once` in a call."""
-        copies = len(self._held)
-        held = self._loop.stacked(self._held)
-        for done in range(first, end, at_once):
-            count = min(at_once, end - done)
-            held, reports = self._loop.run_all(held, copies, done, count)
-            for each in reports:
-                watch(done + count, each)
-        self._held = self._loop.apart(held, copies)

@@ -13,7 +13,7 @@ import jax as _jax
 import jax.numpy as jnp
 import numpy as np
 
-from ssgan.learn.backend.copies import Copies, Stacked
+from ssgan.learn.backend.copies import Copies, Watch
 from ssgan.learn.backend.state import Moments, State, StepLoop, Tensor, Variable
 from ssgan.learn.backend.switch import keras
 
@@ -35,6 +35,10 @@ def deterministic(seed: int) -> None:
     random.seed(seed)  # where Keras takes seeds from; its own `set_random_seed` would load TensorFlow too
     np.random.seed(seed)  # noqa: NPY002
     jax.config.update("jax_default_matmul_precision", "highest")  # a GPU would round what ONNX Runtime does not
+
+
+def undivided() -> None:
+    """Nothing: XLA does not divide a small network's operations."""
 
 
 def constant(array: np.ndarray) -> Tensor:
@@ -143,11 +147,6 @@ class Adam(Moments):
             weight.assign(weight.value - scale * mean / (jnp.sqrt(square) + self._epsilon))
 
 
-def update(variable: Variable, value: Tensor) -> None:
-    """Gives a variable another value, within a step."""
-    variable.assign(value)
-
-
 def compiled(function: Callable[..., Tensor]) -> Callable[..., np.ndarray]:
     """A pure function of numbers and arrays as one graph; answers as numpy."""
     graph = jax.jit(function)
@@ -180,16 +179,8 @@ class Loop(StepLoop):
         held, report = self._graph(held, *numbers)
         return held, np.asarray(report)
 
-    def stacked(self, copies: Sequence[list[Tensor]]) -> list[Tensor]:
-        """What several copies hold, with their axis first."""
-        return [jnp.stack(each) for each in zip(*copies, strict=True)]
-
-    def apart(self, held: list[Tensor], copies: int) -> list[list[Tensor]]:
-        """What `stacked` put together."""
-        return [[each[place] for each in held] for place in range(copies)]
-
     def run_all(self, held: list[Tensor], copies: int, first: int, count: int) -> tuple[list[Tensor], np.ndarray]:
-        """As `run`, on stacked copies; reports [copies, reported]."""
+        """As `run`, on copies whose axis is the first of every array; reports [copies, reported]."""
         numbers = jnp.asarray(first, jnp.int32), jnp.asarray(count, jnp.int32)
         if copies not in self._graphs:
             none = jnp.zeros((copies, self.reported), jnp.float32)
@@ -220,6 +211,28 @@ def _many(
 
     _, held, total = jax.lax.while_loop(lambda carry: carry[0] < first + count, body, (first, held, none))
     return held, total / count
+
+
+class Stacked(Copies):
+    """All copies as one more axis of every array, for a card: five small networks keep it as busy as one large one.
+
+    Sums are taken in another order than in a single run: the last bits differ.
+    """
+
+    def __init__(self, loop: Loop) -> None:
+        super().__init__(loop)
+        self._stacked = loop
+
+    def learn(self, first: int, end: int, at_once: int, watch: Watch) -> None:
+        """Runs steps first .. end - 1 on all copies, `at_once` in a call."""
+        copies = len(self._held)
+        held = [jnp.stack(each) for each in zip(*self._held, strict=True)]
+        for done in range(first, end, at_once):
+            count = min(at_once, end - done)
+            held, reports = self._stacked.run_all(held, copies, done, count)
+            for each in reports:
+                watch(done + count, each)
+        self._held = [[each[place] for each in held] for place in range(copies)]
 
 
 def copies(loop: Loop) -> Copies:

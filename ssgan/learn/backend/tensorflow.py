@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
 import numpy as np
 
-from ssgan.learn.backend.copies import Copies, Stacked
+from ssgan.learn.backend.copies import Copies
 from ssgan.learn.backend.quiet import quiet
 from ssgan.learn.backend.state import Moments, State, StepLoop, Tensor, Variable
 from ssgan.learn.backend.switch import keras
@@ -25,7 +25,6 @@ with quiet():
             tf.config.experimental.set_memory_growth(_gpu, True)
 
 _share: int | None = None  # which device's share of a step is being put into the graph
-_stacked: dict[int, Any] | None = None  # what stacked copies hold, by variable, while their step is put into the graph
 
 
 def device() -> str:
@@ -42,6 +41,16 @@ def deterministic(seed: int) -> None:
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
     tf.config.experimental.enable_tensor_float_32_execution(False)  # a GPU would round what ONNX Runtime does not
+
+
+def undivided() -> None:
+    """Gives every operation one core; bits stay. For a process of our own, before it computes: the switch is global.
+
+    Two cores take longer over a small network's operation than one, and then get in the way of copies that learn on a
+    core each.
+    """
+    with contextlib.suppress(RuntimeError):  # too late, when something has been computed already
+        tf.config.threading.set_intra_op_parallelism_threads(1)
 
 
 @cache
@@ -106,14 +115,10 @@ def gradients(
 ) -> tuple[list[list[Tensor]], Tensor]:
     """The gradient of the i-th loss by the i-th set of weights, all from one forward pass, and what it reports.
 
-    Of stacked copies both have the copies' axis first: these pass as one, by arrays with one more axis.
-
     With several devices each passes its share of the rows, with the weights of the first; gradients and reports are
     the means of theirs. What a loss takes over a batch, such as mean features, it then takes over a share.
     """
     global _share
-    if _stacked is not None:
-        return _gradients_of_all(forward, targets, _stacked)
     if len(_devices()) == 1:
         return _gradients(forward, targets)
     parts = []
@@ -133,43 +138,13 @@ def gradients(
 def _gradients(
     forward: Callable[[], tuple[tuple[Tensor, ...], Tensor]], targets: Sequence[Sequence[Variable]]
 ) -> tuple[list[list[Tensor]], Tensor]:
-    weights = [[weight.value for weight in group] for group in targets]
     with tf.GradientTape(persistent=len(targets) > 1) as tape:
-        tape.watch(weights)
         losses, report = forward()
-    pairs = zip(losses, weights, strict=True)
-    return [tape.gradient(loss, group, unconnected_gradients="zero") for loss, group in pairs], report
-
-
-def _gradients_of_all(
-    forward: Callable[[], tuple[tuple[Tensor, ...], Tensor]],
-    targets: Sequence[Sequence[Variable]],
-    held: dict[int, Any],
-) -> tuple[list[list[Tensor]], Tensor]:
-    """Of every copy. What is drawn is drawn once: copies share every random number."""
-    changed: list[int] = []
-
-    def one(values: list[Tensor]) -> tuple[list[list[Tensor]], Tensor, list[Tensor]]:
-        given = dict(zip(held, values, strict=True))
-        with keras.StatelessScope(initialize_variables=False) as scope:
-            scope.state_mapping = dict(given)
-            slopes, report = _gradients(forward, targets)
-        changed[:] = [key for key, value in given.items() if scope.state_mapping[key] is not value]
-        return slopes, report, [scope.state_mapping[key] for key in changed]
-
-    slopes, report, values = tf.vectorized_map(one, [tf.convert_to_tensor(value) for value in held.values()])
-    held.update(zip(changed, values, strict=True))
-    return slopes, report
-
-
-@contextlib.contextmanager
-def _stacking(held: dict[int, Any] | None) -> Iterator[None]:
-    global _stacked
-    _stacked = held
-    try:
-        yield
-    finally:
-        _stacked = None
+    pairs = zip(losses, targets, strict=True)
+    return [
+        tape.gradient(loss, [weight.value for weight in weights], unconnected_gradients="zero")
+        for loss, weights in pairs
+    ], report
 
 
 def slope(function: Callable[[Tensor], Tensor], at: Tensor) -> Tensor:
@@ -201,11 +176,6 @@ class Adam(Moments):
             )
 
 
-def update(variable: Variable, value: Tensor) -> None:
-    """Gives a variable another value, within a step; of stacked copies to all of them."""
-    variable.value.assign(value)
-
-
 def compiled(function: Callable[..., Tensor]) -> Callable[..., np.ndarray]:
     """A pure function of numbers and arrays as one graph; answers as numpy."""
     graph = tf.function(function, autograph=False)
@@ -232,37 +202,22 @@ class Loop(StepLoop):
         """The steps on a copy, which they change: by the same graph, at the same time as others on other copies."""
         return held, np.asarray(self._graph(held, tf.constant(first), tf.constant(count)))
 
-    def stacked(self, copies: Sequence[list[tf.Variable]]) -> list[tf.Variable]:
-        """What several copies hold, with their axis first."""
-        return [tf.Variable(tf.stack(each), trainable=each[0].trainable) for each in zip(*copies, strict=True)]
-
-    def apart(self, held: list[tf.Variable], copies: int) -> list[list[tf.Variable]]:
-        """What `stacked` put together."""
-        return [[tf.Variable(each[place], trainable=each.trainable) for each in held] for place in range(copies)]
-
-    def run_all(
-        self, held: list[tf.Variable], copies: int, first: int, count: int
-    ) -> tuple[list[tf.Variable], np.ndarray]:
-        """As `run`, on stacked copies; reports [copies, reported]."""
-        return held, np.asarray(self._graph(held, tf.constant(first), tf.constant(count), copies))
-
-    def _steps(self, held: list[tf.Variable], first: Tensor, count: Tensor, copies: int | None = None) -> Tensor:
+    def _steps(self, held: list[tf.Variable], first: Tensor, count: Tensor) -> Tensor:
         def body(number: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
             with keras.StatelessScope(initialize_variables=False) as scope:
                 given = dict(zip((id(variable) for variable in self._state.variables), held, strict=True))
                 scope.state_mapping = dict(given)  # its own way in would read the variables
-                with _stacking(scope.state_mapping if copies else None):
-                    report = self._step(number)
+                report = self._step(number)
             for key, variable in given.items():
                 if scope.state_mapping[key] is not variable:
                     variable.assign(scope.state_mapping[key])
             return number + 1, total + report
 
-        start = (first, tf.zeros([self.reported] if copies is None else [copies, self.reported]))
+        start = (first, tf.zeros([self.reported]))
         _, total = tf.while_loop(lambda number, _: number < first + count, body, start, parallel_iterations=1)
         return total / tf.cast(count, tf.float32)
 
 
 def copies(loop: Loop) -> Copies:
     """Copies of what the loop's variables hold that learn at the same time."""
-    return Copies(loop) if _GPUS or len(_devices()) > 1 else Stacked(loop)  # on a card it has not been tried
+    return Copies(loop)
