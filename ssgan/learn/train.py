@@ -12,8 +12,8 @@ from __future__ import annotations
 import hashlib
 import shutil
 import time
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -58,6 +58,11 @@ class Rows:
     judged: np.ndarray  # encoded rows that judge
     digest: str
 
+    @property
+    def labelled(self) -> int:
+        """How many have a label."""
+        return int(is_labelled(self.y).sum())
+
     @classmethod
     def read(cls, project: Project, rows: Literal["held", "streamed"] | None) -> Rows:
         """Reads `data/prepared`.
@@ -98,89 +103,101 @@ def train(project: Project) -> None:
     """
     params = read_params(project.params)
     rows = Rows.read(project, params.train.rows)
-    known = int(is_labelled(rows.y).sum())
     knobs = resolve(params.train, rows.contract)
     settle(rows.encoder, knobs)
-    nothing = "; every row has a label, so nothing is learned from unlabelled ones" if known == len(rows.y) else ""
-    say(f"train: {len(rows.x)} rows, {known} labelled, on {backend.device()}{nothing}")
-    head = head_for(rows.contract, rows.y, knobs.head)
+    all_known = rows.labelled == len(rows.y)
+    nothing = "; every row has a label, so nothing is learned from unlabelled ones" if all_known else ""
+    say(f"train: {len(rows.x)} rows, {rows.labelled} labelled, on {backend.device()}{nothing}")
+    plan = Plan.of(rows.split, rows.x, rows.y, rows.fold, rows.judged, params.evaluate.curve)
+    head, folds = head_for(rows.contract, rows.y, knobs.head), Folds(plan, rows)
+    digest = hashlib.sha256(f"{rows.digest} {knobs.digest()} {backend.name}".encode()).hexdigest()
+    stage = Stage(project, rows, head, folds, digest, params.train.tensorboard)
+    models = _models(knobs)
+    wanted = [np.ones(rows.labelled, bool), *(each.learned for name in models for each in folds.subsets(name))]
+    with closing(Lessons(rows.x, rows.y, rows.encoder, head, knobs, wanted, rows.fold)) as lessons:
+        for name, used in models.items():
+            stage.add(name, used, lessons if is_asked(used) else None)
+    stage.end()
+    if params.train.tensorboard:
+        say(f"train: losses for TensorBoard are in {project.events}: tensorboard --logdir {project.events}")
+    _say_times(stage.times, knobs)
+
+
+def _models(knobs: Knobs) -> dict[str, Knobs]:
+    """What is trained, by name; no ablation where it would be the twin."""
     models = {"ssgan": knobs, "twin": knobs.twin()}
     ablation = replace(knobs, gan_weight=0.0, manifold_weight=0.0)
     if knobs.gan_weight and ablation != replace(knobs.twin(), answer=ablation.answer):
         models["ablation"] = ablation
-    digest = hashlib.sha256(f"{rows.digest} {knobs.digest()} {backend.name}".encode()).hexdigest()
-    kept = {name: Kept(project.runtime / "folds", f"{digest} {used.digest()}") for name, used in models.items()}
-    folder, times = project.trained, RunTimes(device=backend.device(), seconds={"folds": 0.0}, steps_per_second={})
-    fresh = folder.with_name(".trained.new")
-    shutil.rmtree(fresh, ignore_errors=True)
-    plan = Plan.of(rows.split, rows.x, rows.y, rows.fold, rows.judged, params.evaluate.curve)
-    folds, whole = Folds(plan, rows), np.ones(known, bool)
-    wanted = [whole, *(each.learned for name in models for each in folds.subsets(name))]
-    with closing(Lessons(rows.x, rows.y, rows.encoder, head, knobs, wanted, rows.fold)) as lessons:
-        for name, used in models.items():
-            checkpoints = Checkpoints(project.runtime / "checkpoints" / name, f"{digest} {used.digest()}")
-            start, taught = time.perf_counter(), lessons if is_asked(used) else None
-            with closing(_run(rows, head, used, taught, whole)) as run:
-                times.seconds[f"build {name}"] = time.perf_counter() - start
-                callbacks = [Events(project.events / digest[:8] / name)] if params.train.tensorboard else []
-                fitted = _fit(fresh / name, rows, run, taught, name, checkpoints, times, callbacks)
-                if name == "ssgan":
-                    _write_fakes(fresh / "fakes.npz", fitted, rows.x, knobs.seed)
-                start = time.perf_counter()
-                folds.add(name, run, taught, kept[name])
-                times.seconds["folds"] += time.perf_counter() - start
-    folds.write(fresh / "folds.npz")
-    shutil.rmtree(folder, ignore_errors=True)
-    fresh.rename(folder)
-    for name, each in kept.items():
-        Checkpoints(project.runtime / "checkpoints" / name, "").clear()
-        each.clear()
-    times.write(project.times)
-    fakes = f"fakes by {knobs.fakes}" if knobs.gan_weight else "no real/fake term"
-    if params.train.tensorboard:
-        say(f"train: losses for TensorBoard are in {project.events}: tensorboard --logdir {project.events}")
-    pace = times.steps_per_second
-    spent = ", ".join(f"{name} {times.seconds[name]:.1f} s at {pace[name]:.0f} steps/s" for name in pace)
-    say(f"train: {knobs.steps} steps each, {fakes}; {spent}; folds {times.seconds['folds']:.1f} s; on {times.device}")
+    return models
 
 
-def _run(rows: Rows, head: Head, knobs: Knobs, lessons: Lessons | None, whole: np.ndarray) -> Run:
-    taught = None if lessons is None else partial(lessons.of, whole)  # the first half needs no teacher
-    return Run(rows.x, rows.y, rows.encoder, head, knobs, taught)
+class Stage:
+    """The folder that the stage leaves: written beside the old one, model by model, and put in its place at the end."""
 
+    def __init__(self, project: Project, rows: Rows, head: Head, folds: Folds, digest: str, tensorboard: bool) -> None:
+        """`digest`: of rows, knobs and backend."""
+        self._project, self._rows, self._head, self._folds = project, rows, head, folds
+        self._digest, self._tensorboard = digest, tensorboard
+        self._fresh = project.trained.with_name(".trained.new")
+        shutil.rmtree(self._fresh, ignore_errors=True)
+        self._unfinished: list[tuple[Checkpoints, Kept]] = []
+        self.times = RunTimes(device=backend.device(), seconds={"folds": 0.0}, steps_per_second={})
 
-def _fit(
-    folder: Path,
-    rows: Rows,
-    run: Run,
-    lessons: Lessons | None,
-    name: str,
-    checkpoints: Checkpoints,
-    times: RunTimes,
-    callbacks: Sequence[Events],
-) -> Fitted:
-    """Trains one model on all labelled rows and exports it."""
-    start, knobs = time.perf_counter(), run.knobs
-    fitted = finish(run, name, checkpoints, callbacks)
-    trained = time.perf_counter()
-    record = RunRecord(
-        task=rows.contract.task,
-        backend=backend.name,
-        precision=knobs.precision,
-        seed=knobs.seed,
-        data_hash=rows.digest,
-        rows=len(rows.y),
-        labelled=int(is_labelled(rows.y).sum()),
-        fakes=knobs.fakes if knobs.gan_weight else "none",
-        knobs=knobs.as_record(),
-        warnings=fitted.warnings,
-        parity=0.0,  # measured at export
-    )
-    committee = None if lessons is None else committee_of(lessons.of(np.ones(record.labelled, bool)), knobs)
-    write_artefact(folder, fitted, rows.encoder, rows.contract, rows.x, record, committee)
-    times.seconds[name], times.seconds[f"export {name}"] = trained - start, time.perf_counter() - trained
-    times.steps_per_second[name] = fitted.steps_per_second
-    return fitted
+    def add(self, name: str, knobs: Knobs, lessons: Lessons | None) -> None:
+        """Trains a model on all labelled rows, exports it, and trains its folds."""
+        rows, runtime, digest = self._rows, self._project.runtime, f"{self._digest} {knobs.digest()}"
+        checkpoints, kept = Checkpoints(runtime / "checkpoints" / name, digest), Kept(runtime / "folds", digest)
+        self._unfinished.append((checkpoints, kept))
+        whole = np.ones(rows.labelled, bool)
+        taught = None if lessons is None else partial(lessons.of, whole)  # the first half needs no teacher
+        with self._timed(f"build {name}"):
+            built = Run(rows.x, rows.y, rows.encoder, self._head, knobs, taught)
+        with closing(built) as run:
+            with self._timed(name):
+                events = [Events(self._project.events / self._digest[:8] / name)] if self._tensorboard else []
+                fitted = finish(run, name, checkpoints, events)
+            self.times.steps_per_second[name] = fitted.steps_per_second
+            with self._timed(f"export {name}"):
+                committee = committee_of(None if taught is None else taught(), knobs)
+                record = self._record(knobs, fitted)
+                write_artefact(self._fresh / name, fitted, rows.encoder, rows.contract, rows.x, record, committee)
+            if name == "ssgan":
+                _write_fakes(self._fresh / "fakes.npz", fitted, rows.x, knobs.seed)
+            with self._timed("folds"):
+                self._folds.add(name, run, lessons, kept)
+
+    def end(self) -> None:
+        """Puts the new folder in place; what was kept for a run that is killed is needed no more."""
+        self._folds.write(self._fresh / "folds.npz")
+        shutil.rmtree(self._project.trained, ignore_errors=True)
+        self._fresh.rename(self._project.trained)
+        for checkpoints, kept in self._unfinished:
+            checkpoints.clear()
+            kept.clear()
+        self.times.write(self._project.times)
+
+    @contextmanager
+    def _timed(self, what: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.times.seconds[what] = self.times.seconds.get(what, 0.0) + time.perf_counter() - start
+
+    def _record(self, knobs: Knobs, fitted: Fitted) -> RunRecord:
+        rows = self._rows
+        return RunRecord(
+            task=rows.contract.task,
+            backend=backend.name,
+            precision=knobs.precision,
+            seed=knobs.seed,
+            data_hash=rows.digest,
+            rows=len(rows.y),
+            labelled=rows.labelled,
+            fakes=knobs.fakes if knobs.gan_weight else "none",
+            knobs=knobs.as_record(),
+            warnings=fitted.warnings,
+            parity=0.0,  # measured at export
+        )
 
 
 def _write_fakes(path: Path, fitted: Fitted, x: np.ndarray, seed: int) -> None:
@@ -188,3 +205,10 @@ def _write_fakes(path: Path, fitted: Fitted, x: np.ndarray, seed: int) -> None:
         return
     with path.open("wb") as handle:
         np.savez(handle, allow_pickle=False, x=fitted.fakes.sample(x, min(FAKES, len(x)), seed))
+
+
+def _say_times(times: RunTimes, knobs: Knobs) -> None:
+    fakes = f"fakes by {knobs.fakes}" if knobs.gan_weight else "no real/fake term"
+    pace = times.steps_per_second
+    spent = ", ".join(f"{name} {times.seconds[name]:.1f} s at {pace[name]:.0f} steps/s" for name in pace)
+    say(f"train: {knobs.steps} steps each, {fakes}; {spent}; folds {times.seconds['folds']:.1f} s; on {times.device}")

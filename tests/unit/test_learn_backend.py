@@ -118,6 +118,10 @@ def test_copies_that_learn_as_one_more_axis_learn_what_they_learn_alone() -> Non
     assert float(run("jax", "stacked_copies.py")) < 1e-4  # sums in another order
 
 
+def test_one_core_for_each_operation_changes_no_bit_of_what_is_learned() -> None:
+    assert run("tensorflow", "undivided.py", "undivided") == run("tensorflow", "undivided.py")
+
+
 def test_each_backend_learns_where_the_other_and_the_pipeline_are_not_installed_and_both_come_as_far() -> None:
     scores = {}
     for backend in BACKENDS:

@@ -18,6 +18,7 @@ from ssgan.learn.heads import ClassHead, Head, head_for
 from ssgan.learn.layers import ChannelDropout, Dropout, Noise, Periodic, PiecewiseLinear, RawRow, TableRow
 from ssgan.learn.networks import discriminator, fold, generator, initialise, start_at
 from ssgan.learn.normed import Normed, NormedConv, NormedDeconv, NormedDense
+from ssgan.learn.tables import is_light
 from tests.unit import learner
 
 RNG = np.random.default_rng(0)
@@ -32,6 +33,7 @@ class Knobs:
     noise: float = 0.15
     networks: str | None = None
     embedding: Literal["piecewise", "periodic", "none"] = "piecewise"
+    batch: int = 64
 
 
 def array(x: Any) -> np.ndarray:
@@ -81,6 +83,23 @@ def test_what_an_image_costs_is_what_the_docs_say(
     places = [np.prod(layer.output.shape[1:3]) for layer in layers]
     products = sum(int(n * np.prod(layer.direction.shape)) for n, layer in zip(places, layers, strict=True))
     assert products == pytest.approx(millions * 1e6, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("make", "knobs", "light"),
+    [
+        (learner.classes, Knobs(hidden=(128, 128)), True),
+        (learner.classes, Knobs(hidden=(512, 512)), False),
+        (learner.classes, Knobs(hidden=(128, 128), batch=1024), False),
+        (learner.classes, Knobs(hidden=(128, 128), members=16), False),
+        (learner.classes, Knobs(networks="ssgan.learn.flat"), False),
+        (learner.images, Knobs(), False),
+    ],
+)
+def test_steps_of_small_networks_on_tables_alone_are_light(
+    make: Callable[[], learner.Case], knobs: Knobs, light: bool
+) -> None:
+    assert is_light(make().encoder, knobs) is light
 
 
 def test_equal_seeds_give_equal_weights_on_every_backend() -> None:
