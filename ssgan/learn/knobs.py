@@ -123,7 +123,7 @@ def _of_images(image: ImageColumn) -> dict[str, Any]:
     if _small(image):  # a few pixels are soon hidden, or moved to another digit's
         return {**common, "steps": 1000}
     stirs = {"stir": 2.0, "cutout": 0.4, "tint": 0.3 if image.channels == 3 else 0.0}
-    taught = {"consistency_weight": 5.0, "ramp": 0.1, "ema": 0.998, "recent": 0.1}
+    taught = {"unlabelled": 6, "consistency_weight": 15.0, "ramp": 0.1, "ema": 0.998, "recent": 0.1}
     return {**common, **stirs, **taught, "steps": 2500}
 
 

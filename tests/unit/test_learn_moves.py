@@ -145,5 +145,6 @@ def test_unlabelled_photographs_are_tinted_and_grey_images_are_not() -> None:
 
 def test_unlabelled_images_of_a_few_pixels_are_changed_no_more_than_labelled_ones() -> None:
     small, large = (resolve(TrainParams(), learner.images(each, each, rows=4).contract) for each in (15, 16))
-    assert (small.stir, small.cutout, small.consistency_weight, small.gan_weight) == (1.0, 0.0, 1.0, 1.0)
-    assert (large.stir, large.cutout, large.consistency_weight, large.gan_weight) == (2.0, 0.4, 5.0, 0.1)
+    names = ("stir", "cutout", "unlabelled", "consistency_weight", "gan_weight")
+    assert [getattr(small, name) for name in names] == [1.0, 0.0, 3, 1.0, 1.0]
+    assert [getattr(large, name) for name in names] == [2.0, 0.4, 6, 15.0, 0.1]
