@@ -18,6 +18,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +41,17 @@ def commands(given: argparse.Namespace) -> dict[str, list[str]]:
         for recipe in given.recipes
     }  # fmt: skip
     if given.torch_python is not None:
-        found["PyTorch loop"] = [str(given.torch_python), "mnist_torch.py", *work]
+        found["PyTorch loop"] = [str(given.torch_python), "mnist_torch.py", *work, "started"]
     return found
+
+
+def lines(process: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:
+    """What a peer tells, shown on the error output as it comes."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("{"):
+            print(line, end="", file=sys.stderr, flush=True)
+            yield json.loads(line)
 
 
 def follow(name: str, command: list[str], draw: int, given: argparse.Namespace) -> dict[str, Any]:
@@ -50,11 +60,13 @@ def follow(name: str, command: list[str], draw: int, given: argparse.Namespace) 
     clock = "seconds" if given.accelerator else "cpu_seconds"
     if not given.accelerator:
         environment |= ONE_THREAD
-    done = subprocess.run(
+    with subprocess.Popen(
         [part.replace("{draw}", str(draw)) for part in command],
-        env=environment, cwd=FOLDER / "peers", stdout=subprocess.PIPE, text=True, check=True,
-    )  # fmt: skip
-    *told, last = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+        env=environment, cwd=FOLDER / "peers", stdout=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        *told, last = list(lines(process))
+    if process.returncode:
+        raise SystemExit(f"{name} ended with {process.returncode}")
     passed = {f"{mark:.1%}": next((each[clock] for each in told if each["error"] <= mark), None) for mark in MARKS}
     print(f"{name}, draw {draw}: last error {told[-1]['error']:.2%}, {clock} to {passed}", flush=True)
     return {"draw": draw, f"{clock} to error": passed, "told": told, **last}
@@ -70,7 +82,7 @@ def main() -> None:
     parser.add_argument("--update", default="simultaneous", choices=["simultaneous", "alternating"])
     parser.add_argument("--noise", nargs="*", default=["uniform"], choices=["uniform", "normal"])
     parser.add_argument("--precisions", nargs="*", default=["float32"], choices=["float32", "bfloat16"])
-    parser.add_argument("--recipes", nargs="*", default=["plain"], choices=["plain", "moved"])
+    parser.add_argument("--recipes", nargs="*", default=["plain"], choices=["plain", "moved", "default"])
     parser.add_argument("--draws", type=int, default=1)
     parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--every", type=int, default=300)

@@ -1,8 +1,9 @@
 """MNIST with 100 labels by the engine of `ssgan.learn`, on the backend that KERAS_BACKEND names.
 
-KERAS_BACKEND=jax python mnist_ours.py DIR DRAW STEPS EVERY simultaneous uniform float32 [moved]
+KERAS_BACKEND=jax python mnist_ours.py DIR DRAW STEPS EVERY simultaneous uniform float32 [plain|moved|default]
 
-`moved`: with images that are moved and Mean Teacher beside Improved GAN's recipe; see `ours.PLAIN`.
+`moved`: with images that are moved and Mean Teacher beside Improved GAN's recipe; see `ours.PLAIN`. `default`: the
+product as a user has it who sets nothing but the steps (0: not even these); update, noise and precision are its own.
 """
 
 from __future__ import annotations
@@ -36,20 +37,28 @@ def main(
         layers.Noise.call = normal_noise
     data = Mnist.read(folder, draw)
     _, _, encoder, contract = given(WORKS["W1"])
-    params = TrainParams.model_validate(
-        {
-            **{"steps": steps, "batch": 100, "learning_rate": RATE, "networks": "ssgan.learn.flat", "seed": draw},
-            **{"update": update, "gan_weight": 1.0, "fakes": "generator", "ramp": 0.0, "precision": precision},
-            **{**ALIKE, "ema": 0.99, "consistency_weight": 1.0, **(PLAIN if recipe == "plain" else {})},
-        }
-    )
+    params = TrainParams(steps=steps or None, seed=draw)
+    if recipe != "default":
+        params = _improved_gan(params, update, precision, recipe)
     head, knobs = head_for(contract, data.y), resolve(params, contract)
     run = fit.Run(data.x.reshape(-1, 28, 28, 1), data.y, encoder, head, knobs)
 
     def logits(x: np.ndarray) -> np.ndarray:
         return fit.answers(run.nets.average, head, x.reshape(-1, 28, 28, 1))[0]
 
-    follow(run.advance, logits, data, steps, every, backend.device())
+    follow(run.advance, logits, data, knobs.steps, every, backend.device())
+
+
+def _improved_gan(params: TrainParams, update: str, precision: str, recipe: str) -> TrainParams:
+    """With the paper's networks and as many rows of each kind as it has."""
+    return TrainParams.model_validate(
+        {
+            **params.model_dump(exclude_unset=True),
+            **{"batch": 100, "learning_rate": RATE, "networks": "ssgan.learn.flat"},
+            **{"update": update, "gan_weight": 1.0, "fakes": "generator", "ramp": 0.0, "precision": precision},
+            **{**ALIKE, "ema": 0.99, "consistency_weight": 1.0, **(PLAIN if recipe == "plain" else {})},
+        }
+    )
 
 
 if __name__ == "__main__":
