@@ -23,7 +23,7 @@ from ssgan.learn.moves import moves, stirs
 from ssgan.learn.networks import discriminator, initialise, start_at
 from ssgan.learn.pace import Pace, Score, Validation, losses_text
 from ssgan.learn.pool import HeldPool, Labelled, StreamedPool, make_pool
-from ssgan.learn.step import Average, Objective, Schedule, training_step
+from ssgan.learn.step import Average, Objective, Schedule, training_steps
 from ssgan.learn.taught import TaughtRows
 from ssgan.learn.terms import REPORTED, Nets, terms
 from ssgan.progress import say
@@ -169,14 +169,14 @@ class Run:
         parts = self.nets, labelled, pool, schedule, chosen, self.fakes, knobs.batch, moved, more
         objective = Objective(*parts, self._lesson)
         average = Average(nets[0].trainable_variables, nets[1].trainable_variables, knobs.ema, knobs.recent)
-        phases = objective.phases(knobs.update == "alternating")
+        kinds = [each.phases(knobs.update == "alternating") for each in (objective, objective.untaught())]
         drawing = (draws, labelled, pool, *([self._lesson] if self._lesson is not None else []))
-        step, moments = training_step(phases, schedule, average, drawing, BETA1)
+        (step, untaught), moments = training_steps(kinds, schedule, average, drawing, BETA1)
         for net in (*nets, *(self.fakes.models if self.fakes is not None else ())):
             state.adopt(net.variables)
         state.adopt(moments)
         self._first = state.values()
-        self._loop = backend.Loop(step, len(REPORTED), state)
+        self._loop = backend.Loop(step, len(REPORTED), state, (self.taught_from or 0, untaught))
 
     def begin(self, chosen: np.ndarray, taught: Taught | Callable[[], Taught] | None) -> None:
         """Goes back to the start, to learn from some of the labelled rows; nothing is compiled again.
@@ -204,8 +204,14 @@ class Run:
 
     def copies(self) -> Copies:
         """Of the networks, which learn at the same time, each from the rows that it is given."""
+        self.compile()
         found: Copies = backend.copies(self._loop)
         return found
+
+    def compile(self) -> None:
+        """Puts the loop together, once; the first steps would do it, but not several copies at a time."""
+        for first in {0, self.taught_from or 0}:
+            self._loop(first, 0)
 
     def advance(self, first: int, count: int) -> np.ndarray:
         """Runs steps, the lesson before its first one; returns their mean losses [len(REPORTED)]."""

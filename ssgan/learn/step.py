@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
@@ -84,6 +84,10 @@ class Objective:
     stirred: Moves  # unlabelled rows as the student sees them
     lesson: TaughtRows | None = None
 
+    def untaught(self) -> Objective:
+        """The same before the lesson begins: its rows, a third or more of a pass, are left out."""
+        return replace(self, lesson=None, terms={name: each for name, each in self.terms.items() if name != "teacher"})
+
     def phases(self, alternating: bool) -> list[Phase]:
         """The updates of a step, in order.
 
@@ -157,6 +161,8 @@ class Objective:
         for name, (weight, term) in self.terms.items():
             losses[name] = term(seen, self.nets)
             total = total + weight * self.schedule.share(name, step) * losses[name]
+        if "teacher" in losses:
+            losses["teacher"] = losses["teacher"] * self.schedule.share("teacher", step)  # there is none yet
         return total, losses
 
     def _fooling(self, seen: Pass) -> tuple[Tensor, ...]:
@@ -192,33 +198,34 @@ class Average:
             mean.assign(mean + share * (weight - mean))
 
 
-def training_step(
-    phases: Sequence[Phase], schedule: Schedule, average: Average, drawing: Sequence[Starts], beta1: float
-) -> tuple[Callable[[Tensor], Tensor], list[Variable]]:
-    """The step as a function of its number, and the optimizers' state.
+def training_steps(
+    kinds: Sequence[Sequence[Phase]], schedule: Schedule, average: Average, drawing: Sequence[Starts], beta1: float
+) -> tuple[list[Callable[[Tensor], Tensor]], list[Variable]]:
+    """Steps of several kinds as functions of their number, and the optimizers' state, which they share.
 
     Args:
-        phases: the updates, in order.
+        kinds: the updates of each kind, in order; of the same learners.
         schedule: of the learning rate.
         average: of the student's weights.
         drawing: everything that draws random numbers.
         beta1: of Adam.
 
     Returns:
-        A function that changes the learners' weights and returns the report [len(REPORTED)]; the moments.
+        Functions that change the learners' weights and return the report [len(REPORTED)]; the moments.
     """
-    updates = [(phase, [Adam(weights, beta1) for weights in phase.learners]) for phase in phases]
+    optimizers = [[Adam(weights, beta1) for weights in phase.learners] for phase in kinds[0]]
 
-    def step(number: Tensor) -> Tensor:
+    def step(phases: Sequence[Phase], number: Tensor) -> Tensor:
         for each in drawing:
             each.start(number)
         reports = []
-        for phase, optimizers in updates:
+        for phase, of_phase in zip(phases, optimizers, strict=True):
             slopes, report = gradients(partial(phase.forward, number), phase.learners)
-            for optimizer, slope in zip(optimizers, slopes, strict=True):
+            for optimizer, slope in zip(of_phase, slopes, strict=True):
                 optimizer.apply(slope, schedule.rate(number), number)
             reports.append(report)
         average.update(number)
         return sum(reports[1:], reports[0])
 
-    return step, [variable for _, optimizers in updates for optimizer in optimizers for variable in optimizer.variables]
+    moments = [variable for of_phase in optimizers for optimizer in of_phase for variable in optimizer.variables]
+    return [partial(step, phases) for phases in kinds], moments

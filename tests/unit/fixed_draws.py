@@ -11,18 +11,18 @@ from ssgan.learn.backend import Tensor, constant, keras
 
 ops = keras.ops
 
-STEPS, NUMBERS = 20, 400_000
+STEPS, NUMBERS, APART = 20, 400_000, 997
 
 
 class FixedDraws:
-    """Stands where `backend.Draws` does; a step may draw `NUMBERS` numbers."""
+    """Stands where `backend.Draws` does; calls draw from places of their own, so that rows may be left out."""
 
     def __init__(self, seed: int) -> None:
         self._table = constant(np.random.default_rng(seed).random((STEPS, NUMBERS), np.float32))
         self.start(0)
 
     def start(self, step: Tensor) -> None:
-        self._row, self._used = ops.take(self._table, step, axis=0), 0
+        self._row, self._calls = ops.take(self._table, step, axis=0), 0
 
     def uniform(self, shape: Any, low: float = 0.0, high: float = 1.0) -> Tensor:
         return low + (high - low) * self._next(shape)
@@ -35,6 +35,7 @@ class FixedDraws:
 
     def _next(self, shape: Any) -> Tensor:
         shape = tuple(int(each) for each in shape)
-        first, self._used = self._used, self._used + math.prod(shape)
-        assert self._used <= NUMBERS
-        return ops.reshape(self._row[first : self._used], shape)
+        first, self._calls = self._calls * APART, self._calls + 1
+        end = first + math.prod(shape)
+        assert end <= NUMBERS
+        return ops.reshape(self._row[first:end], shape)

@@ -15,6 +15,7 @@ from ssgan.learn.knobs import resolve
 case = classes(labelled=6)
 knobs = resolve(TrainParams(steps=20, batch=16, hidden=(16, 16), teacher_weight=0.0), case.contract)
 run = Run(case.x, case.y, case.encoder, head_for(case.contract, case.y), knobs)
+run.compile()
 seen: list[int] = []
 
 

@@ -23,7 +23,7 @@ class Loop(Protocol):
 
 
 class Copies:
-    """Each copy on one core, by the same compiled loop that a single run has: nothing is compiled again, same bits.
+    """Each copy on one core, by the loop that a single run has, which must be compiled: not again, and the same bits.
 
     They differ in what was put into them, such as the labelled rows they may see, and share every random number.
     """
@@ -45,12 +45,7 @@ class Copies:
 
     def learn(self, first: int, end: int, at_once: int, watch: Watch) -> None:
         """Runs steps first .. end - 1 on all copies, `at_once` in a call; a core takes the copy that waited longest."""
-        if first == end:
-            return
-        done = min(at_once, end - first)
-        self._advance(0, first, done, watch)  # compiles, which is done once
-        waiting = deque([*((place, first) for place in range(1, len(self._held))), (0, first + done)])
-
+        waiting = deque((place, first) for place in range(len(self._held)))
         over = threading.Event()
 
         def work() -> None:

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ssgan.learn.backend.copies import Copies, Watch
-from ssgan.learn.backend.state import Moments, State, StepLoop, Tensor, Variable
+from ssgan.learn.backend.state import Moments, State, Step, StepLoop, Tensor, Variable
 from ssgan.learn.backend.switch import keras
 
 jax: Any = _jax  # half of its functions have types, which is worse than none
@@ -158,8 +158,8 @@ class Loop(StepLoop):
 
     _graph: Callable[..., Any] | None = None
 
-    def __init__(self, step: Callable[[Tensor], Tensor], reported: int, state: State) -> None:
-        """As `StepLoop`."""
+    def __init__(self, step: Step, reported: int, state: State, early: tuple[int, Step] | None = None) -> None:  # noqa: ARG002
+        """As `StepLoop`; to compile the early steps too takes longer than they save."""
         super().__init__(step, reported, state)
         self._graphs: dict[int, Callable[..., Any]] = {}  # by the number of copies
 

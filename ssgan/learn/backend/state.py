@@ -12,6 +12,7 @@ from ssgan.learn.backend.switch import keras
 
 Tensor = Any  # a backend's array; shapes are given where it matters
 Variable = Any  # keras.Variable
+Step = Callable[[Tensor], Tensor]
 
 
 def zeros_like(weight: Variable) -> Variable:
@@ -71,13 +72,16 @@ class State:
 class StepLoop:
     """What the backends' loops share: a step, and the variables that it changes."""
 
-    def __init__(self, step: Callable[[Tensor], Tensor], reported: int, state: State) -> None:
+    def __init__(self, step: Step, reported: int, state: State) -> None:
         """What a call runs.
 
         Args:
             step: takes the step's number, changes variables, returns a report of shape [reported].
             reported: how many numbers a step reports.
             state: every variable that the step changes.
+
+        The backends' loops may take `early` too: the number of a step, at which a call begins, and what does for `step`
+        before it with less work.
         """
         self._step, self.reported, self._state = step, reported, state
 

@@ -6,14 +6,14 @@ import contextlib
 import math
 import os
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 
 from ssgan.learn.backend.copies import Copies
 from ssgan.learn.backend.quiet import quiet
-from ssgan.learn.backend.state import Moments, State, StepLoop, Tensor, Variable
+from ssgan.learn.backend.state import Moments, State, Step, StepLoop, Tensor, Variable
 from ssgan.learn.backend.switch import keras
 
 with quiet():
@@ -185,10 +185,11 @@ def compiled(function: Callable[..., Tensor]) -> Callable[..., np.ndarray]:
 class Loop(StepLoop):
     """Many steps per call: `loop(first, count)` runs steps first .. first + count - 1, returns their mean report."""
 
-    def __init__(self, step: Callable[[Tensor], Tensor], reported: int, state: State) -> None:
+    def __init__(self, step: Step, reported: int, state: State, early: tuple[int, Step] | None = None) -> None:
         """As `StepLoop`."""
         super().__init__(step, reported, state)
-        self._graph = tf.function(self._steps, autograph=False)
+        self._until, other = early or (0, step)
+        self._early, self._late = (tf.function(partial(self._steps, each), autograph=False) for each in (other, step))
 
     def __call__(self, first: int, count: int) -> np.ndarray:
         return self.run([variable.value for variable in self._state.variables], first, count)[1]
@@ -200,14 +201,15 @@ class Loop(StepLoop):
 
     def run(self, held: list[tf.Variable], first: int, count: int) -> tuple[list[tf.Variable], np.ndarray]:
         """The steps on a copy, which they change: by the same graph, at the same time as others on other copies."""
-        return held, np.asarray(self._graph(held, tf.constant(first), tf.constant(count)))
+        graph = self._early if first < self._until else self._late
+        return held, np.asarray(graph(held, tf.constant(first), tf.constant(count)))
 
-    def _steps(self, held: list[tf.Variable], first: Tensor, count: Tensor) -> Tensor:
+    def _steps(self, step: Step, held: list[tf.Variable], first: Tensor, count: Tensor) -> Tensor:
         def body(number: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
             with keras.StatelessScope(initialize_variables=False) as scope:
                 given = dict(zip((id(variable) for variable in self._state.variables), held, strict=True))
                 scope.state_mapping = dict(given)  # its own way in would read the variables
-                report = self._step(number)
+                report = step(number)
             for key, variable in given.items():
                 if scope.state_mapping[key] is not variable:
                     variable.assign(scope.state_mapping[key])
