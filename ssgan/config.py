@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
@@ -97,7 +97,7 @@ class EvaluateParams(_Section):
 
     method: Literal["holdout", "crossfit"] | None = None
     folds: int = Field(5, ge=2, le=20)
-    curve: tuple[float, ...] = ()
+    curve: tuple[Annotated[float, Field(gt=0, lt=1)], ...] | None = None
     slices: tuple[str, ...] = ()
 
     metric: Literal["balanced_accuracy", "accuracy", "macro_f1", "rmse", "mae"] | None = None

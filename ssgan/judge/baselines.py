@@ -18,7 +18,7 @@ from ssgan.judge.metrics import Array
 from ssgan.judge.prepared import Prepared, read_prepared
 from ssgan.judge.words import FLOORS, title
 from ssgan.learn.encode import Encoder
-from ssgan.learn.plan import Plan, hidden, scattered
+from ssgan.learn.plan import Plan, Subset, hidden, scattered
 from ssgan.learn.prepare import is_labelled
 from ssgan.progress import say
 from ssgan.project import Project
@@ -52,7 +52,7 @@ def baselines(project: Project) -> None:
     say(f"baselines: {learned} of {len(known)} learned from {int(prepared.labelled.sum())} labelled rows")
 
 
-def read_plan(prepared: Prepared, shares: Sequence[float]) -> Plan:
+def read_plan(prepared: Prepared, shares: Sequence[float] | None) -> Plan:
     """The subsets that the SSGAN is trained on too."""
     encoder = Encoder.from_json((prepared.folder / "encoder.json").read_text(encoding="utf-8"))
     judged = encoder.encode_columns(prepared.judged_columns())
@@ -144,20 +144,19 @@ def _together(name: str, found: Sequence[Array | str], plan: Plan) -> dict[str, 
     if name in FLOORS:
         (guess,) = found
         return {f"{name}.{'reason' if isinstance(guess, str) else 'answers'}": np.asarray(guess)}
-    width = len(plan.whole)
-    steps = [found[at : at + width] for at in range(0, len(found), width)]
-    whole, *curve = [_scattered(step, plan) for step in steps]
+    said = iter(found)
+    whole, *curve = [_scattered([next(said) for _ in step], step) for step in (plan.whole, *plan.curve)]
     if isinstance(whole, str):
         return {f"{name}.reason": np.array(whole)}
     full = [each for each in curve if not isinstance(each, str)]
     return {f"{name}.answers": whole} | ({f"{name}.curve": np.stack(full)} if full and len(full) == len(curve) else {})
 
 
-def _scattered(parts: Sequence[Array | str], plan: Plan) -> Array | str:
+def _scattered(parts: Sequence[Array | str], step: Sequence[Subset]) -> Array | str:
     answers = [each for each in parts if not isinstance(each, str)]
     if len(answers) < len(parts):
         return next(each for each in parts if isinstance(each, str))
-    return scattered(answers, plan.places)
+    return scattered(answers, [each.places for each in step])
 
 
 def _flat(x: Array) -> Array:

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from ssgan.judge.metrics import Array
+from ssgan.judge.metrics import Array, higher_is_better
 from ssgan.judge.plots import FAINT, INK, MARKERS, WIDTH, colour, draw, short
 from ssgan.judge.words import metric_title, title
 from ssgan.records import CurvePoint, Reliability
@@ -131,7 +131,7 @@ def efficiency(metric: str, points: Sequence[CurvePoint]) -> str:
             }
             marker = MARKERS[place % len(MARKERS)]
             values = [each.score.value for each in line]
-            axes.plot(labels, values, f"{marker}-", color=colour(model), label=title(model), **style)
+            axes.plot(labels, values, f"{marker}-", color=colour(model), label=title(model), clip_on=False, **style)
             if ours:
                 low, high = [each.score.low for each in line], [each.score.high for each in line]
                 axes.fill_between(labels, low, high, color=colour(model), alpha=0.15, lw=0)
@@ -141,6 +141,8 @@ def efficiency(metric: str, points: Sequence[CurvePoint]) -> str:
         axes.set_xticks(counts, [str(count) for count in counts])
         axes.minorticks_off()
         axes.grid(axis="y")
+        if higher_is_better(metric):  # such scores end at 1, and so does the axis
+            axes.set_ylim(min(axes.get_ylim()[0], 0.9), min(axes.get_ylim()[1], 1))
         axes.set_xlabel("labelled training rows")
         axes.set_ylabel(metric_title(metric))
         figure.legend(loc="outside lower center", ncols=2, fontsize=11)

@@ -182,7 +182,8 @@ def importance(evaluation: Evaluation) -> Section:
     """What the model loses without each column."""
     title, found = "Which columns matter", evaluation.importance
     if not found:
-        return Section(title, (Text("Not measured: there is one column only, or there are too many to shuffle each."),))
+        reason = "Not measured: images have no columns; a table has one only, or too many to shuffle each."
+        return Section(title, (Text(reason),))
     shown = found[:COLUMNS_SHOWN]
     metric = words.metric_title(measured(evaluation.metric, evaluation.task == "classification"))
     rows = [(each.column, plots.colour("ssgan"), *values(each.loss), words.signed(each.loss.value)) for each in shown]

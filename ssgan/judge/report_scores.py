@@ -9,8 +9,8 @@ from ssgan.judge.document import Block, Cell, Figure, Items, Place, Section, Tab
 from ssgan.records import Difference, Evaluation, GateDecision, GateRule, Score
 
 NO_CURVE = (
-    "Not measured, for every point costs as much as the folds: ask for it by shares of the labels in params.yaml, "
-    "such as evaluate.curve: [0.25, 0.5], and run again."
+    "Not measured: either evaluate.curve in params.yaml is empty, or half of the labels would be fewer than two of a "
+    "class (ten values). Name shares of the labels there, such as [0.25, 0.5], and run again."
 )
 
 
@@ -148,8 +148,8 @@ def curve(evaluation: Evaluation) -> Section:
         plots_rows.efficiency(evaluation.metric, points),
         alt,
         f"{'Higher' if up(evaluation.metric) else 'Lower'} is better. Each smaller set of labels is part of the next "
-        "one. The band is the SSGAN's interval. A line that still improves at its right end says that more labels are "
-        "worth their price.",
+        "one. The band is the SSGAN's interval over the judged rows. A line that still improves at its right end "
+        "says that more labels may be worth their price. More points: evaluate.curve.",
         ("model", "labels", "metric", "value", "low", "high"),
         tuple((each.model, each.labels, evaluation.metric, *values(each.score)) for each in points),
     )

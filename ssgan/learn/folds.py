@@ -215,8 +215,7 @@ class Folds:
         curve = sum(len(step) for step in plan.curve) if name in ON_CURVE else 0
         folds, curve_found = found[: len(found) - curve], found[len(found) - curve :]
         if folds:
-            places = [np.flatnonzero(~each.learned) for each in plan.folds]
-            self._stored |= _out_of_fold(name, folds, places, run.knobs.answer == "committee")
+            self._stored |= _out_of_fold(name, folds, plan.folds, run.knobs.answer == "committee")
             labels, head = run.y[is_labelled(run.y)], run.nets.head
             found_score = score_text(scored(self._stored[f"{name}_task"], labels, head), head)
             say(f"train: {name}: {found_score} on {len(labels)} labelled rows, each by a model that had not seen it")
@@ -237,8 +236,9 @@ def _pool(y: np.ndarray) -> np.ndarray:
 
 
 def _out_of_fold(
-    name: str, found: Sequence[Answered], places: Sequence[np.ndarray], committee: bool
+    name: str, found: Sequence[Answered], folds: Sequence[Subset], committee: bool
 ) -> dict[str, np.ndarray]:
+    places = [each.places for each in folds]
     parts = {"task": [each.task for each in found], "realness": [each.realness for each in found]}
     if committee:
         parts["alone"] = [each.alone for each in found]
@@ -246,6 +246,7 @@ def _out_of_fold(
 
 
 def _curve(found: Sequence[Answered], plan: Plan) -> np.ndarray:
-    width = len(plan.places)
-    steps = [found[at : at + width] for at in range(0, len(found), width)]
-    return np.stack([scattered([each.task for each in step], plan.places) for step in steps])
+    answered = iter(found)
+    return np.stack(
+        [scattered([next(answered).task for _ in step], [each.places for each in step]) for step in plan.curve]
+    )

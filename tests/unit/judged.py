@@ -12,6 +12,7 @@ import onnxruntime
 import pandas as pd
 from onnx import TensorProto, helper, numpy_helper
 
+from ssgan.config import set_knob
 from ssgan.contract import GROUP, ROW_ID, Contract
 from ssgan.learn import training_rows
 from ssgan.learn.artefact import write_checksums
@@ -52,6 +53,7 @@ def make_project(
     (root / "data").mkdir(parents=True)
     shutil.copy(TEMPLATES / "params.yaml", project.params)
     shutil.copy(TEMPLATES / "dvc.yaml", project.stages)
+    set_knob(project.params, "evaluate.curve=[]")
     label: dict[str, object] = {"column": "y", "classes": list(classes)} if classes else {"column": "y", "unit": "mm"}
     task = "classification" if classes else "regression"
     contract = Contract.model_validate({"name": "toy", "task": task, "label": label, "columns": FEATURES})

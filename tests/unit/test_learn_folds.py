@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -16,9 +18,10 @@ from ssgan.learn.folds import Answered, Kept, answer
 from ssgan.learn.heads import head_for
 from ssgan.learn.knobs import Knobs, resolve
 from ssgan.learn.lessons import Lessons, Subject, Taught, is_asked, taught_by
-from ssgan.learn.plan import Subset, hidden, nested
+from ssgan.learn.plan import Plan, Subset, hidden, nested
 from ssgan.learn.prepare import fold_numbers, is_labelled
 from ssgan.learn.teacher import Teacher
+from ssgan.records import Split
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +38,8 @@ def _knobs(case: Case, **more: object) -> Knobs:
 def _subsets(case: Case, folds: int = 3) -> list[Subset]:
     known = np.flatnonzero(is_labelled(case.y))
     numbers = fold_numbers(case.y[known], known.astype(str), folds, 0, len(case.contract.classes))
-    return [Subset(f"fold {each}", numbers != each, case.x[known[numbers == each]]) for each in range(folds)]
+    asked = [np.flatnonzero(numbers == each) for each in range(folds)]
+    return [Subset(f"fold {each}", numbers != each, case.x[known[rows]], rows) for each, rows in enumerate(asked)]
 
 
 def _run(case: Case, **more: object) -> Run:
@@ -83,7 +87,8 @@ def test_a_label_that_a_fold_may_not_see_changes_none_of_its_answers(make: objec
     learned = np.arange(len(known)) >= 4
     other = case.y.copy()
     other[known[:4]] = other[known[:4]][::-1]  # the scale of values is that of all labels, so that it must stay
-    subsets = [Subset("half", learned, case.x[known[:4]]), Subset("all", learned | ~learned, case.x[:4])]
+    asked = np.arange(4)
+    subsets = [Subset("half", learned, case.x[known[:4]], asked), Subset("all", learned | ~learned, case.x[:4], asked)]
     cases = [replace(case, y=y) for y in (case.y, other)]
     first, second = (_answered(each, subsets, run=_run(each, teacher_weight=3.0)) for each in cases)
     np.testing.assert_array_equal(first[0].task, second[0].task)
@@ -111,7 +116,7 @@ def test_a_teacher_is_waited_for_when_its_lesson_begins_and_not_before() -> None
 def test_a_class_that_a_fold_does_not_have_is_no_obstacle() -> None:
     case = classes(labelled=3)
     learned = case.y[is_labelled(case.y)] == 0
-    (found,) = _answered(case, [Subset("one class", learned, case.x[:5])])
+    (found,) = _answered(case, [Subset("one class", learned, case.x[:5], np.arange(5))])
     assert np.isfinite(found.task).all()
 
 
@@ -130,10 +135,42 @@ def test_there_are_no_more_folds_than_groups() -> None:
 
 def test_a_smaller_subset_lies_within_a_larger_one_and_keeps_every_class() -> None:
     labels, learned = np.array([0] * 40 + [1] * 4), np.arange(44) % 4 != 0
-    small, large = (nested(labels, learned, share) for share in (0.25, 0.5))
+    small, large = (nested(labels, [learned], share) for share in (0.25, 0.5))
     assert not (small & ~large).any()
     assert not (large & ~learned).any()
-    assert np.bincount(labels[small], minlength=2).tolist() == [8, 1]
+    assert np.bincount(labels[small], minlength=2).tolist() == [10, 1]
+
+
+def _plan(y: np.ndarray, method: Literal["crossfit", "holdout"], shares: list[float] | None) -> Plan:
+    known = is_labelled(y)
+    fold = np.full(len(y), -1)
+    fold[known] = fold_numbers(y[known], np.arange(known.sum()).astype(str), 5, 0, 2)
+    x = np.arange(len(y), dtype=np.float32)[:, None]
+    return Plan.of(Split(method=method, folds=5, judged=int(known.sum())), x, y, fold, x[known], shares)
+
+
+@pytest.mark.parametrize("method", ["crossfit", "holdout"])
+def test_every_point_of_the_curve_asks_each_row_once_and_knows_more_than_the_point_before(method: object) -> None:
+    y = np.repeat([0, 1, -1], [30, 20, 9])
+    plan = _plan(y, method, [0.75, 0.5, 0.25])  # type: ignore[arg-type]
+    assert [len(step) for step in plan.curve] == ([2, 2, 5] if method == "crossfit" else [1, 1, 1])
+    known: list[np.ndarray] = []
+    for step in (*plan.curve, plan.whole):
+        assert sorted(np.concatenate([each.places for each in step])) == list(range(50))
+        who = np.empty((50, 50), bool)  # whose label was known when a row was asked
+        for each in step:
+            who[each.places] = each.learned
+        assert method == "holdout" or not who.diagonal().any()
+        known.append(who)
+    assert all(not (small & ~large).any() for small, large in pairwise(known))
+    assert [round(each.sum(axis=1).mean()) for each in known] == (
+        [10, 20, 30, 40] if method == "crossfit" else [13, 25, 37, 50]
+    )
+
+
+def test_the_curve_has_no_point_where_labels_are_too_few_for_it() -> None:
+    plans = [_plan(np.repeat([0, 1, -1], [30, rare, 9]), "crossfit", None) for rare in (4, 5, 10)]
+    assert [len(each.curve) for each in plans] == [0, 1, 2]
 
 
 def test_answers_that_were_kept_are_not_computed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -115,7 +115,7 @@ def test_with_crossfit_no_labelled_row_is_held_back_and_every_one_is_answered(cr
         shapes = {name: folds[name].shape for name in folds.files}
         unlabelled = np.flatnonzero(prepared["y"] == -1)
         np.testing.assert_array_equal(folds["pool_rows"], unlabelled)
-        assert folds["curve_labels"].tolist() == [7]
+        assert folds["curve_labels"].tolist() == [6]
     assert shapes["ssgan_task"] == shapes["twin_task"] == (20, 2)
     assert shapes["ssgan_realness"] == (20, 1)
     assert shapes["ssgan_pool"] == (3, len(unlabelled), 2)
