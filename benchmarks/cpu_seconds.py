@@ -6,9 +6,10 @@
 DIR holds MNIST's four idx files. One core, one thread, one run after another, the same 100 labelled images for all
 (draw 0), all 60,000 training images unlabelled. What counts is a process's own processor seconds in its steps:
 compilation is in them; imports, reading and evaluation are not. The 10,000 test images are asked now and then, which
-only tells the curve: nothing is chosen by it, no run is stopped by it, and a mark is passed when it is passed first.
-The peers' learning rate, and where their generator starts, were chosen on 5,000 training images held out, with a draw
-of labels that is not here. A run that never passes a mark has more than its last processor seconds as its time.
+only tells the curve: nothing is chosen by it and no run is stopped by it. A mark is passed `first` at the first look
+that finds it, which nobody without test labels would know, and `for good` from where on no later look is above it.
+The PyTorch loop's rate, and where its generator starts, were chosen on 5,000 training images held out, with a draw of
+labels that is not here. A run that never passes a mark has more than its last processor seconds as its time.
 
 The peers have Improved GAN's fully connected network, which is what they are; the product's default is a
 convolutional one with moved images and an averaged teacher. "ours, paper's network" is the peers' network and objective
@@ -52,13 +53,15 @@ def run(name: str, given: argparse.Namespace, python: Mapping[str, Path | None])
     return {"command": " ".join(["python", script, "DIR", "0", *command[4:]]), "backend": backend, **told}
 
 
-def times(told: list[dict[str, Any]]) -> dict[str, str | float]:
-    """Processor seconds to each mark; of one that was never passed, that it takes longer than the whole run."""
-    found: dict[str, str | float] = {}
+def times(told: list[dict[str, Any]]) -> dict[str, Any]:
+    """Processor seconds to each mark, first and for good; of one not passed, that it takes more than the run."""
+    found: dict[str, Any] = {}
     for mark, error in MARKS.items():
-        passed = next((each["cpu_seconds"] for each in told if each["error"] <= error), None)
-        found[mark] = passed if passed is not None else f"> {told[-1]['cpu_seconds']}"
-    return {**found, "last error": told[-1]["error"], "best error": min(each["error"] for each in told)}
+        above = [place for place, each in enumerate(told) if each["error"] > error]
+        first = next((place for place in range(len(told)) if place not in above), len(told))
+        for how, place in (("first", first), ("for good", above[-1] + 1 if above else 0)):
+            found[f"{mark} {how}"] = told[place]["cpu_seconds"] if place < len(told) else f"> {told[-1]['cpu_seconds']}"
+    return {**found, "last error": told[-1]["error"]}
 
 
 def main() -> None:
