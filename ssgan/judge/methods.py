@@ -208,18 +208,19 @@ def methods(contract: Contract, more: Mapping[str, str]) -> dict[str, Method]:
     taken = sorted(more.keys() & ours.keys())
     if taken:
         raise ParamsError(f"params.yaml: baselines.more names {taken[0]!r}, which is a baseline already; rename it")
-    return {**ours, **{name: theirs(path) for name, path in more.items()}}
+    return {**ours, **{name: theirs(path, bool(contract.classes)) for name, path in more.items()}}
 
 
-def theirs(path: str) -> Method:
+def theirs(path: str, classes: bool) -> Method:
     """A scikit-learn estimator of the user's, learned from the labelled rows.
 
     Args:
         path: `package.module.Class`, or a function that returns an estimator; called without arguments, but for
             `random_state` where it takes one.
+        classes: whether the label has classes.
 
     Raises:
-        ParamsError: if there is no such thing.
+        ParamsError: if there is no such thing, if it cannot be called so, or if it is no estimator of the task.
     """
     module, _, name = path.rpartition(".")
     try:
@@ -227,12 +228,39 @@ def theirs(path: str) -> Method:
     except (ImportError, AttributeError, ValueError) as error:
         raise ParamsError(
             f"params.yaml: baselines.more names {path!r}, which cannot be imported ({error}); give it as "
-            "package.module.Class, such as sklearn.svm.SVC"
+            "package.module.Class, such as sklearn.svm.SVC, of a package that is installed beside ssgan"
         ) from None
+    _check_theirs(path, _made(path, make, 0), classes)
 
     def method(task: Task) -> Any:
-        seeded = "random_state" in inspect.signature(make).parameters
-        model = make(random_state=task.knobs.seed) if seeded else make()
-        return model.fit(*task.known)
+        model = _made(path, make, task.knobs.seed)
+        try:
+            return model.fit(*task.known)
+        except Exception as error:  # of somebody else's code: a reason to leave it out, not to stop the others
+            raise ValueError(f"{type(error).__name__}: {error}") from error
 
     return method
+
+
+def _made(path: str, make: Any, seed: int) -> Any:
+    try:
+        seeded = "random_state" in inspect.signature(make).parameters
+        return make(random_state=seed) if seeded else make()
+    except Exception as error:  # of somebody else's code
+        raise ParamsError(
+            f"params.yaml: baselines.more names {path!r}, which cannot be called without arguments ({error}); name a "
+            "function of yours that returns the estimator"
+        ) from None
+
+
+def _check_theirs(path: str, model: Any, classes: bool) -> None:
+    from sklearn.base import is_classifier, is_regressor
+
+    named = f"params.yaml: baselines.more names {path!r}, which"
+    if not (hasattr(model, "fit") and (hasattr(model, "predict") or hasattr(model, "predict_proba"))):
+        raise ParamsError(
+            f"{named} has no `fit` and `predict` and so is no estimator; name one, such as sklearn.svm.SVC"
+        )
+    if is_regressor(model) if classes else is_classifier(model):
+        kinds = ("answers with values", "classes") if classes else ("answers with classes", "values")
+        raise ParamsError(f"{named} {kinds[0]}, but the label has {kinds[1]}; name an estimator for {kinds[1]}")

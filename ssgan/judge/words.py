@@ -116,6 +116,8 @@ def _verdict(evaluation: Evaluation, twin: Difference) -> str:
         return "helped the network, but the labels alone do as well with another method"
     if twin.low > 0 and (gain is None or gain.low > 0):
         return "helped"
+    if twin.low > 0:
+        return "helped the network; that another method does not do as well with the labels alone is not proven"
     return "seem to have helped, though these rows cannot prove it"
 
 

@@ -178,12 +178,23 @@ def test_a_baseline_of_the_users_has_a_try_too(project):
     assert set(np.unique(answers["vectors"])) == {0.0, 1.0}  # it says classes, no probabilities
 
 
+def test_a_baseline_of_the_users_that_cannot_learn_is_left_out_with_its_reason(project):
+    set_knob(project.params, "baselines.more={bins: sklearn.naive_bayes.CategoricalNB}")  # of negative numbers
+    baselines(project)
+    answers, left_out = stored_answers(project, read_prepared(project))
+    assert "random_forest" in answers
+    assert left_out["bins"].startswith("ValueError: Negative values")
+
+
 @pytest.mark.parametrize(
     ("more", "said"),
     [
         ("{mine: nowhere.Model}", "cannot be imported .*give it as package.module.Class"),
         ("{mine: sklearn.svm.Nothing}", "cannot be imported"),
         ("{boosting: sklearn.svm.SVC}", "is a baseline already; rename it"),
+        ("{mine: sklearn.ensemble.VotingClassifier}", "without arguments .*'estimators'.*name a function of yours"),
+        ("{mine: sklearn.preprocessing.StandardScaler}", "has no `fit` and `predict`"),
+        ("{mine: sklearn.svm.SVR}", "answers with values, but the label has classes"),
     ],
 )
 def test_a_baseline_that_is_none_is_the_users_mistake(project, more, said):

@@ -126,7 +126,7 @@ def toy(tmp_path):
             ("The unlabelled rows did harm:", "and the best of all, random forest, has 1.000"),
         ),
         ((10, 60, 10), ("helped the network, but the labels alone do as well with another method:", "(level)")),
-        ((10, 60, 11), ("seem to have helped, though these rows cannot prove it", "the SSGAN is 0.008 better")),
+        ((10, 60, 11), ("helped the network; that another method does not do as well", "the SSGAN is 0.008 better")),
         ((20, 21, 60), ("seem to have helped, though these rows cannot prove it",)),
         ((21, 20, 60), ("seem to have done harm", "better than the SSGAN: supervised twin")),
         ((9, 9, 9), ("made no difference", "level; ", "none is better, and 1 of the others is level with it")),
