@@ -108,14 +108,17 @@ def slices(
     """Scores by the values of the columns that `evaluate.slices` names: a category each, or quarters of a number.
 
     Raises:
-        ParamsError: if the contract has no such column.
+        ParamsError: if the contract has no such column, or ignores it, for then intake leaves it out.
     """
     found = []
     for column in knobs.slices:
-        if column not in contract.columns and column not in rows:
+        if column not in rows:
+            ignored = (
+                "ignored by the contract and so not kept" if column in contract.columns else "no column of the contract"
+            )
             raise ParamsError(
-                f"params.yaml: evaluate.slices names {column!r}, which is no column of the contract; "
-                f"it has {', '.join(contract.columns)}"
+                f"params.yaml: evaluate.slices names {column!r}, which is {ignored}; "
+                f"slices are by {', '.join(contract.features)}"
             )
         for name, part in _parts(rows[column], contract.columns.get(column)):
             metrics: Mapping[str, Score] = {}

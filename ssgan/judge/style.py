@@ -40,7 +40,7 @@ td, th { white-space: nowrap; }
 .prose td:nth-child(2) { min-width: 4.5rem; }
 thead th { color: var(--soft); font-weight: 500; }
 tbody th { position: sticky; left: 0; background: var(--card); font-weight: 500; }
-td small { display: block; font-size: .75rem; }
+td small, th small { display: block; font-size: .75rem; }
 th i { display: inline-block; width: .7em; height: .7em; margin-right: .5em; border-radius: 50%; }
 summary { cursor: pointer; margin: .5rem 0; }
 p, ul { margin: .5rem 0; }
@@ -58,7 +58,7 @@ header .tiles { margin: 0; }
   svg { width: auto; max-height: 16cm; }
   .wide { overflow: visible; }
   table { font-size: .75rem; }
-  td small { font-size: .62rem; }
+  td small, th small { font-size: .62rem; }
   figure, tr { break-inside: avoid; }
   th i { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 }

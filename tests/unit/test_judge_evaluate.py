@@ -12,7 +12,7 @@ import pytest
 from judged import make_frame, make_project, write_folds, write_model, write_prepared
 
 from ssgan.config import CalibrateParams, EvaluateParams, set_knob
-from ssgan.contract import read_contract
+from ssgan.contract import Contract, read_contract
 from ssgan.errors import ArtefactError, DataError, ParamsError
 from ssgan.judge import words
 from ssgan.judge.answers import answers_of, calibrated, gather
@@ -280,5 +280,16 @@ def test_labels_of_judged_rows_change_scores_and_no_answer(judged):
 def test_a_slice_of_no_column_is_the_users_mistake(toy):
     set_knob(toy.params, "evaluate.slices=[age]")
     baselines(toy)
-    with pytest.raises(ParamsError, match="names 'age', which is no column of the contract; it has a, b"):
+    with pytest.raises(ParamsError, match="names 'age', which is no column of the contract; slices are by a, b"):
+        evaluate(toy)
+
+
+def test_a_slice_of_an_ignored_column_says_that_it_is_not_kept(toy):
+    written = toy.prepared / "schema.json"
+    contract = Contract.model_validate_json(written.read_text(encoding="utf-8"))
+    columns = {**contract.model_dump()["columns"], "town": {"type": "ignore"}}
+    written.write_text(json.dumps({**contract.model_dump(mode="json"), "columns": columns}), encoding="utf-8")
+    set_knob(toy.params, "evaluate.slices=[town]")
+    baselines(toy)
+    with pytest.raises(ParamsError, match="names 'town', which is ignored by the contract and so not kept"):
         evaluate(toy)
