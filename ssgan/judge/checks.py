@@ -113,11 +113,10 @@ def slices(
     found = []
     for column in knobs.slices:
         if column not in rows:
-            ignored = (
-                "ignored by the contract and so not kept" if column in contract.columns else "no column of the contract"
-            )
+            known = column in contract.columns
+            lacking = "ignored by the contract and so not kept" if known else "no column of the contract"
             raise ParamsError(
-                f"params.yaml: evaluate.slices names {column!r}, which is {ignored}; "
+                f"params.yaml: evaluate.slices names {column!r}, which is {lacking}; "
                 f"slices are by {', '.join(contract.features)}"
             )
         for name, part in _parts(rows[column], contract.columns.get(column)):
