@@ -66,7 +66,10 @@ def shown(y: np.ndarray, labels: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def one(draw: Draw, seed: int, told: bool = False, **knobs: Any) -> dict[str, float | str]:
-    """Test error of the discriminator, fitted as a user would; `told`: also while it learns, for curves."""
+    """Test error of the discriminator, fitted as a user would.
+
+    `told`: also while it learns, for curves, and that of the training images which it was not told the labels of.
+    """
     from ssgan import SSGANClassifier
     from ssgan.learn import backend
 
@@ -76,12 +79,19 @@ def one(draw: Draw, seed: int, told: bool = False, **knobs: Any) -> dict[str, fl
     validation = (draw.test_x, draw.test_y) if told else None
     model = SSGANClassifier(random_state=seed, **knobs).fit(draw.x, y, validation=validation)
     took = {"seconds": time.perf_counter() - start, "processor seconds": time.process_time() - processor}
-    wrong = model.predict(draw.test_x) != draw.test_y
+    errors = {"error": _error(model.predict(draw.test_x), draw.test_y)}
+    if told:
+        errors["error of unlabelled training images"] = _error(model.predict(draw.x[y < 0]), draw.y[y < 0])
     return {
-        "error": round(100 * float(wrong.mean()), 3),
+        **errors,
         **{name: round(value, 1) for name, value in took.items()},
         "device": f"{backend.device()}, {backend.name}",
     }
+
+
+def _error(answers: np.ndarray, truth: np.ndarray) -> float:
+    """In percent."""
+    return round(100 * float((answers != truth).mean()), 3)
 
 
 def run(table: Table, given: argparse.Namespace) -> None:
