@@ -91,6 +91,32 @@ def test_training_again_gives_the_same_bytes(trained: Project, tmp_path: Path) -
     assert (Artefact.load(trained.model).digest, Artefact.load(trained.twin).digest) == digests
 
 
+def test_dealing_the_judged_rows_labels_anew_changes_no_byte_of_what_is_trained_or_calibrated(
+    trained: Project, tmp_path: Path
+) -> None:
+    other = Project(Path(shutil.copytree(trained.root, tmp_path / "project")))
+    batch, judged = other.accepted / "batch.parquet", set(pd.read_parquet(trained.prepared / "judged.parquet")[ROW_ID])
+    frame = pd.read_parquet(batch)
+    here = frame[ROW_ID].isin(judged)
+    frame.loc[here, "y"] = frame.loc[here, "y"].map({"up": "down", "down": "up"})
+    frame.to_parquet(batch)
+    prepare(other)
+    train(other)
+    calibrate(other)
+    assert here.sum() > 0
+    assert _changed(trained.prepared, other.prepared) == {"test.parquet", "judged.parquet"}
+    assert _changed(trained.root / "models", other.root / "models") == set()
+
+
+def _changed(first: Path, second: Path) -> set[str]:
+    """Files, by their paths, that differ or that one folder lacks."""
+    here, there = (
+        {str(file.relative_to(at)): file.read_bytes() for file in at.rglob("*") if file.is_file()}
+        for at in (first, second)
+    )
+    return {name for name in here.keys() | there.keys() if here.get(name) != there.get(name)}
+
+
 @pytest.fixture(scope="module")
 def crossfitted(accepted: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The same, judged by crossfit, with a curve."""
