@@ -1,0 +1,86 @@
+"""Result files of one grid whose draws were measured at different times, as one table of all their draws.
+
+    python benchmarks/joined.py benchmarks/results/accuracy_classes*.json     # prints Markdown
+
+No draw may be in two files. Means over sets are of each draw, and the deviation is theirs; ranks are of a set's mean
+over all draws, among the baselines and the method itself, as in grid.py. Differences are paired by draw, with the
+standard error of their mean.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from accuracy_classes import BASELINES, OURS
+
+PAIRS = (
+    ("ssgan", "twin"),
+    ("ssgan", "no real/fake term"),
+    ("no real/fake term", "twin"),
+    ("ssgan", "teacher"),
+    ("ssgan", "random forest"),
+)
+Rows = Mapping[str, Any]  # method -> row, of one number of labels
+
+
+def joined(files: Sequence[Mapping[str, Any]], labels: str) -> dict[str, dict[str, Any]]:
+    """Per method: the mean over sets of each draw, and each set's mean over all draws."""
+    numbers = [number for each in files for number in each["draws"]]
+    assert len(set(numbers)) == len(numbers), f"a draw is in two files: {sorted(numbers)}"
+    weights = [len(each["draws"]) for each in files]
+    parts = [each["labels"][labels] for each in files]
+    return {
+        method: {
+            "draws": np.concatenate([part[method]["mean of each draw"] for part in parts]),
+            "sets": {
+                name: float(np.average([part[method]["sets"][name][0] for part in parts], weights=weights))
+                for name in parts[0][method]["sets"]
+            },
+        }
+        for method in parts[0]
+    }
+
+
+def rank(rows: Rows, method: str) -> float:
+    """Among the baselines and itself, and of a baseline the discriminator; mean over sets, 1 is best."""
+    rivals = [each for each in BASELINES if each != method] + ([] if method in OURS else ["ssgan"])
+    sets = rows[method]["sets"]
+    return float(np.mean([1 + sum(rows[each]["sets"][name] > sets[name] for each in rivals) for name in sets]))
+
+
+def main() -> None:
+    """Prints the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("files", nargs="+", type=Path)
+    files = [json.loads(path.read_text(encoding="utf-8")) for path in parser.parse_args().files]
+    tables = {labels: joined(files, labels) for labels in files[0]["labels"]}
+    print(f"draws {sorted(number for each in files for number in each['draws'])}; labels {', '.join(tables)}\n")
+    for method in (*OURS, *BASELINES):
+        means = [f"{rows[method]['draws'].mean():.3f} ± {rows[method]['draws'].std():.3f}" for rows in tables.values()]
+        ranks = [rank(rows, method) for rows in tables.values()]
+        print(f"| {method} | {' | '.join(means)} | {' / '.join(f'{r:.1f}' for r in ranks)} | {np.mean(ranks):.2f}")
+    print()
+    for one, other in PAIRS:
+        gaps = [rows[one]["draws"] - rows[other]["draws"] for rows in tables.values()]
+        told = [f"{gap.mean():+.3f} ± {gap.std(ddof=1) / len(gap) ** 0.5:.3f}" for gap in gaps]
+        print(f"| {one} - {other} | {', '.join(told)} |")
+    print()
+    behind = 0
+    for name in next(iter(tables.values()))["ssgan"]["sets"]:
+        cells = []
+        for rows in tables.values():
+            ours, best = rows["ssgan"]["sets"][name], max(BASELINES, key=lambda each: rows[each]["sets"][name])
+            theirs = rows[best]["sets"][name]
+            behind += theirs - ours > 0.02
+            cells.append(f"{ours:.3f} ({theirs:.3f} {best})")
+        print(f"| {name} | {' | '.join(cells)} |")
+    print(f"\nover two points behind the best baseline of the place: {behind}")
+
+
+if __name__ == "__main__":
+    main()
