@@ -117,22 +117,30 @@ def summary(grid: Grid, draws: Iterable[int]) -> dict[str, object]:
     }
 
 
+def mean_rank(grid: Grid, means: Mapping[str, Mapping[str, float]], method: str) -> float:
+    """Of a method by its mean on each set, over the sets; 1 is best.
+
+    Among the baselines and itself, by the set's mean over draws. Baselines: among each other and the first of ours, so
+    that the numbers can be compared.
+    """
+    first = next((each for each in grid.ours if each in means), None)
+    others = [base for base in grid.baselines if base in means] + ([first] if first else [])
+    rivals = [other for other in others if other != method and not (method in grid.ours and other in grid.ours)]
+    mine = means[method]
+    return float(
+        np.mean([1 + sum(grid.better * (means[other][name] - mine[name]) > 0 for other in rivals) for name in mine])
+    )
+
+
 def _table(grid: Grid, scores: dict[str, dict[str, list[float]]], sets: Sequence[str]) -> dict[str, object]:
-    """Rank of each: among the baselines and itself, by the set's mean over draws. Baselines: among each other and the
-    first of ours, so that the numbers can be compared."""
+    """A row of each method."""
     means = {each: {name: float(np.mean(values)) for name, values in of.items()} for each, of in scores.items()}
-    first = next((each for each in grid.ours if each in scores), None)
     rows: dict[str, object] = {}
     for each, of in scores.items():
-        others = [base for base in grid.baselines if base in scores] + ([first] if first else [])
-        rivals = [other for other in others if other != each and not (each in grid.ours and other in grid.ours)]
-        ranks = [
-            1 + sum(grid.better * (means[other][name] - means[each][name]) > 0 for other in rivals) for name in sets
-        ]
         rows[each] = {
             "mean": round(float(np.mean(list(means[each].values()))), 4),
             "mean of each draw": [round(float(value), 4) for value in _by_draw(of)],
-            "mean rank": round(float(np.mean(ranks)), 2),
+            "mean rank": round(mean_rank(grid, means, each), 2),
             "sets": {name: [round(means[each][name], 4), round(float(np.std(of[name])), 4)] for name in sets},
             "draws": {name: [round(score, 4) for score in of[name]] for name in sets},
         }

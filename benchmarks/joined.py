@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from accuracy_classes import BASELINES, OURS
+from accuracy_classes import BASELINES, GRID, OURS
+from grid import mean_rank
 
 PAIRS = (
     ("ssgan", "twin"),
@@ -25,7 +26,6 @@ PAIRS = (
     ("ssgan", "teacher"),
     ("ssgan", "random forest"),
 )
-Rows = Mapping[str, Any]  # method -> row, of one number of labels
 
 
 def joined(files: Sequence[Mapping[str, Any]], labels: str) -> dict[str, dict[str, Any]]:
@@ -46,13 +46,6 @@ def joined(files: Sequence[Mapping[str, Any]], labels: str) -> dict[str, dict[st
     }
 
 
-def rank(rows: Rows, method: str) -> float:
-    """Among the baselines and itself, and of a baseline the discriminator; mean over sets, 1 is best."""
-    rivals = [each for each in BASELINES if each != method] + ([] if method in OURS else ["ssgan"])
-    sets = rows[method]["sets"]
-    return float(np.mean([1 + sum(rows[each]["sets"][name] > sets[name] for each in rivals) for name in sets]))
-
-
 def main() -> None:
     """Prints the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -62,7 +55,7 @@ def main() -> None:
     print(f"draws {sorted(number for each in files for number in each['draws'])}; labels {', '.join(tables)}\n")
     for method in (*OURS, *BASELINES):
         means = [f"{rows[method]['draws'].mean():.3f} ± {rows[method]['draws'].std():.3f}" for rows in tables.values()]
-        ranks = [rank(rows, method) for rows in tables.values()]
+        ranks = [mean_rank(GRID, {each: row["sets"] for each, row in rows.items()}, method) for rows in tables.values()]
         print(f"| {method} | {' | '.join(means)} | {' / '.join(f'{r:.1f}' for r in ranks)} | {np.mean(ranks):.2f}")
     print()
     for one, other in PAIRS:
@@ -70,16 +63,18 @@ def main() -> None:
         told = [f"{gap.mean():+.3f} ± {gap.std(ddof=1) / len(gap) ** 0.5:.3f}" for gap in gaps]
         print(f"| {one} - {other} | {', '.join(told)} |")
     print()
-    behind = 0
+    behind, picked = 0, {labels: [] for labels in tables}
     for name in next(iter(tables.values()))["ssgan"]["sets"]:
         cells = []
-        for rows in tables.values():
+        for labels, rows in tables.items():
             ours, best = rows["ssgan"]["sets"][name], max(BASELINES, key=lambda each: rows[each]["sets"][name])
             theirs = rows[best]["sets"][name]
             behind += theirs - ours > 0.02
+            picked[labels].append(theirs)
             cells.append(f"{ours:.3f} ({theirs:.3f} {best})")
         print(f"| {name} | {' | '.join(cells)} |")
-    print(f"\nover two points behind the best baseline of the place: {behind}")
+    print(f"\nmean of the best baseline of each place: {' '.join(f'{np.mean(each):.3f}' for each in picked.values())}")
+    print(f"over two points behind the best baseline of the place: {behind}")
 
 
 if __name__ == "__main__":
