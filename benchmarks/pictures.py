@@ -158,6 +158,14 @@ def main(table: Table, text: str) -> None:
         for name, row in rows.items():
             ratio = row["errors over the twin's"] or "no twin"
             print(f"{name:20} {row['mean']:6.2f} ± {row['deviation']:.2f}  {ratio}  {row['draws']}")
-    path = RESULTS / f"{table.name}.json"  # tables of other numbers of steps stay
+    _keep(RESULTS / f"{table.name}.json", _key(given.steps), result)
+
+
+def _keep(path: Path, steps: str, result: dict[str, Any]) -> None:
+    """Writes the summary; what the file has of other steps, labels and methods stays."""
     tables = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    path.write_text(json.dumps({**tables, _key(given.steps): result}, indent=1) + "\n", encoding="utf-8")
+    labels = tables.get(steps, {}).get("labels", {})
+    for each, rows in result["labels"].items():
+        labels[each] = {**labels.get(each, {}), **rows}
+    tables[steps] = {**result, "labels": labels}
+    path.write_text(json.dumps(tables, indent=1) + "\n", encoding="utf-8")
