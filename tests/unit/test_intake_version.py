@@ -122,6 +122,14 @@ def test_what_depends_on_a_stage_out_of_date_is_out_of_date_too(project):
     assert version.out_of_date(project) == ["first", "second"]
 
 
+def test_a_list_of_locks_that_a_kill_has_cut_short_stops_nothing(project):
+    locks = project.root / ".dvc" / "tmp" / "rwlock"
+    locks.parent.mkdir(exist_ok=True)
+    locks.write_text('{"')
+    version.repro(project, "first")
+    assert (project.root / "dvc.lock").is_file()
+
+
 def test_a_users_mistake_in_a_stage_stays_a_users_mistake(project):
     with pytest.raises(UserError, match=r"^the knob is wrong; turn it$"):
         version.repro(project, "mistaken")

@@ -52,11 +52,28 @@ def run_dvc(project: Project, *args: str, on_line: OnLine = say) -> list[str]:
             code, lines = run([sys.executable, "-m", "dvc", *args], project.root, on_line, variables)
         if code == 0:
             return lines
+        if _cut_short(project, lines):
+            continue
         failure = _failure(args, code, lines)
         if not isinstance(failure, BusyError) or time.monotonic() > deadline:
             raise failure
         say(f"another DVC process is working on {project.root.name}; waiting for it")
         time.sleep(1)
+
+
+def _cut_short(project: Project, lines: Sequence[str]) -> bool:
+    """Removes DVC's list of who reads and writes what, where a kill has left half of it; whether it was that.
+
+    DVC writes the list in place, and every later command fails on it.
+    """
+    if not any("Unable to read RWLock-file" in line for line in lines):
+        return False
+    try:
+        (project.root / ".dvc" / "tmp" / "rwlock").unlink()
+    except FileNotFoundError:
+        return False
+    say("a DVC process was killed while it wrote its list of locks; the list begins anew")
+    return True
 
 
 @contextmanager
