@@ -52,7 +52,7 @@ def run_dvc(project: Project, *args: str, on_line: OnLine = say) -> list[str]:
             code, lines = run([sys.executable, "-m", "dvc", *args], project.root, on_line, variables)
         if code == 0:
             return lines
-        if _cut_short(project, lines):
+        if time.monotonic() <= deadline and _cut_short(project, lines):
             continue
         failure = _failure(args, code, lines)
         if not isinstance(failure, BusyError) or time.monotonic() > deadline:
@@ -64,7 +64,7 @@ def run_dvc(project: Project, *args: str, on_line: OnLine = say) -> list[str]:
 def _cut_short(project: Project, lines: Sequence[str]) -> bool:
     """Removes DVC's list of who reads and writes what, where a kill has left half of it; whether it was that.
 
-    DVC writes the list in place, and every later command fails on it.
+    DVC writes the list in place, and every later command fails on it. Whoever is at work just then loses its entry.
     """
     if not any("Unable to read RWLock-file" in line for line in lines):
         return False
