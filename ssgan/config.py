@@ -53,6 +53,7 @@ class TrainParams(_Section):
     unlabelled: int | None = Field(None, ge=1, le=16)
     learning_rate: float | None = Field(None, gt=0, lt=1)
     warmup: float = Field(0.0, ge=0, le=1)
+    cooldown: float | None = Field(None, gt=0, le=1)
     ema: float | None = Field(None, ge=0, lt=1)
     recent: float | None = Field(None, gt=0, le=1)
     update: Literal["simultaneous", "alternating"] = "simultaneous"

@@ -43,6 +43,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no typ
         unlabelled: int | None = None,
         learning_rate: float | None = None,
         warmup: float = 0.0,
+        cooldown: float | None = None,
         hidden: Sequence[int] = (128, 128),
         members: int = 1,
         weight_norm: bool | None = None,
@@ -82,6 +83,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no typ
         self.unlabelled = unlabelled
         self.learning_rate = learning_rate
         self.warmup = warmup
+        self.cooldown = cooldown
         self.hidden = hidden
         self.members = members
         self.weight_norm = weight_norm

@@ -163,7 +163,8 @@ class Run:
         if self.taught_from is not None:
             subject, rows = Subject.of(x, encoder, knobs.seed), LESSON * knobs.batch
             self._lesson = TaughtRows(subject, head, rows, numbers(seeds[4]), state)
-        schedule = Schedule(knobs.steps, knobs.learning_rate, knobs.warmup, knobs.ramp, self.taught_from)
+        rate = knobs.learning_rate, knobs.warmup, knobs.cooldown
+        schedule = Schedule(knobs.steps, *rate, knobs.ramp, self.taught_from)
         chosen = terms(knobs, self.fakes, draws, knobs.batch, encoder.width)
         moved, more = moves(knobs.shift, knobs.warp, draws), stirs(knobs, draws)
         parts = self.nets, labelled, pool, schedule, chosen, self.fakes, knobs.batch, moved, more

@@ -18,12 +18,11 @@ layers = keras.layers
 
 SLOPE = 0.2  # of leaky ReLU below 0
 SMALL = 16  # pixels; images below it keep their size through the first layer
-NOISE = 0.05  # added to pixels in [-1, 1]
 DROPOUT = 0.05  # of channels
 WHOLE = 128  # features
 
 
-def image_features(x: Tensor, weight_norm: bool, draws: Draws, seeds: Iterator[int]) -> Tensor:
+def image_features(x: Tensor, weight_norm: bool, noise: float, draws: Draws, seeds: Iterator[int]) -> Tensor:
     """Features h [n, WHOLE] of images [n, height, width, channels].
 
     Strided convolutions down to 2 x 2 .. 4 x 4, then a layer that sees every place by itself: with the mean over the
@@ -34,7 +33,7 @@ def image_features(x: Tensor, weight_norm: bool, draws: Draws, seeds: Iterator[i
     conv, size = Convolutions(seeds, weight_norm), max(x.shape[1], x.shape[2])
     most = min(128, 8 * min(x.shape[1], x.shape[2]))  # small images have little to tell apart
     h = Contrast(name="contrast")(x) if x.shape[-1] == 3 else x
-    h = Noise(NOISE, draws, "noise")(h)
+    h = Noise(noise, draws, "noise")(h)
     h = conv(h, 32) if size < SMALL else conv(h, 32, size=5, stride=2)
     channels = min(64, most)
     while max(h.shape[1], h.shape[2]) > 4 or conv.made < 3:

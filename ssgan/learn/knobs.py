@@ -39,6 +39,7 @@ class Knobs:
     unlabelled: int
     learning_rate: float
     warmup: float
+    cooldown: float
     ema: float
     recent: float
     update: Literal["simultaneous", "alternating"]
@@ -104,6 +105,7 @@ def _defaults(contract: Contract) -> dict[str, Any]:
         "weight_norm": False,
         "noise": 0.15,
         "learning_rate": 2e-3,
+        "cooldown": 0.5,
     }
     common |= {"shift": 0, "warp": 0.0, "stir": 1.0, "cutout": 0.0, "tint": 0.0, "unlabelled": 1, "recent": 1.0}
     common |= {"consistency": "none", "consistency_weight": 1.0, "ramp": 0.25, "teacher_weight": 0.0, "teach_from": 0.0}
@@ -117,14 +119,16 @@ def _defaults(contract: Contract) -> dict[str, Any]:
 
 
 def _of_images(image: ImageColumn) -> dict[str, Any]:
-    moves = {"shift": max(1, round(min(image.height, image.width) / 16)), "warp": 0.15}
+    moves = {"shift": max(1, round(min(image.height, image.width) / 16)), "warp": 0.15, "noise": 0.05}
     common = {**moves, "consistency": "mean teacher", "batch": 32, "unlabelled": 3}
     common |= {"fakes": GENERATOR, "weight_norm": True}
     if _small(image):  # a few pixels are soon hidden, or moved to another digit's
         return {**common, "steps": 1000}
+    common |= {"unlabelled": 6, "ramp": 0.1, "ema": 0.998, "recent": 0.1}
+    if image.content == "drawing":  # ink is seen through noise that drowns what a photograph shows
+        return {**common, "noise": 0.8, "consistency_weight": 30.0, "steps": 5000, "cooldown": 0.1}
     stirs = {"stir": 2.0, "cutout": 0.4, "tint": 0.3 if image.channels == 3 else 0.0}
-    taught = {"unlabelled": 6, "consistency_weight": 15.0, "ramp": 0.1, "ema": 0.998, "recent": 0.1}
-    return {**common, **stirs, **taught, "steps": 2500}
+    return {**common, **stirs, "consistency_weight": 15.0, "steps": 2500}
 
 
 def _small(image: ImageColumn) -> bool:

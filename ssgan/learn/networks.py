@@ -56,7 +56,7 @@ def discriminator(encoder: Encoder, head: Head, knobs: NetKnobs, draws: Draws, s
         return their_discriminator(knobs.networks, encoder, head, draws, seed)
     seeds, x = seeds_from(seed), keras.Input(encoder.shape, name="x")
     if encoder.image is not None:
-        h = image_features(x, knobs.weight_norm, draws, seeds)
+        h = image_features(x, knobs.weight_norm, knobs.noise, draws, seeds)
     else:
         h = table_features(x, encoder, knobs, draws, seeds)
     h = layers.Activation("linear", dtype="float32", name="features")(h)

@@ -27,6 +27,7 @@ class Schedule:
     steps: int
     learning_rate: float
     warmup: float  # share of the steps
+    cooldown: float  # share of the steps
     ramp: float  # share of the steps
     taught_from: int | None = None  # step from which on there is a lesson; None: never
 
@@ -35,8 +36,8 @@ class Schedule:
         return ops.cast(step, "float32") / self.steps
 
     def rate(self, step: Tensor) -> Tensor:
-        """Rises in a line over the warm-up, stays over the first half, then a cosine down to 2 %."""
-        late = ops.maximum(2.0 * self.progress(step) - 1.0, 0.0)
+        """Rises in a line over the warm-up, stays, and falls over the cool-down by a cosine to 2 %."""
+        late = ops.maximum((self.progress(step) - (1.0 - self.cooldown)) / self.cooldown, 0.0)
         early = ops.minimum(ops.cast(step + 1, "float32") / max(1.0, self.warmup * self.steps), 1.0)
         return self.learning_rate * early * (LAST_RATE + (1 - LAST_RATE) * 0.5 * (1.0 + ops.cos(math.pi * late)))
 

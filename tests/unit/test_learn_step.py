@@ -13,12 +13,16 @@ def rate(schedule: Schedule, step: int) -> float:
     return float(schedule.rate(keras.ops.convert_to_tensor(np.int32(step))))
 
 
-def test_the_learning_rate_warms_up_stays_over_the_first_half_and_falls_as_a_cosine() -> None:
-    schedule = Schedule(100, 0.2, 0.1, 0.25)
-    assert [rate(schedule, step) for step in (0, 4, 9, 10, 50)] == pytest.approx([0.02, 0.1, 0.2, 0.2, 0.2])
-    assert rate(schedule, 75) == pytest.approx(0.2 * (1 + LAST_RATE) / 2)
+@pytest.mark.parametrize("cooldown", [0.5, 0.1])
+def test_the_learning_rate_warms_up_stays_and_falls_over_the_cooldown_as_a_cosine(cooldown: float) -> None:
+    schedule, falls = Schedule(100, 0.2, 0.1, cooldown, 0.25), round(100 * (1 - cooldown))
+    assert [rate(schedule, step) for step in (0, 4, 9, 10, falls)] == pytest.approx([0.02, 0.1, 0.2, 0.2, 0.2])
+    assert rate(schedule, (falls + 100) // 2) == pytest.approx(0.2 * (1 + LAST_RATE) / 2)
     assert rate(schedule, 100) == pytest.approx(0.2 * LAST_RATE)
-    assert rate(Schedule(100, 0.2, 0.0, 0.25), 0) == pytest.approx(0.2)
+
+
+def test_without_a_warm_up_the_learning_rate_is_full_at_the_first_step() -> None:
+    assert rate(Schedule(100, 0.2, 0.0, 0.5, 0.25), 0) == pytest.approx(0.2)
 
 
 def test_the_average_is_as_if_it_had_begun_with_the_first_weights() -> None:
