@@ -31,7 +31,7 @@ def draw(folder: Path, labels: int, number: int) -> Draw:
     return Draw(x, y.astype(int), shown(y, labels, np.random.default_rng(number)), test_x, test_y.astype(int))
 
 
-TABLE = Table("accuracy_mnist", draw, (100,), 3, 2500, ("ssgan", "a = 0", "twin"), {})
+TABLE = Table("accuracy_mnist", draw, (100,), 3, 5000, ("ssgan", "a = 0", "twin"), {})
 
 if __name__ == "__main__":
     main(TABLE, __doc__ or "")

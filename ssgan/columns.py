@@ -8,8 +8,6 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
-from ssgan.drawings import Content
-
 
 class Part(BaseModel):
     """A part of a contract: fixed once read, with no unknown key."""
@@ -62,15 +60,8 @@ class ImageColumn(Part):
     height: int = Field(ge=8, le=64)
     width: int = Field(ge=8, le=64)
     channels: Literal[1, 3] = 1
-    content: Content = "photograph"  # or drawing: learned from with noise in place of strong changes
     nullable: Literal[False] = False
     drift_at_most: float | None = Field(None, gt=0, le=1)
-
-    @model_validator(mode="after")
-    def _drawings_are_grey(self) -> Self:
-        if self.content == "drawing" and self.channels != 1:
-            raise ValueError(f"content must be photograph for images in colour; channels is {self.channels}")
-        return self
 
 
 class IgnoredColumn(Part):

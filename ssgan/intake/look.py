@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import re
 import sys
@@ -15,9 +14,8 @@ import pyarrow.compute as pc
 import yaml
 
 from ssgan.contract import MISSING
-from ssgan.drawings import LOOKED_AT, content_of
 from ssgan.intake.cells import LONGEST_CELL, Floats, are_numbers, as_text, column_of
-from ssgan.intake.pictures import PNG, brightness, shape_of
+from ssgan.intake.pictures import PNG, shape_of
 
 WORDS = 30  # distinct values up to which text is a category
 _ROUNDABLE = 1e300
@@ -37,7 +35,7 @@ class Look:
     numbers: Floats  # distinct finite numbers among them, ascending
     odd: tuple[str, ...]  # distinct words that are no finite number
     absent: int  # rows without a value
-    pictures: tuple[bytes, ...] = ()  # the first PNGs
+    picture: bytes | None = None  # the first PNG
 
     @property
     def numeric(self) -> bool:
@@ -79,9 +77,9 @@ def look_at(table: pa.Table, name: str, missing: Sequence[str]) -> Look:
     """Looks at one column; `missing` are the words that mean no value."""
     column = column_of(table, name)
     if pa.types.is_binary(column.type):
-        pictures = (cell for cell in column.to_pylist() if cell is not None and cell.startswith(PNG))
-        some = tuple(itertools.islice(pictures, LOOKED_AT))
-        return Look(name, len(column), column.type, (), np.array([]), (), column.null_count, some)
+        first = next((cell for cell in column.to_pylist() if cell is not None and cell.startswith(PNG)), None)
+        absent = column.null_count
+        return Look(name, len(column), column.type, (), np.array([]), (), absent, first)
     text = as_text(column)
     text = pc.if_else(pc.is_in(text, value_set=pa.array(missing, pa.string())), None, text)
     words = pc.unique(text.drop_null()).sort()
@@ -96,8 +94,8 @@ def describe(look: Look) -> tuple[str, str]:
     """The options of a column and the reason for them."""
     nullable = ", nullable: true" if look.absent else ""
     absent = f"; {look.absent} of {look.rows} are missing" if look.absent else ""
-    if look.pictures:
-        return _describe_pictures(look.pictures)
+    if look.picture is not None:
+        return _describe_picture(look.picture)
     if len(look.words) == 0:
         return "type: ignore", "has no value"
     if len(look.words) == 1:
@@ -116,16 +114,12 @@ def describe(look: Look) -> tuple[str, str]:
     return "type: ignore", f"{len(look.words)} different texts, more than the {WORDS} that a category may have"
 
 
-def _describe_pictures(pictures: Sequence[bytes]) -> tuple[str, str]:
-    shape = shape_of(pictures[0])
+def _describe_picture(png: bytes) -> tuple[str, str]:
+    shape = shape_of(png)
     if shape is None:
         return "type: ignore", "holds bytes that are no readable PNG"
     height, width, channels = shape
-    options = f"type: image, height: {height}, width: {width}, channels: {channels}"
-    seen = [found for each in pictures if (found := brightness(each, shape)) is not None]
-    if not seen or content_of(np.stack(seen)) == "photograph":
-        return options, "PNG; the size of the first one"
-    return f"{options}, content: drawing", "PNG; the size of the first one; most pixels are black or white: drawings"
+    return f"type: image, height: {height}, width: {width}, channels: {channels}", "PNG; the size of the first one"
 
 
 def _describe_numbers(look: Look, nullable: str, absent: str) -> tuple[str, str]:

@@ -48,6 +48,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no typ
         members: int = 1,
         weight_norm: bool | None = None,
         noise: float | None = None,
+        content: Literal["photograph", "drawing"] | None = None,
         shift: int | None = None,
         warp: float | None = None,
         stir: float | None = None,
@@ -88,6 +89,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no typ
         self.members = members
         self.weight_norm = weight_norm
         self.noise = noise
+        self.content = content
         self.shift = shift
         self.warp = warp
         self.stir = stir
@@ -198,9 +200,10 @@ class Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no typ
         groups = None if groups is None else one_dimension(X, groups, self)
         layout = Layout.of(X)
         contract = layout.contract(X, classes)
-        knobs = resolve(self._params(), contract)
         encoder = Encoder.fit({} if contract.image else layout.columns(X), contract)
-        x, head = layout.encode(X, encoder), head_for(contract, y, knobs.head)
+        x = layout.encode(X, encoder)
+        knobs = resolve(self._params(), contract, x)
+        head = head_for(contract, y, knobs.head)
         if is_labelled(y).all():
             say(f"fit: all {len(y)} rows have a label, so there is nothing to learn from unlabelled ones")
         name = "regressor" if classes is None else "classifier"

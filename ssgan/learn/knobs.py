@@ -7,9 +7,12 @@ import json
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+import numpy as np
+
 from ssgan.config import FakesKind, TrainParams
 from ssgan.contract import Contract, ImageColumn
 from ssgan.errors import ParamsError
+from ssgan.learn.drawings import Content, content_of
 
 SMALL_IMAGE = 16  # pixels; an image below it is learned in fewer steps, and bears less change
 GENERATOR, SHUFFLED = "generator", "shuffled columns"
@@ -25,6 +28,7 @@ class Knobs:
     members: int
     weight_norm: bool
     noise: float
+    content: Content | None  # None for tables
     shift: int
     warp: float
     stir: float
@@ -73,7 +77,7 @@ class Knobs:
         return replace(off, consistency="none", answer="discriminator")
 
 
-def resolve(params: TrainParams, contract: Contract) -> Knobs:
+def resolve(params: TrainParams, contract: Contract, x: np.ndarray | None = None) -> Knobs:
     """The knobs with every null replaced.
 
     The evidence for the defaults is in `benchmarks/` and told in `docs/science.md`.
@@ -81,6 +85,7 @@ def resolve(params: TrainParams, contract: Contract) -> Knobs:
     Args:
         params: `train` of `params.yaml`.
         contract: whose task it is.
+        x: encoded training rows, for whether images are drawings; None: they are not.
 
     Raises:
         ParamsError: if a knob does not go with the task.
@@ -90,16 +95,19 @@ def resolve(params: TrainParams, contract: Contract) -> Knobs:
         for name, value in params.model_dump(exclude={"backend", "tensorboard"}).items()
         if value is not None
     }
-    knobs = {"networks": None, "rows": None, **_defaults(contract), **given, "hidden": tuple(params.hidden)}
+    content = None if contract.image is None else params.content or (content_of(x) if x is not None else "photograph")
+    defaults = _defaults(contract, content)
+    knobs = {"networks": None, "rows": None, **defaults, **given, "hidden": tuple(params.hidden)}
     knobs.setdefault("gan_weight", _gan_weight(contract, knobs["fakes"]))
     resolved = Knobs(**knobs)
     _check(resolved, contract)
     return resolved
 
 
-def _defaults(contract: Contract) -> dict[str, Any]:
+def _defaults(contract: Contract, content: Content | None) -> dict[str, Any]:
     common: dict[str, Any] = {
         "head": None,
+        "content": content,
         "batch": 64,
         "ema": 0.99,
         "weight_norm": False,
@@ -110,7 +118,7 @@ def _defaults(contract: Contract) -> dict[str, Any]:
     common |= {"shift": 0, "warp": 0.0, "stir": 1.0, "cutout": 0.0, "tint": 0.0, "unlabelled": 1, "recent": 1.0}
     common |= {"consistency": "none", "consistency_weight": 1.0, "ramp": 0.25, "teacher_weight": 0.0, "teach_from": 0.0}
     if contract.image is not None:
-        return {**common, **_of_images(contract.image)}
+        return {**common, **_of_images(contract.image, content)}
     table = {**common, "fakes": SHUFFLED, "teacher_weight": 10.0}
     if contract.task == "classification":
         return {**table, "steps": 1500, "teach_from": 0.5}
@@ -118,14 +126,14 @@ def _defaults(contract: Contract) -> dict[str, Any]:
     return {**table, "head": "huber", "noise": 0.05, "steps": 600}
 
 
-def _of_images(image: ImageColumn) -> dict[str, Any]:
+def _of_images(image: ImageColumn, content: Content | None) -> dict[str, Any]:
     moves = {"shift": max(1, round(min(image.height, image.width) / 16)), "warp": 0.15, "noise": 0.05}
     common = {**moves, "consistency": "mean teacher", "batch": 32, "unlabelled": 3}
     common |= {"fakes": GENERATOR, "weight_norm": True}
     if _small(image):  # a few pixels are soon hidden, or moved to another digit's
         return {**common, "steps": 1000}
     common |= {"unlabelled": 6, "ramp": 0.1, "ema": 0.998, "recent": 0.1}
-    if image.content == "drawing":  # ink is seen through noise that drowns what a photograph shows
+    if content == "drawing":  # ink is seen through noise that drowns what a photograph shows
         return {**common, "noise": 0.8, "consistency_weight": 30.0, "steps": 5000, "cooldown": 0.1}
     stirs = {"stir": 2.0, "cutout": 0.4, "tint": 0.3 if image.channels == 3 else 0.0}
     return {**common, **stirs, "consistency_weight": 15.0, "steps": 2500}
@@ -153,6 +161,8 @@ def _check(knobs: Knobs, contract: Contract) -> None:
             )
     elif knobs.shift > 0:
         raise ParamsError(f"train.shift must be 0 for a table, which has no pixels; it is {knobs.shift}")
+    elif knobs.content is not None:
+        raise ParamsError(f'train.content must be null for a table, which has no images; it is "{knobs.content}"')
     if contract.task == "regression" and knobs.consistency == "pseudo-label":
         raise ParamsError("train.consistency must not be pseudo-label for values: there is no class to be sure of")
     if contract.task == "classification" and knobs.head is not None:

@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 
 from ssgan.contract import RESERVED, CategoryColumn, ClassLabel, Contract, ImageColumn, NumberColumn, ValueLabel
-from ssgan.drawings import content_of
 from ssgan.errors import DataError
 from ssgan.learn.encode import Encoder
 
@@ -93,8 +92,7 @@ class Layout:
         described: Mapping[str, Any]
         if self.kinds == (IMAGE,):
             height, width, channels = (*self.shape, 1)[:3]
-            size = {"height": height, "width": width, "channels": _channels(channels)}
-            described = {IMAGE: ImageColumn(type="image", **size, content=content_of(X))}
+            described = {IMAGE: ImageColumn(type="image", height=height, width=width, channels=_channels(channels))}
         else:
             described = {name: _described(values) for name, values in self.columns(X).items()}
         task: Literal["classification", "regression"] = "regression" if classes is None else "classification"

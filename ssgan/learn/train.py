@@ -103,7 +103,7 @@ def train(project: Project) -> None:
     """
     params = read_params(project.params)
     rows = Rows.read(project, params.train.rows)
-    knobs = resolve(params.train, rows.contract)
+    knobs = resolve(params.train, rows.contract, rows.x)
     settle(rows.encoder, knobs)
     all_known = rows.labelled == len(rows.y)
     nothing = "; every row has a label, so nothing is learned from unlabelled ones" if all_known else ""

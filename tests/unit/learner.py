@@ -55,15 +55,14 @@ def values(rows: int = 300, labelled: int = 40) -> Case:
     return _case("regression", {"column": "y"}, {name: {"type": "number"} for name in "abc"}, columns, y, truth)
 
 
-def images(height: int = 8, width: int = 8, channels: int = 1, rows: int = 60, content: str = "photograph") -> Case:
+def images(height: int = 8, width: int = 8, channels: int = 1, rows: int = 60) -> Case:
     """A bright upper or lower half."""
     rng = np.random.default_rng(0)
     truth = np.arange(rows) % 2
     x = rng.normal(-0.5, 0.2, (rows, height, width, channels)).astype(np.float32)
     x[truth == 0, : height // 2] += 1
     x[truth == 1, height // 2 :] += 1
-    size = {"height": height, "width": width, "channels": channels}
-    described = {"picture": {"type": "image", **size, "content": content}}
+    described = {"picture": {"type": "image", "height": height, "width": width, "channels": channels}}
     contract = _contract("classification", {"column": "y", "classes": ["up", "down"]}, described)
     return Case(contract, Encoder.fit({}, contract), x.clip(-1, 1), np.where(np.arange(rows) < 8, truth, -1), truth)
 
