@@ -46,7 +46,7 @@ def child(folder: Path, with_folds: bool) -> dict[str, float]:
     params = read_params(project.params)
     rows = Rows.read(project, params.train.rows)
     known = int(is_labelled(rows.y).sum())
-    knobs = resolve(params.train, rows.contract)
+    knobs = resolve(params.train, rows.contract, rows.x)
     settle(rows.encoder, knobs)
     head = head_for(rows.contract, rows.y, knobs.head)
     plan = Plan.of(rows.split, rows.x, rows.y, rows.fold, rows.judged, ())

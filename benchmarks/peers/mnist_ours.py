@@ -40,8 +40,9 @@ def main(
     params = TrainParams(steps=steps or None, seed=draw)
     if recipe != "default":
         params = _improved_gan(params, update, precision, recipe)
-    head, knobs = head_for(contract, data.y), resolve(params, contract)
-    run = fit.Run(data.x.reshape(-1, 28, 28, 1), data.y, encoder, head, knobs)
+    x, head = data.x.reshape(-1, 28, 28, 1), head_for(contract, data.y)
+    knobs = resolve(params, contract, x if recipe == "default" else None)  # the paper's recipe has no drawings
+    run = fit.Run(x, data.y, encoder, head, knobs)
 
     def logits(x: np.ndarray) -> np.ndarray:
         return fit.answers(run.nets.average, head, x.reshape(-1, 28, 28, 1))[0]
