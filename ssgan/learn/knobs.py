@@ -15,6 +15,7 @@ from ssgan.errors import ParamsError
 from ssgan.learn.drawings import Content, content_of
 
 SMALL_IMAGE = 16  # pixels; an image below it is learned in fewer steps, and bears less change
+DRAWN = 28  # pixels of the drawings that the noise was chosen on
 GENERATOR, SHUFFLED = "generator", "shuffled columns"
 
 
@@ -134,7 +135,8 @@ def _of_images(image: ImageColumn, content: Content | None) -> dict[str, Any]:
         return {**common, "steps": 1000}
     common |= {"unlabelled": 6, "ramp": 0.1, "ema": 0.998, "recent": 0.1}
     if content == "drawing":  # ink is seen through noise that drowns what a photograph shows
-        return {**common, "noise": 0.8, "consistency_weight": 30.0, "steps": 5000, "cooldown": 0.1}
+        noise = round(0.8 * min(1.0, min(image.height, image.width) / DRAWN), 2)  # few pixels are soon drowned
+        return {**common, "noise": noise, "consistency_weight": 30.0, "steps": 5000, "cooldown": 0.1}
     stirs = {"stir": 2.0, "cutout": 0.4, "tint": 0.3 if image.channels == 3 else 0.0}
     return {**common, **stirs, "consistency_weight": 15.0, "steps": 2500}
 

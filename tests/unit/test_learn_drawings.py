@@ -47,14 +47,20 @@ def test_images_in_colour_are_photographs() -> None:
 
 
 def test_drawings_are_learned_from_with_noise_and_photographs_with_strong_changes() -> None:
-    contract, names = learner.images(20, 20, rows=4).contract, ("content", "noise", "stir", "cutout")
+    contract, names = learner.images(28, 28, rows=4).contract, ("content", "noise", "stir", "cutout")
     drawn, seen = (resolve(TrainParams(), contract, x) for x in (drawings(), photographs()))
     assert [getattr(drawn, name) for name in names] == ["drawing", 0.8, 1.0, 0.0]
     assert [getattr(seen, name) for name in names] == ["photograph", 0.05, 2.0, 0.4]
 
 
+@pytest.mark.parametrize(("side", "noise"), [(16, 0.46), (21, 0.6), (28, 0.8), (64, 0.8)])
+def test_small_drawings_have_less_noise(side: int, noise: float) -> None:
+    contract = learner.images(side, side, rows=4).contract
+    assert resolve(TrainParams(content="drawing"), contract).noise == noise
+
+
 def test_what_a_person_says_of_the_images_counts() -> None:
-    contract = learner.images(20, 20, rows=4).contract
+    contract = learner.images(28, 28, rows=4).contract
     assert resolve(TrainParams(content="photograph"), contract, drawings()).noise == 0.05
     assert resolve(TrainParams(content="drawing"), contract, photographs()).noise == 0.8
 
