@@ -107,7 +107,8 @@ def train(project: Project) -> None:
     settle(rows.encoder, knobs)
     all_known = rows.labelled == len(rows.y)
     nothing = "; every row has a label, so nothing is learned from unlabelled ones" if all_known else ""
-    say(f"train: {len(rows.x)} rows, {rows.labelled} labelled, on {backend.device()}{nothing}")
+    images = f", images taken for {knobs.content}s (train.content)" if knobs.content else ""
+    say(f"train: {len(rows.x)} rows, {rows.labelled} labelled{images}, on {backend.device()}{nothing}")
     plan = Plan.of(rows.split, rows.x, rows.y, rows.fold, rows.judged, params.evaluate.curve)
     head, folds = head_for(rows.contract, rows.y, knobs.head), Folds(plan, rows)
     digest = hashlib.sha256(f"{rows.digest} {knobs.digest()} {backend.name}".encode()).hexdigest()
