@@ -25,6 +25,7 @@ class PrepareParams(_Section):
 
 
 FakesKind = Literal["generator", "shuffled columns", "refiner", "mixture"]
+Content = Literal["photograph", "drawing"]
 
 
 class TrainParams(_Section):
@@ -38,7 +39,7 @@ class TrainParams(_Section):
     members: int = Field(1, ge=1, le=64)
     weight_norm: bool | None = None
     noise: float | None = Field(None, ge=0, le=2)
-    content: Literal["photograph", "drawing"] | None = None
+    content: Content | None = None
     shift: int | None = Field(None, ge=0, le=16)
     warp: float | None = Field(None, ge=0, le=0.5)
     stir: float | None = Field(None, ge=0, le=8)

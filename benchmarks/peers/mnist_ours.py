@@ -41,7 +41,7 @@ def main(
     if recipe != "default":
         params = _improved_gan(params, update, precision, recipe)
     x, head = data.x.reshape(-1, 28, 28, 1), head_for(contract, data.y)
-    knobs = resolve(params, contract, x if recipe == "default" else None)  # the paper's recipe has no drawings
+    knobs = resolve(params, contract, x)
     run = fit.Run(x, data.y, encoder, head, knobs)
 
     def logits(x: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from ssgan.config import FakesKind, TrainParams
+from ssgan.config import Content, FakesKind, TrainParams
 from ssgan.errors import ParamsError, describe
 from ssgan.learn import stored
 from ssgan.learn.artefact import Artefact, Predictions, answers
@@ -48,7 +48,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no typ
         members: int = 1,
         weight_norm: bool | None = None,
         noise: float | None = None,
-        content: Literal["photograph", "drawing"] | None = None,
+        content: Content | None = None,
         shift: int | None = None,
         warp: float | None = None,
         stir: float | None = None,

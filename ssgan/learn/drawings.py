@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 
-Content = Literal["photograph", "drawing"]
+from ssgan.config import Content
 
 GROUND = 0.125  # of -1 .. 1: how far from black or white a pixel may be to count as plain
 PLAIN = 0.75  # share of plain pixels: of written digits 0.9, of house numbers in grey almost none

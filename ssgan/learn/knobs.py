@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ssgan.config import FakesKind, TrainParams
+from ssgan.config import Content, FakesKind, TrainParams
 from ssgan.contract import Contract, ImageColumn
 from ssgan.errors import ParamsError
-from ssgan.learn.drawings import Content, content_of
+from ssgan.learn.drawings import content_of
 
 SMALL_IMAGE = 16  # pixels; an image below it is learned in fewer steps, and bears less change
 DRAWN = 28  # pixels of the drawings that the noise was chosen on
@@ -96,13 +96,19 @@ def resolve(params: TrainParams, contract: Contract, x: np.ndarray | None = None
         for name, value in params.model_dump(exclude={"backend", "tensorboard"}).items()
         if value is not None
     }
-    content = None if contract.image is None else params.content or (content_of(x) if x is not None else "photograph")
-    defaults = _defaults(contract, content)
+    defaults = _defaults(contract, _content(params, contract, x))
     knobs = {"networks": None, "rows": None, **defaults, **given, "hidden": tuple(params.hidden)}
     knobs.setdefault("gan_weight", _gan_weight(contract, knobs["fakes"]))
     resolved = Knobs(**knobs)
     _check(resolved, contract)
     return resolved
+
+
+def _content(params: TrainParams, contract: Contract, x: np.ndarray | None) -> Content | None:
+    """A user's own networks draw noise of their own, which may be too little for what drawings are learned with."""
+    if contract.image is None or params.content is not None:
+        return params.content
+    return "photograph" if x is None or params.networks is not None else content_of(x)
 
 
 def _defaults(contract: Contract, content: Content | None) -> dict[str, Any]:

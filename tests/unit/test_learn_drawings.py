@@ -65,6 +65,11 @@ def test_what_a_person_says_of_the_images_counts() -> None:
     assert resolve(TrainParams(content="drawing"), contract, photographs()).noise == 0.8
 
 
+def test_with_networks_whose_noise_is_their_own_images_are_photographs() -> None:
+    contract = learner.images(28, 28, rows=4).contract
+    assert resolve(TrainParams(networks="ssgan.learn.deep"), contract, drawings()).content == "photograph"
+
+
 def test_a_table_has_no_images() -> None:
     assert resolve(TrainParams(), learner.classes().contract).content is None
     with pytest.raises(ParamsError, match='content must be null for a table, which has no images; it is "drawing"'):
