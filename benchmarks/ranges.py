@@ -33,7 +33,7 @@ def measure(table: Table) -> dict[str, object]:
         parts = split(table, 2, draw)
         layout = Layout.of(table.X)  # the words of all rows are allowed, as a contract would allow them
         contract = layout.contract(table.X, tuple(str(each) for each in range(table.classes)) or None)
-        seen = Seen.fit(layout.columns(parts.frame), contract, parts.groups)
+        seen = Seen.fit(layout.columns(parts.frame), contract.features, parts.groups)
         limits, _ = seen.limits(CalibrateParams().unlike / 2)
         ranges = Ranges(limits)
         tested = layout.columns(parts.test_frame)

@@ -55,15 +55,12 @@ def _coverage(model: Model) -> float | None:
 
 
 def _outside(model: Model, said: Predictions) -> list[list[dict[str, object]]]:
-    """Per row the columns outside of what the training rows hold, each with what that is."""
+    """Per row the columns, or the looks of an image, outside of what the training rows hold, each with what that is."""
     if said.outside is None:
         return [[]] * len(said.answer)
-    ranges, hidden = (
-        model.artefact.ranges,
-        model.artefact.contract.log_without,
-    )  # an end of a range is one record's value
+    ranges, logged = model.artefact.ranges, model.artefact.contract.is_logged  # an end of a range is one record's value
     return [
-        [{"field": each.column, "seen": None if each.column in hidden else each.seen} for each in ranges.named(row)]
+        [{"field": each.column, "seen": each.seen if logged(each.column) else None} for each in ranges.named(row)]
         for row in said.outside
     ]
 

@@ -32,7 +32,7 @@ class Layout:
     numbers: tuple[str, ...]  # columns of the contract that hold them and are logged
     words: tuple[str, ...]  # columns of categories, and of images as base64
     classes: tuple[str, ...]  # none for values
-    ranged: tuple[str, ...]  # columns that have a range or words, and are logged
+    ranged: tuple[str, ...]  # columns that have a range or words, or looks of images, and are logged
     places: tuple[int, ...] | None  # of those among all that have; None: all are logged
 
     @classmethod
@@ -43,10 +43,10 @@ class Layout:
             contract: of the model.
             ranged: the columns that `Predictions.outside` speaks of.
         """
-        kept = {name: each for name, each in contract.features.items() if name not in contract.log_without}
+        kept = {name: each for name, each in contract.features.items() if contract.is_logged(name)}
         numbers = tuple(name for name, each in kept.items() if isinstance(each, NumberColumn))
         words = tuple(name for name in kept if name not in numbers)
-        places = tuple(place for place, name in enumerate(ranged) if name in kept)
+        places = tuple(place for place, name in enumerate(ranged) if contract.is_logged(name))
         told = tuple(ranged[place] for place in places)
         return cls(numbers, words, contract.classes, told, None if len(told) == len(ranged) else places)
 

@@ -176,6 +176,10 @@ class Contract(Part):
         """How bad it is to break a rule."""
         return self.severity.get(rule, BATCH_RULES.get(rule, "warning"))
 
+    def is_logged(self, name: str) -> bool:
+        """Whether the service's log may hold a column; what is measured of images goes with their column."""
+        return set(self.log_without).isdisjoint(self.features if self.image is not None else (name,))
+
     @property
     def copies(self) -> str:
         """What becomes of rows that come more than once in a batch."""

@@ -177,7 +177,7 @@ class Calibration(Record):
     thresholds: tuple[float, ...] = ()  # classes: class k is in the set where 1 - P(k) <= thresholds[k]; 1: always
     half_width: float | None = None  # values: of the interval, in the label's unit; None where too few rows say it
     fake_limit: float = 1.0  # a row with a larger P(fake) is unlike the training data
-    ranges: tuple[ColumnRange, ...] = ()  # tables: a row with a cell outside of them is unlike the training data too
+    ranges: tuple[ColumnRange, ...] = ()  # a row with a cell, or an image with a look, outside of them is too
     shares: dict[str, dict[str, float]] = {}  # of each class: "labelled", and by method "unlabelled"
 
 

@@ -79,7 +79,7 @@ def package_drawn(project: Project, contract: Contract, seed: int) -> str:
     np.savez(fresh / "probe.npz", x=x, task=task, realness=realness)
     calibrated = {"temperature": 1.7, "offsets": (0.1, -0.2, 0.1), "thresholds": (0.6, 0.7, 0.8)}
     settings = calibrated if contract.classes else {"half_width": 3.25}
-    ranges, _ = Seen.fit(columns, contract).limits(0.0)
+    ranges, _ = Seen.fit(columns, contract.features).limits(0.0)
     Calibration(rows=40, coverage=0.9, fake_limit=0.4, ranges=ranges, **settings).write(fresh / "calibration.json")
     _run(contract).write(fresh / "run.json")
     digest = write_checksums(fresh)

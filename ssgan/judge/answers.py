@@ -84,7 +84,7 @@ def _by_holdout(
         others[words.ABLATION] = Artefact.load(project.trained / words.ABLATION).predict_encoded(x)
     raw = answers(artefact.contract, artefact.metadata, *outputs)
     by_prior = _by_prior(project, prepared, artefact, outputs, knobs)
-    ours = artefact.predict_encoded(x, artefact.ranges.outside(columns))
+    ours = artefact.predict_encoded(x, columns)
     return Judged(ours, raw, others, by_prior, fake, artefact)
 
 

@@ -30,6 +30,7 @@ from ssgan.contract import ClassLabel, Contract
 from ssgan.errors import ArtefactError
 from ssgan.learn import checksums
 from ssgan.learn.encode import Encoder
+from ssgan.learn.looks import looks
 from ssgan.learn.ranges import Ranges
 from ssgan.records import Calibration
 
@@ -193,17 +194,19 @@ class Artefact:
 
     @cached_property
     def ranges(self) -> Ranges:
-        """What the training rows hold of each column; empty for images, and before calibration."""
+        """What the training rows hold of each column, or images look like; empty before calibration."""
         return Ranges(self.calibration.ranges)
 
-    def predict_encoded(self, x: np.ndarray, outside: np.ndarray | None = None) -> Predictions:
+    def predict_encoded(self, x: np.ndarray, columns: Mapping[str, np.ndarray] | None = None) -> Predictions:
         """Answers for encoded rows.
 
         Args:
             x: float32 [n, F] or [n, height, width, channels].
-            outside: bool [n, C], what `ranges` says of the raw rows, which encoded rows do not tell; None: no cell is.
+            columns: the same rows raw, which tell what encoded rows of a table do not: the cells outside of `ranges`;
+                None: no cell is held against them.
         """
-        return answers(self.contract, self.metadata, *self.outputs(x), self.calibration, outside)
+        held = looks(x) if self.encoder.image is not None and self.ranges.columns else columns
+        return self._answers(x, None if held is None else self.ranges.outside(held))
 
     def predict_alone(self, x: np.ndarray) -> Predictions:
         """The discriminator's own answers for encoded rows, as they are where `task` is a committee's."""
@@ -213,13 +216,16 @@ class Artefact:
 
     def predict_columns(self, columns: Mapping[str, np.ndarray]) -> Predictions:
         """Answers for raw columns, as `Encoder.encode_columns` takes them."""
-        return self.predict_encoded(self.encoder.encode_columns(columns), self.ranges.outside(columns))
+        return self.predict_encoded(self.encoder.encode_columns(columns), columns)
 
     def predict_records(self, records: Sequence[Mapping[str, object]]) -> Predictions:
         """Answers for single records; an absent key and None are missing."""
         if len(records) == 1 and self.encoder.image is None:
-            return self.predict_encoded(self.encoder.encode_records(records), self.ranges.outside_record(records[0]))
+            return self._answers(self.encoder.encode_records(records), self.ranges.outside_record(records[0]))
         return self.predict_columns(self.encoder.read_records(records))
+
+    def _answers(self, x: np.ndarray, outside: np.ndarray | None) -> Predictions:
+        return answers(self.contract, self.metadata, *self.outputs(x), self.calibration, outside)
 
     def _probed(self) -> Self:
         """The artefact itself, or one that asks the graph row by row if that is what it takes for the same bits."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ssgan.config import Content
+from ssgan.learn.looks import plain
 
-GROUND = 0.125  # of -1 .. 1: how far from black or white a pixel may be to count as plain
 PLAIN = 0.75  # share of plain pixels: of written digits 0.9, of house numbers in grey almost none
 LOOKED_AT = 500  # images
 
@@ -23,5 +23,4 @@ def content_of(x: np.ndarray) -> Content:
     if x.shape[-1] != 1:
         return "photograph"
     some = x[:: max(1, len(x) // LOOKED_AT)]
-    plain = (1.0 - np.abs(some) <= GROUND).reshape(len(some), -1).mean(axis=1)
-    return "drawing" if np.median(plain) >= PLAIN else "photograph"
+    return "drawing" if np.median(plain(some)) >= PLAIN else "photograph"

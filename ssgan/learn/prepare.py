@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import warnings
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from ssgan.errors import DataError
 from ssgan.intake.batch import feature_cells
 from ssgan.learn import training_rows
 from ssgan.learn.encode import Encoder
+from ssgan.learn.looks import looks
 from ssgan.learn.ranges import RANGES, Seen
 from ssgan.progress import say
 from ssgan.project import Project
@@ -34,7 +36,8 @@ def prepare(project: Project) -> None:
         judged.parquet    labelled rows that judge: those of the test rows, or with crossfit all of the training rows
         quarantined.npz   x of the rows of tables in quarantine, for the question whether P(fake) would have seen them;
                           not declared to DVC, for there may be none: they come and go with accepted rows
-        ranges.json       what the training rows hold of each column, from which `calibrate` makes limits
+        ranges.json       what the training rows hold of each column, or images look like, from which `calibrate` makes
+                          limits
         encoder.json, schema.json, split.json
 
     With crossfit labelled rows are too dear to be held back: each is judged by a model of the folds that had not seen
@@ -66,7 +69,7 @@ def prepare(project: Project) -> None:
         )
 
     columns = frame_columns(train, contract)
-    encoder, seen = Encoder.fit(columns, contract), Seen.fit(columns, contract, train[GROUP].to_numpy(str))
+    encoder = Encoder.fit(columns, contract)
     shutil.rmtree(project.prepared, ignore_errors=True)
     project.prepared.mkdir(parents=True)
     training_rows.write(project.prepared, encoder, columns, y, fold, train[ROW_ID].to_numpy(str))
@@ -76,13 +79,21 @@ def prepare(project: Project) -> None:
     judged.to_parquet(project.prepared / "judged.parquet", index=False)
     (project.prepared / "encoder.json").write_text(encoder.to_json(), encoding="utf-8")
     (project.prepared / "schema.json").write_text(contract.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    seen.write(project.prepared / RANGES)
+    _seen(project, columns, contract, train[GROUP].to_numpy(str)).write(project.prepared / RANGES)
     split.write(project.prepared / "split.json")
     how = f"{split.folds} folds of them" if method == "crossfit" else f"{len(judged)} labelled test rows"
     say(
         f"prepare: {len(train)} training rows ({int(is_labelled(y).sum())} labelled), {len(test)} test rows, "
         f"{encoder.width} features; judged by {how}"
     )
+
+
+def _seen(project: Project, columns: Mapping[str, np.ndarray], contract: Contract, groups: np.ndarray) -> Seen:
+    """What the training rows, whose encoded images are already written, hold."""
+    if contract.image is None:
+        return Seen.fit(columns, contract.features, groups)
+    measured = looks(np.load(project.prepared / training_rows.X, mmap_mode="r", allow_pickle=False))
+    return Seen.fit(measured, dict.fromkeys(measured, NumberColumn(type="number")), groups)
 
 
 def _quarantined(project: Project, contract: Contract, encoder: Encoder) -> np.ndarray:

@@ -1,5 +1,7 @@
 """What the training rows hold of each column, and which cells of other rows lie beyond it.
 
+Of images the columns are what can be measured of them (`looks.py`).
+
 The encoder takes a value beyond the training range for the nearest one in it, and a word that was never seen for a rare
 one, so the network cannot know such a row for a stranger. The rule here does, before anything is encoded.
 
@@ -21,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from ssgan.contract import CategoryColumn, Contract, NumberColumn
+from ssgan.contract import CategoryColumn, Column, NumberColumn
 from ssgan.records import ColumnRange, ColumnSeen, Record
 
 RANGES = "ranges.json"  # of `data/prepared`
@@ -38,18 +40,20 @@ class Seen(Record):
     strains: tuple[tuple[int, float], ...]  # of rows beyond the others: the margin that would let them in
 
     @classmethod
-    def fit(cls, columns: Mapping[str, np.ndarray], contract: Contract, groups: np.ndarray | None = None) -> Seen:
+    def fit(
+        cls, columns: Mapping[str, np.ndarray], kinds: Mapping[str, Column], groups: np.ndarray | None = None
+    ) -> Seen:
         """Looks at the training rows.
 
         Args:
-            columns: raw, as `Encoder.fit` takes them.
-            contract: names the feature columns and their types.
+            columns: raw, as `Encoder.fit` takes them; or looks of images.
+            kinds: of the columns, such as the contract's features.
             groups: names [n] of what rows belong to, such as patients; None: each row to itself.
         """
         rows = len(next(iter(columns.values())))
         places = np.arange(rows) if groups is None else np.unique(groups, return_inverse=True)[1]
         seen, strains = [], dict[int, float]()
-        for name, column in contract.features.items():
+        for name, column in kinds.items():
             if isinstance(column, NumberColumn):
                 seen.append(_numbers(name, column, np.asarray(columns[name], np.float64), places, strains))
             elif isinstance(column, CategoryColumn):

@@ -81,6 +81,21 @@ def test_columns_outside_of_what_training_rows_hold_are_named_and_counted(own) -
     assert [json.loads(row)["outside_training_range"] for row in table] == [None, "age; ward"]
 
 
+@pytest.mark.parametrize("withheld", [False, True])
+def test_what_an_image_looks_like_is_held_against_the_training_images_and_named(own, withheld) -> None:
+    light = ColumnRange(column="brightness", seen=(0.1, 0.6), limits=(0.0, 0.7))
+    calibration = Calibration(rows=90, coverage=0.9, ranges=(light,))
+    about = {"log_without": ["scan"]} if withheld else {}
+    dim, bright = (encode_image(np.full((8, 8, 1), value, np.uint8)) for value in (100, 250))
+    headers = {"content-type": "image/png"}
+    with served(own, add_model(own, columns=IMAGE, calibration=calibration, **about)) as (client, _):
+        usual, strange = (client.post("/v1/predict_file", content=png, headers=headers).json() for png in (dim, bright))
+    assert (usual["unlike_training_data"], usual["outside_training_range"]) == (False, [])
+    assert strange["unlike_training_data"] is True
+    told = {"field": "brightness", "seen": None if withheld else [0.1, 0.6]}
+    assert strange["outside_training_range"] == [told]
+
+
 def test_without_calibration_nothing_is_said_about_coverage(own) -> None:
     tag = add_model(own, calibration=Calibration(rows=0, coverage=0.9))
     with served(own, tag) as (client, _):

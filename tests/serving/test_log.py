@@ -74,6 +74,20 @@ def test_it_names_columns_outside_of_what_training_rows_hold_but_for_those_left_
     assert pd.isna(found["_outside_training_range"][1])
 
 
+@pytest.mark.parametrize("withheld", [False, True])
+def test_what_an_image_looks_like_is_left_out_with_the_image(own, withheld) -> None:
+    light = ColumnRange(column="brightness", seen=(0.0, 0.1), limits=(0.0, 0.2))
+    about = {"log_without": ["scan"]} if withheld else {}
+    calibration = Calibration(rows=90, coverage=0.9, ranges=(light,))
+    with served(own, add_model(own, columns=IMAGE, calibration=calibration, **about), log=True) as (client, _):
+        png = encode_image(np.full((8, 8, 1), 250, np.uint8))
+        assert client.post("/v1/predict_file", content=png, headers={"content-type": "image/png"}).is_success
+    found = logged(own)
+    assert found["_unlike_training_data"].tolist() == [True]
+    told = found["_outside_training_range"].dropna().tolist()
+    assert ("scan" in found, told) == ((False, []) if withheld else (True, ["brightness"]))
+
+
 def test_of_values_it_holds_the_interval_and_of_categories_the_words(own) -> None:
     tag = add_model(own, label=VALUE, calibration=Calibration(rows=90, coverage=0.9, half_width=2.5))
     with served(own, tag, log=True) as (client, _):

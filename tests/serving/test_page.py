@@ -6,14 +6,19 @@ import json
 import shutil
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
+import numpy as np
 import pytest
-from made import COLUMNS, GOOD, add_model, bentoml, eventually, make_project
+from made import COLUMNS, GOOD, IMAGE, add_model, bentoml, eventually, make_project
 
 from serving.desk import Desk
 from serving.front import Front
 from ssgan.config import ServeParams
+from ssgan.learn.parts import encode_image
 from ssgan.process import free_port
+from ssgan.project import Project
 from ssgan.records import Calibration, ColumnRange
 from ssgan.ship.champion import model_folder, promote
 from ssgan.ship.keys import make_key
@@ -29,9 +34,7 @@ from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory) -> Iterator[str]:
-    """A service that asks for a key, over real HTTP; the key is `url`'s part after the mark."""
-    import uvicorn
-
+    """A service that asks for a key; the key is `url`'s part after the mark."""
     project = make_project(tmp_path_factory.mktemp("page") / "project")
     ranges = (
         ColumnRange(column="age", seen=(20.0, 90.0), limits=(10.0, 100.0)),
@@ -42,14 +45,34 @@ def url(tmp_path_factory) -> Iterator[str]:
     tag = add_model(project, columns=columns, calibration=calibration)
     promote(project, tag)
     key = make_key(project.root / "keys.txt", "page")
-    desk = Desk(ServeParams(keys="keys.txt"), project.root)
+    with running(project, tag, ServeParams(keys="keys.txt")) as address:
+        yield f"{address}#{key}"
+
+
+@pytest.fixture(scope="module")
+def url_of_images(tmp_path_factory) -> Iterator[str]:
+    """A service that takes images."""
+    project = make_project(tmp_path_factory.mktemp("page") / "images")
+    ranges = (ColumnRange(column="brightness", seen=(0.1, 0.6), limits=(0.0, 0.7)),)
+    tag = add_model(project, columns=IMAGE, calibration=Calibration(rows=90, coverage=0.9, ranges=ranges))
+    promote(project, tag)
+    with running(project, tag, ServeParams()) as address:
+        yield address
+
+
+@contextmanager
+def running(project: Project, tag: str, params: ServeParams) -> Iterator[str]:
+    """Serves a model over real HTTP; the address of the page."""
+    import uvicorn
+
+    desk = Desk(params, project.root)
     desk.open(model_folder(project, tag))
     port = free_port()
     server = uvicorn.Server(uvicorn.Config(Front(bentoml, desk), port=port, log_level="warning", http="h11"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     eventually(lambda: server.started)
-    yield f"http://127.0.0.1:{port}/ui#{key}"
+    yield f"http://127.0.0.1:{port}/ui"
     server.should_exit = True
     thread.join()
     desk.close()
@@ -110,6 +133,19 @@ def test_columns_unlike_the_training_data_are_named_with_what_was_seen(page) -> 
     wait(page, lambda: find(page, ".flag"))
     told = [item.text for item in page.find_elements(By.CSS_SELECTOR, ".flag li")]
     assert told == ["age is 110; training rows have 20.0 to 90.0", "ward is south, upper, as in no training row"]
+
+
+def test_what_is_strange_of_an_image_is_named_with_what_training_images_have(
+    browser, url_of_images, tmp_path: Path
+) -> None:
+    png = tmp_path / "bright.png"
+    png.write_bytes(encode_image(np.full((8, 8, 1), 250, np.uint8)))
+    browser.get(url_of_images)
+    wait(browser, lambda: find(browser, "#field-0"))
+    find(browser, "#field-0").send_keys(str(png))
+    find(browser, "#ask").click()
+    wait(browser, lambda: find(browser, ".flag"))
+    assert find(browser, ".flag li").text == "brightness lies outside of 0.100 to 0.600, where training images are"
 
 
 def test_every_control_has_a_name_for_those_who_do_not_see_it(page) -> None:

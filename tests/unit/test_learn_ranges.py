@@ -34,7 +34,7 @@ def rows(count: int, seed: int = 0) -> dict[str, np.ndarray]:
 
 
 def fitted(share: float = 0.005, count: int = 400, seed: int = 0) -> Ranges:
-    return Ranges(Seen.fit(rows(count, seed), CONTRACT).limits(share)[0])
+    return Ranges(Seen.fit(rows(count, seed), CONTRACT.features).limits(share)[0])
 
 
 def outside(ranges: Ranges, record: dict[str, object]) -> list[str]:
@@ -87,13 +87,13 @@ def test_no_more_honest_rows_are_flagged_than_the_share() -> None:
 
 def test_the_share_is_that_of_training_rows_held_against_all_others() -> None:
     columns, share = rows(300), 0.02
-    _, flagged = Seen.fit(columns, CONTRACT).limits(share)
+    _, flagged = Seen.fit(columns, CONTRACT.features).limits(share)
     margin = fitted(share, 300)
     assert flagged <= 6
     found = 0
     for row in range(300):  # the slow way: fit without the row, at the same margin
         others = {name: np.delete(values, row) for name, values in columns.items()}
-        limits = _at(Seen.fit(others, CONTRACT), _margin(margin, Seen.fit(columns, CONTRACT)))
+        limits = _at(Seen.fit(others, CONTRACT.features), _margin(margin, Seen.fit(columns, CONTRACT.features)))
         found += outside(limits, {name: values[row] for name, values in columns.items()}) != []
     assert found == flagged
 
@@ -113,8 +113,8 @@ def test_rows_of_one_group_do_not_vouch_for_each_other() -> None:
     values = np.r_[np.linspace(0, 1, 200), np.linspace(9, 9.5, 10)]
     contract = CONTRACT.model_copy(update={"columns": {"normal": CONTRACT.columns["normal"]}})
     groups = np.r_[np.arange(200), np.full(10, 1000)]
-    alone = Seen.fit({"normal": values}, contract)
-    together = Seen.fit({"normal": values}, contract, groups)
+    alone = Seen.fit({"normal": values}, contract.features)
+    together = Seen.fit({"normal": values}, contract.features, groups)
     assert max(strain for _, strain in alone.strains) < 0.1
     assert sum(strain > 10 for _, strain in together.strains) == 10
 
@@ -124,14 +124,14 @@ def test_words_that_honest_rows_bring_anew_all_the_time_flag_nobody() -> None:
     column = CONTRACT.columns["ward"].model_copy(update={"values": (*words, "attic")})
     contract = CONTRACT.model_copy(update={"columns": {"ward": column}})
     many, few = ({"ward": np.array(each, object)} for each in (words, ["w1", "w2"] * 150))
-    assert outside(Ranges(Seen.fit(many, contract).limits(0.005)[0]), {"ward": "attic"}) == []
-    assert outside(Ranges(Seen.fit(few, contract).limits(0.005)[0]), {"ward": "attic"}) == ["ward"]
+    assert outside(Ranges(Seen.fit(many, contract.features).limits(0.005)[0]), {"ward": "attic"}) == []
+    assert outside(Ranges(Seen.fit(few, contract.features).limits(0.005)[0]), {"ward": "attic"}) == ["ward"]
 
 
 @pytest.mark.parametrize("values", [[2.0] * 9, [math.nan] * 9, [math.nan, 2.0], [1e308, -1e308, 0.0], [0.0, 5e-324]])
 def test_columns_with_one_value_none_or_the_widest_range_are_no_trouble(values) -> None:
     contract = CONTRACT.model_copy(update={"columns": {"flag": CONTRACT.columns["flag"]}})
-    seen = Seen.fit({"flag": np.array(values)}, contract)
+    seen = Seen.fit({"flag": np.array(values)}, contract.features)
     assert Seen.model_validate_json(seen.model_dump_json()) == seen
     ranges = Ranges(seen.limits(0.005)[0])
     known = [value for value in values if not math.isnan(value)]
