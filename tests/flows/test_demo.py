@@ -121,6 +121,15 @@ def test_a_clean_clone_computes_the_same_bytes_again(cancer: tuple[Path, str], s
     assert tool("git", "status", "--porcelain", where=cancer[0]) == ""
 
 
+def test_a_negative_of_a_digit_is_unlike_the_training_data_and_its_light_is_named(digits: tuple[Path, str]) -> None:
+    project = Project(digits[0])
+    artefact, x = Artefact.load(project.model), np.load(project.prepared / "x.npy")
+    usual, strange = artefact.predict_encoded(x), artefact.predict_encoded(-x)
+    assert usual.unlike.mean() <= 0.01
+    assert strange.unlike.all()
+    assert strange.outside[:, artefact.ranges.names.index("brightness")].all()
+
+
 @pytest.mark.parametrize("name", ["diabetes", "digits"])
 def test_values_and_images_judged_again_give_the_same_bytes(name: str, request, tmp_path: Path) -> None:
     copy = tmp_path / name
