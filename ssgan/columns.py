@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
+SIDE_AT_LEAST, SIDE_AT_MOST = 8, 64  # pixels of an image, which the networks are made for
+
 
 class Part(BaseModel):
     """A part of a contract: fixed once read, with no unknown key."""
@@ -57,8 +59,8 @@ class ImageColumn(Part):
     """A PNG of fixed size, as bytes."""
 
     type: Literal["image"]
-    height: int = Field(ge=8, le=64)
-    width: int = Field(ge=8, le=64)
+    height: int = Field(ge=SIDE_AT_LEAST, le=SIDE_AT_MOST)
+    width: int = Field(ge=SIDE_AT_LEAST, le=SIDE_AT_MOST)
     channels: Literal[1, 3] = 1
     nullable: Literal[False] = False
     drift_at_most: float | None = Field(None, gt=0, le=1)

@@ -13,7 +13,7 @@ from ssgan.contract import COLUMNS_AT_MOST, MISSING, RESERVED, Rules, TextFiles,
 from ssgan.errors import DataError
 from ssgan.intake.cells import UNLABELLED, are_numbers, as_text, canonical, column_of
 from ssgan.intake.look import WORDS, Look, bounds, describe, look_at, missing_words, plain, quoted
-from ssgan.intake.read import read_table, require_label
+from ssgan.intake.read import read_undeclared, require_label
 from ssgan.intake.source import is_number, nearest
 
 _STANDARD = TextFiles()
@@ -30,11 +30,11 @@ def draft_contract(
     task: str | None = None,
     files: TextFiles = _STANDARD,
 ) -> str:
-    """Drafts `data/contract.yaml` for a partly labelled table.
+    """Drafts `data/contract.yaml` for a partly labelled table, or image set.
 
     Args:
-        source: A CSV or Parquet file, or a frame.
-        label: Its label column.
+        source: A file of any format that intake reads, or a frame.
+        label: Its label column; of image sets without names of their own, what it is to be called.
         name: Of the contract: lower case letters, digits, dashes.
         id: The column that names a row; guessed where there is an obvious one.
         group: The column whose rows must not be divided between training and test.
@@ -47,7 +47,7 @@ def draft_contract(
     Raises:
         DataError: if the file cannot be read, lacks a named column, or no task can be made of its label.
     """
-    table, path = _table_of(source, files)
+    table, path = _table_of(source, label, files)
     require_label(path, table.column_names, label)
     _check_names(path, table.column_names, id, group)
     missing = missing_words(table)
@@ -87,9 +87,9 @@ def _check_names(path: Path, names: Sequence[str], *chosen: str | None) -> None:
             raise DataError(f"{path.name} has a column `{column}`, a name that is reserved; rename it in the file")
 
 
-def _table_of(source: Path | pd.DataFrame, files: TextFiles) -> tuple[pa.Table, Path]:
+def _table_of(source: Path | pd.DataFrame, label: str, files: TextFiles) -> tuple[pa.Table, Path]:
     if isinstance(source, Path):
-        table = read_table(source, files)
+        table = read_undeclared(source, label, files)
         return (table if files.decimal == "." else _with_points(table)), source
     if not source.columns.is_unique:
         raise DataError("the frame has more than one column of the same name; every name must be there once")

@@ -1,6 +1,6 @@
 """Formats of image sets: SVHN's `.mat`, MNIST's idx, `.npz`, and a folder with an index. All become PNG in a column.
 
-They have no column names of their own, so the image and the label go under the names that the contract gives them.
+But for `.npz` they have no column names of their own, so whoever opens them says what image and label are called.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import io
 import math
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from ssgan.contract import Contract
+from ssgan.contract import TextFiles
 from ssgan.errors import DataError
 from ssgan.intake.read import INDEX, open_table
 from ssgan.intake.source import Source
@@ -31,19 +31,50 @@ _LARGEST = 4 << 30  # bytes of an idx file once it is unpacked; a small gz can c
 Array = np.ndarray
 
 
-def open_pictures(path: Path, contract: Contract) -> Source:
-    """Opens an image set, or a table of numbers in `.npz`.
+def open_pictures(path: Path, image: str, label: str, text: TextFiles) -> Source:
+    """Opens an image set.
+
+    Args:
+        path: a folder with an index, `.mat`, or idx.
+        image: what the column of the images is to be called.
+        label: what that of the labels is to be called; in a folder's index it has a name of its own.
+        text: how a folder's index is written.
 
     Raises:
         DataError: one sentence for whatever keeps it from being one.
     """
     if path.is_dir():
-        return _open_folder(path, contract)
-    if path.suffix.lower() == ".npz":
-        return _open_npz(path, contract)
+        return _open_folder(path, image, text)
     images, labels = _read_mat(path) if path.suffix.lower() == ".mat" else _read_idx_pair(path)
-    image, _ = _names(path, contract)
-    return _source(path, {image: images, contract.label.column: labels})
+    return _source(path, {image: images, label: labels})
+
+
+def open_arrays(path: Path, columns: Collection[str] | None = None) -> Source:
+    """Opens `.npz`: images as uint8 [n, height, width(, 3)], or numbers and words, by the names of their columns.
+
+    Args:
+        path: of the file.
+        columns: what images may be called; None: anything.
+
+    Raises:
+        DataError: one sentence for whatever keeps it from being a table.
+    """
+    try:
+        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as content:
+            found = {name: content[name] for name in content.files}
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+        raise _damaged(path, "npz", error) from None
+    for name, values in found.items():
+        image = values.ndim in (3, 4) and values.dtype == np.uint8 and values.shape[3:] in ((), (3,))
+        if not image and (values.ndim != 1 or values.dtype.kind not in "biufUS"):
+            raise _damaged(path, "npz", f"`{name}` is {values.dtype} of shape {values.shape}, no column and no image")
+        if image and columns is not None and name not in columns:
+            raise DataError(
+                f"{path.name}: the images are named `{name}`, which is no column of the contract; rename them"
+            )
+    if not found:
+        raise _damaged(path, "npz", "it holds no array")
+    return _source(path, found)
 
 
 def files_of(path: Path) -> list[Path]:
@@ -59,12 +90,6 @@ def labels_beside(path: Path) -> Path | None:
     if "images" not in path.name or "idx3" not in path.name:
         return None
     return path.with_name(path.name.replace("images", "labels").replace("idx3", "idx1"))
-
-
-def _names(path: Path, contract: Contract) -> tuple[str, str]:
-    if contract.image is None:
-        raise DataError(f"{path.name} holds images, and the contract has no image column; declare one, or name a table")
-    return next(iter(contract.features)), contract.label.column
 
 
 def _source(path: Path, columns: dict[str, Array]) -> Source:
@@ -163,30 +188,9 @@ def _read_idx(path: Path) -> Array:
     return np.frombuffer(content, kind, offset=start).reshape(sizes)
 
 
-def _open_npz(path: Path, contract: Contract) -> Source:
-    """Arrays by the names of the contract's columns; images as uint8 [n, height, width(, 3)]."""
-    try:
-        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as content:
-            columns = {name: content[name] for name in content.files}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
-        raise _damaged(path, "npz", error) from None
-    for name, values in columns.items():
-        image = values.ndim in (3, 4) and values.dtype == np.uint8 and values.shape[3:] in ((), (3,))
-        if not image and (values.ndim != 1 or values.dtype.kind not in "biufUS"):
-            raise _damaged(path, "npz", f"`{name}` is {values.dtype} of shape {values.shape}, no column and no image")
-        if image and name not in contract.features:
-            raise DataError(
-                f"{path.name}: the images are named `{name}`, which is no column of the contract; rename them"
-            )
-    if not columns:
-        raise _damaged(path, "npz", "it holds no array")
-    return _source(path, columns)
-
-
-def _open_folder(path: Path, contract: Contract) -> Source:
+def _open_folder(path: Path, image: str, text: TextFiles) -> Source:
     """`index.csv` names each image in the column `file`; its other columns are columns of the batch."""
-    image, _ = _names(path, contract)
-    index = open_table(path / INDEX, contract.files)
+    index = open_table(path / INDEX, text)
     if FILE not in index.columns:
         raise DataError(f"{path.name}/{INDEX} has no column `{FILE}`; it must name each image file")
     if image in index.columns:

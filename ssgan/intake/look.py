@@ -13,7 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import yaml
 
+from ssgan.columns import SIDE_AT_LEAST, SIDE_AT_MOST
 from ssgan.contract import MISSING
+from ssgan.errors import DataError
 from ssgan.intake.cells import LONGEST_CELL, Floats, are_numbers, as_text, column_of
 from ssgan.intake.pictures import PNG, shape_of
 
@@ -119,6 +121,9 @@ def _describe_picture(png: bytes) -> tuple[str, str]:
     if shape is None:
         return "type: ignore", "holds bytes that are no readable PNG"
     height, width, channels = shape
+    if not SIDE_AT_LEAST <= min(height, width) <= max(height, width) <= SIDE_AT_MOST:
+        limits = f"{SIDE_AT_LEAST} to {SIDE_AT_MOST} pixels to a side"
+        raise DataError(f"images must have {limits}, and the first one has {height}x{width}: make them all of one size")
     return f"type: image, height: {height}, width: {width}, channels: {channels}", "PNG; the size of the first one"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,6 +17,7 @@ from ssgan.intake.source import Source, checked_names, is_number, nearest, short
 CSV_SUFFIXES = (".csv", ".data", ".txt", ".tsv")
 PARQUET_SUFFIXES = (".parquet", ".pq")
 PICTURE_SUFFIXES = (".mat", ".npz", "-ubyte", "-ubyte.gz", ".idx3", ".idx3.gz")
+IMAGE = "image"  # what the images of a set are called until a contract says otherwise
 INDEX = "index.csv"  # of a folder of images: one line per image
 PART_ROWS = 100000  # of Parquet that are in memory at once
 _BUFFER = 1 << 20  # bytes of a column that are read ahead
@@ -70,12 +71,35 @@ def open_source(path: Path, contract: Contract) -> Source:
     Raises:
         DataError: one sentence for whatever keeps the file from being a table.
     """
-    check_file(path)
-    if path.is_dir() or path.name.lower().endswith(PICTURE_SUFFIXES):
-        from ssgan.intake.formats import open_pictures
+    image = next(iter(contract.features)) if contract.image is not None else None
+    return _open(path, image, contract.label.column, contract.files, contract.features)
 
-        return open_pictures(path, contract)
-    return open_table(path, contract.files)
+
+def read_undeclared(path: Path, label: str, text: TextFiles = _STANDARD) -> pa.Table:
+    """Reads a whole file of any format for which there is no contract yet.
+
+    Args:
+        path: of the file.
+        label: what the column of the labels is called, or is to be called; images are called `image`.
+        text: how a CSV is written.
+
+    Raises:
+        DataError: one sentence for whatever keeps the file from being a table with at least one row.
+    """
+    return pa.concat_tables(_open(path, IMAGE, label, text).parts()).combine_chunks()
+
+
+def _open(path: Path, image: str | None, label: str, text: TextFiles, columns: Collection[str] | None = None) -> Source:
+    from ssgan.intake.formats import open_arrays, open_pictures
+
+    check_file(path)
+    if path.suffix.lower() == ".npz":
+        return open_arrays(path, columns)
+    if not path.is_dir() and not path.name.lower().endswith(PICTURE_SUFFIXES):
+        return open_table(path, text)
+    if image is None:
+        raise DataError(f"{path.name} holds images, and the contract has no image column; declare one, or name a table")
+    return open_pictures(path, image, label, text)
 
 
 def open_table(path: Path, text: TextFiles = _STANDARD) -> Source:
@@ -85,7 +109,7 @@ def open_table(path: Path, text: TextFiles = _STANDARD) -> Source:
         DataError: one sentence for whatever keeps the file from being a table.
     """
     check_file(path)
-    if path.suffix.lower() not in CSV_SUFFIXES + PARQUET_SUFFIXES:
+    if path.is_dir() or not path.name.lower().endswith(CSV_SUFFIXES + PARQUET_SUFFIXES):
         raise DataError(f"{path.name} holds images, not a table; name a CSV or Parquet file")
     try:
         return _open_parquet(path) if path.suffix.lower() in PARQUET_SUFFIXES else open_csv_file(path, text)
@@ -93,15 +117,6 @@ def open_table(path: Path, text: TextFiles = _STANDARD) -> Source:
         raise DataError(
             f"{path.name} cannot be read: {error.strerror or short(error)}; check its permissions"
         ) from None
-
-
-def read_table(path: Path, text: TextFiles = _STANDARD) -> pa.Table:
-    """Reads a whole CSV or Parquet file.
-
-    Raises:
-        DataError: one sentence for whatever keeps the file from being a table with at least one row.
-    """
-    return pa.concat_tables(open_table(path, text).parts()).combine_chunks()
 
 
 def require_label(path: Path, names: Sequence[str], label: str) -> None:

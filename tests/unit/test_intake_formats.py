@@ -13,9 +13,10 @@ import pytest
 from PIL import Image
 from scipy.io import savemat
 
-from ssgan.contract import Contract
+from ssgan.contract import Contract, read_contract
 from ssgan.errors import DataError
 from ssgan.intake.batch import read_batch
+from ssgan.intake.draft import draft_contract
 from ssgan.intake.reference import Reference
 from ssgan.intake.validate import validate
 
@@ -79,14 +80,14 @@ def write_mnist(folder: Path, suffix: str = ".gz") -> Path:
     return path
 
 
-def write_folder(folder: Path) -> Path:
+def write_folder(folder: Path, gone: str = "gone.png,1") -> Path:
     folder.mkdir()
     rows = ["file,digit"]
     for place, each in enumerate(pixels(4, 28, 28)):
         name = f"{place}.{'bmp' if place % 2 else 'png'}"
         Image.fromarray(each).save(folder / name)
         rows.append(f"{name},{place if place else ''}")
-    (folder / "index.csv").write_text("\n".join([*rows, "gone.png,1"]) + "\n")
+    (folder / "index.csv").write_text("\n".join([*rows, gone]) + "\n")
     return folder
 
 
@@ -125,6 +126,38 @@ def test_a_folder_of_images_is_read_by_its_index_and_a_missing_image_is_a_bad_ro
     judged = validate(read_batch(write_folder(tmp_path / "set"), contract), contract, Reference())
     assert (judged.verdict.rows_accepted, judged.verdict.manifest.labelled["1"]) == (4, 2)
     assert [(row.row, row.column) for row in judged.verdict.refused] == [(5, "image")]
+
+
+def write_npz(folder: Path) -> Path:
+    np.savez(folder / "a.npz", scan=pixels(4, 20, 24, 3), digit=np.array(["1", "0", "", "1"]))
+    return folder / "a.npz"
+
+
+@pytest.mark.parametrize(
+    ("write", "name", "shape"),
+    [
+        (lambda folder: write_svhn(folder / "a.mat"), "image", (32, 32, 3)),
+        (write_mnist, "image", (28, 28, 1)),
+        (lambda folder: write_folder(folder / "set", gone=""), "image", (28, 28, 1)),
+        (write_npz, "scan", (20, 24, 3)),
+    ],
+    ids=["mat", "idx", "folder", "npz"],
+)
+def test_a_contract_drafted_from_images_takes_them(tmp_path, write, name, shape):
+    path = write(tmp_path)
+    (tmp_path / "contract.yaml").write_text(draft_contract(path, "digit", "drafted"))
+    contract = read_contract(tmp_path / "contract.yaml")
+    column = contract.columns[name]
+    assert (column.height, column.width, column.channels) == shape
+    verdict = validate(read_batch(path, contract), contract, Reference()).verdict
+    assert (verdict.decision, verdict.rows_refused) == ("accept", 0), verdict.sentence
+    assert sum(verdict.manifest.labelled.values()) > 0
+
+
+def test_images_that_are_too_large_are_refused_before_a_contract_is_drafted(tmp_path):
+    np.savez(tmp_path / "a.npz", image=pixels(2, 100, 80), digit=np.array(["1", "0"]))
+    with pytest.raises(DataError, match="8 to 64 pixels to a side, and the first one has 100x80"):
+        draft_contract(tmp_path / "a.npz", "digit", "t")
 
 
 def test_an_index_that_leads_out_of_its_folder_is_refused(tmp_path):
@@ -244,9 +277,6 @@ def test_real_mnist_digits_are_accepted():
     ],
 )
 def test_real_tables_pass_the_contract_that_is_drafted_from_them(tmp_path, name, label):
-    from ssgan.contract import read_contract
-    from ssgan.intake.draft import draft_contract
-
     path = real(name)
     (tmp_path / "contract.yaml").write_text(draft_contract(path, label, "real"))
     contract = read_contract(tmp_path / "contract.yaml")

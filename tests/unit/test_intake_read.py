@@ -12,7 +12,7 @@ import pytest
 from ssgan.contract import Contract
 from ssgan.errors import DataError
 from ssgan.intake.ingest import read_batch
-from ssgan.intake.read import open_table, read_table
+from ssgan.intake.read import open_table, read_undeclared
 
 CONTRACT = Contract.model_validate(
     {
@@ -79,7 +79,7 @@ def test_a_parquet_file_without_rows_or_with_equal_names_is_refused(tmp_path):
 def test_csv_cells_are_read_as_they_stand(tmp_path):
     path = tmp_path / "a.csv"
     path.write_bytes('\ufeffid, a ,y\r\n007," 1.50",\r\n"x\ny",NA,1\r\n'.encode())
-    table = read_table(path)
+    table = read_undeclared(path, "y")
     assert table.to_pydict() == {"id": ["007", "x\ny"], "a": [" 1.50", "NA"], "y": ["", "1"]}
 
 
@@ -87,7 +87,7 @@ def test_a_row_with_million_character_cells_is_read(tmp_path):
     path = tmp_path / "a.csv"
     long = "x" * 1_000_000
     path.write_text(f"a,b,y\n{long},{long},1\n1,2,0\n")
-    table = read_table(path)
+    table = read_undeclared(path, "y")
     assert table.num_rows == 2
     assert len(table["b"][0].as_py()) == 1_000_000
 
