@@ -79,7 +79,9 @@ def one_draw(
             continue
         task, _ = fit_discriminator(x, y, encoder, head, used, name).outputs(z)
         scores[name] = float(accuracy_score(truth, task.argmax(axis=1)))
-    rows = Task(x.reshape(len(x), -1), y, y >= 0, z.reshape(len(z), -1), 10, BaselinesParams(seed=draw))
+    rows = Task(
+        x.reshape(len(x), -1), y, y >= 0, np.arange(len(x)), z.reshape(len(z), -1), 10, BaselinesParams(seed=draw)
+    )
     for name, method in CLASSIFIERS.items():
         if name in methods:
             scores[name] = float(accuracy_score(truth, answer(method, rows).argmax(axis=1)))

@@ -13,7 +13,7 @@ import numpy as np
 
 from ssgan.config import CalibrateParams
 from ssgan.judge import words
-from ssgan.judge.calibrate import answer_in_unit, fit, read_folds
+from ssgan.judge.calibrate import answer_in_unit, beside, class_shares, fit, read_folds
 from ssgan.judge.metrics import Array
 from ssgan.judge.prepared import Prepared
 from ssgan.learn.artefact import Artefact, Predictions, answers
@@ -31,8 +31,8 @@ class Judged:
     Attributes:
         ours: the SSGAN's predictions, calibrated.
         raw: the same before calibration.
-        others: by name the twin's, the ablation's and, where a committee answers, the discriminator's own; calibrated
-            where they can be.
+        others: by name the twin's, the ablation's and, where a committee answers, the discriminator's own; for the same
+            shares of classes as ours, and with crossfit with temperatures of their own.
         by_prior: the SSGAN's with other class shares taken for granted; {} for values.
         fake: P(fake) of "labelled", "unlabelled" and "test" rows.
         artefact: the SSGAN's.
@@ -76,12 +76,13 @@ def _by_holdout(
     columns = prepared.judged_columns()
     x = artefact.encoder.encode_columns(columns)
     outputs = artefact.outputs(x)
-    others = {}
+    others, same = {}, beside(artefact.calibration)
     if artefact.committee:
-        others[words.ALONE] = artefact.predict_alone(x)
+        others[words.ALONE] = artefact.predict_alone(x, same)
     others[words.TWIN] = Artefact.load(project.twin).predict_encoded(x)
     if (project.trained / words.ABLATION).is_dir():
-        others[words.ABLATION] = Artefact.load(project.trained / words.ABLATION).predict_encoded(x)
+        ablation = Artefact.load(project.trained / words.ABLATION)
+        others[words.ABLATION] = answers(ablation.contract, ablation.metadata, *ablation.outputs(x), same)
     raw = answers(artefact.contract, artefact.metadata, *outputs)
     by_prior = _by_prior(project, prepared, artefact, outputs, knobs)
     ours = artefact.predict_encoded(x, columns)
@@ -117,7 +118,8 @@ def _by_folds(
 
     def said(name: str, knobs: CalibrateParams = knobs, part: str = "task") -> Predictions:
         outputs = folds[f"{name}_{part}"], folds[f"{name}_realness"]
-        return calibrated(artefact, outputs, prepared.truth, folds["fold"], folds.get("ssgan_pool"), knobs)
+        ours = folds["ssgan_task"] if prepared.contract.classes else None
+        return calibrated(artefact, outputs, prepared.truth, folds["fold"], folds.get("ssgan_pool"), knobs, ours)
 
     ours = said(words.OURS)
     raw = answers(artefact.contract, artefact.metadata, folds["ssgan_task"], folds["ssgan_realness"])
@@ -137,6 +139,7 @@ def calibrated(
     fold: Array,
     pool: Array | None,
     knobs: CalibrateParams,
+    pooled: Array | None = None,
 ) -> Predictions:
     """Answers of the models of the folds, each fold's calibrated by the other folds' rows.
 
@@ -147,13 +150,20 @@ def calibrated(
         fold: int64 `[m]`.
         pool: see `learn/folds.py`.
         knobs: of the calibration.
+        pooled: logits `[m, K]` of the models that answered the pool; None: of these.
     """
     task, realness = outputs
     in_unit, classes = answer_in_unit(task, artefact), len(artefact.contract.classes)
     parts, places = [], []
     for number in np.unique(fold):
         held = fold == number
-        fitted = fit(in_unit[~held], truth[~held], classes, pool, knobs) if not held.all() else _none(knobs)
+        fitted = _none(knobs)
+        if not held.all():
+            others = truth[~held]
+            shares = (
+                None if pooled is None else class_shares(np.asarray(pooled, np.float64)[~held], others, classes, pool)
+            )
+            fitted = fit(in_unit[~held], others, classes, pool, knobs, shares)
         fitted = fitted.model_copy(update={"fake_limit": artefact.calibration.fake_limit})
         parts.append(answers(artefact.contract, artefact.metadata, task[held], realness[held], fitted))
         places.append(np.flatnonzero(held))

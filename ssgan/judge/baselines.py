@@ -115,9 +115,11 @@ def tasks_of(name: str, prepared: Prepared, plan: Plan, knobs: BaselinesParams) 
     x, classes = _flat(prepared.x), len(prepared.contract.classes)
     if name in FLOORS:
         asked = np.concatenate([_flat(each.asked) for each in plan.whole])
-        return [Task(x, prepared.y, prepared.labelled, asked, classes, knobs)]
+        return [Task(x, prepared.y, prepared.labelled, prepared.fold, asked, classes, knobs)]
     return [
-        Task(x, (y := hidden(prepared.y, each.learned)), is_labelled(y), _flat(each.asked), classes, knobs)
+        Task(
+            x, (y := hidden(prepared.y, each.learned)), is_labelled(y), prepared.fold, _flat(each.asked), classes, knobs
+        )
         for step in (plan.whole, *plan.curve)
         for each in step
     ]

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -55,13 +56,19 @@ def calibrate(project: Project) -> Calibration:
     # Half of the rows that may be flagged are the ranges' to flag; what these leave is left to P(fake).
     ranges, taken = Seen.read(project.prepared / RANGES).limits(knobs.unlike / 2)
     done: dict[str, Calibration] = {}
+    shares: dict[str, Floats] | None = None
     for name, place in (("ssgan", project.model), ("twin", project.twin)):
         artefact = Artefact.load(project.trained / name)
         fake = artefact.predict_encoded(x[np.linspace(0, len(x) - 1, min(ROWS, len(x))).astype(np.int64)])
         limit = float(np.quantile(fake.fake_probability, 1 - (knobs.unlike - taken / max(len(x), 1))))
         task, pool = folds.get(f"{name}_task"), folds.get("ssgan_pool")
         answered = None if task is None else answer_in_unit(task, artefact)
-        fitted = fit(answered, y[is_labelled(y)], len(artefact.contract.classes), pool, knobs)
+        truth, classes = y[is_labelled(y)], len(artefact.contract.classes)
+        if answered is not None and classes and shares is None:  # the pool is the SSGAN's, and so are its shares
+            shares = class_shares(answered, truth, classes, pool)
+        fitted = fit(answered, truth, classes, pool, knobs, shares)
+        if answered is None and name != "ssgan":
+            fitted = beside(done["ssgan"])
         done[name] = named(fitted, artefact.contract.classes).model_copy(update={"fake_limit": limit, "ranges": ranges})
         _place(artefact.folder, place, done[name])
     say(f"calibrate: {_told(done['ssgan'])}")
@@ -82,7 +89,19 @@ def answer_in_unit(task: Array, artefact: Artefact) -> Floats:
     return mean + scale * np.asarray(task, np.float64)
 
 
-def fit(task: Floats | None, truth: Array, classes: int, pool: Array | None, knobs: CalibrateParams) -> Calibration:
+def beside(ours: Calibration) -> Calibration:
+    """Of a model that no fold measures, so that it is compared with ours on answers for the same shares of classes."""
+    return Calibration(rows=0, coverage=ours.coverage, prior=ours.prior, offsets=ours.offsets)
+
+
+def fit(
+    task: Floats | None,
+    truth: Array,
+    classes: int,
+    pool: Array | None,
+    knobs: CalibrateParams,
+    shares: Mapping[str, Floats] | None = None,
+) -> Calibration:
     """Calibrates outputs.
 
     Args:
@@ -91,20 +110,16 @@ def fit(task: Floats | None, truth: Array, classes: int, pool: Array | None, kno
         classes: K; 0 for values.
         pool: logits [folds, p, K] of unlabelled rows; None or empty: their shares cannot be estimated.
         knobs: coverage, prior.
+        shares: of the classes, as `class_shares` gives them, by the model that answered the pool; None: by this one.
     """
     if task is None or not len(task):
         return Calibration(rows=0, coverage=knobs.coverage)
     if not classes:
         width = conformal_quantile(np.abs(task[:, 0] - truth), knobs.coverage)
         return Calibration(rows=len(task), coverage=knobs.coverage, half_width=width if math.isfinite(width) else None)
-    labelled = np.bincount(truth, minlength=classes) / len(truth)
-    balanced = np.full(classes, 1 / classes)
+    shares = class_shares(task, truth, classes, pool) if shares is None else shares
+    labelled, balanced = shares["labelled"], np.full(classes, 1 / classes)
     draft = Calibration(rows=len(task), coverage=knobs.coverage, temperature=temperature(task, truth, balanced))
-    shares = {"labelled": labelled}
-    if pool is not None and pool.shape[1]:
-        of_pool = np.mean([class_probabilities(each, draft) for each in pool], axis=0)
-        shares["em"] = em_shares(of_pool)
-        shares["bbse"] = bbse_shares(class_probabilities(task, draft), truth, of_pool)
     wanted = {"balanced": balanced, "labelled": labelled, "unlabelled": shares.get("em", labelled)}[knobs.prior]
     wanted = np.maximum(wanted, 1e-6)
     offsets = () if knobs.prior == "balanced" else tuple(np.log(wanted / balanced).tolist())
@@ -116,6 +131,22 @@ def fit(task: Floats | None, truth: Array, classes: int, pool: Array | None, kno
         name: {str(place): float(share) for place, share in enumerate(each)} for name, each in shares.items()
     }
     return draft.model_copy(update={"thresholds": tuple(thresholds), "shares": named_shares})
+
+
+def class_shares(task: Floats, truth: Array, classes: int, pool: Array | None) -> dict[str, Floats]:
+    """The shares of the classes [K]: "labelled" among labelled rows; where there is a pool, "em" and "bbse" in it.
+
+    Args:
+        task, truth, classes, pool: as in `fit`; of one model, which answered the pool too.
+    """
+    shares: dict[str, Floats] = {"labelled": np.bincount(truth, minlength=classes) / len(truth)}
+    if pool is not None and pool.shape[1]:
+        cooled = temperature(task, truth, np.full(classes, 1 / classes))
+        draft = Calibration(rows=len(task), coverage=0.0, temperature=cooled)
+        of_pool = np.mean([class_probabilities(each, draft) for each in pool], axis=0)
+        shares["em"] = em_shares(of_pool)
+        shares["bbse"] = bbse_shares(class_probabilities(task, draft), truth, of_pool)
+    return shares
 
 
 def named(calibration: Calibration, classes: tuple[str, ...]) -> Calibration:

@@ -22,7 +22,7 @@ from ssgan.judge import words
 from ssgan.judge.answers import Judged, answers_of, gather
 from ssgan.judge.baselines import stored_answers, stored_caps, stored_curves
 from ssgan.judge.bootstrap import class_scores, difference, resample, score_entrant
-from ssgan.judge.calibrate import answer_in_unit, read_folds
+from ssgan.judge.calibrate import answer_in_unit, beside, read_folds
 from ssgan.judge.checks import calibration_check, shifted, slices, strangers
 from ssgan.judge.metrics import Array, ClassScorer, Floats, Scorer, ValueScorer, higher_is_better
 from ssgan.judge.prepared import Findings, Prepared, read_prepared
@@ -30,7 +30,7 @@ from ssgan.learn.artefact import Artefact, class_probabilities
 from ssgan.learn.prepare import frame_columns
 from ssgan.progress import say
 from ssgan.project import Project
-from ssgan.records import CalibrationCheck, CurvePoint, Evaluation, ModelScore, Score, write_atomically
+from ssgan.records import Calibration, CalibrationCheck, CurvePoint, Evaluation, ModelScore, Score, write_atomically
 
 
 def evaluate(project: Project) -> Evaluation:
@@ -214,7 +214,8 @@ def _curve(
     labels = folds.get("curve_labels", np.empty(0))
     if not len(labels):
         return ()
-    answers = {name: _outputs(folds[f"{name}_curve"], artefact) for name in (words.OURS, words.TWIN)}
+    same = beside(artefact.calibration)
+    answers = {name: _outputs(folds[f"{name}_curve"], artefact, same) for name in (words.OURS, words.TWIN)}
     answers |= stored_curves(project)
     points = []
     for step, count in enumerate(labels.tolist()):
@@ -230,10 +231,10 @@ def _curve(
     return (*points, *(CurvePoint(model=name, labels=whole, score=score) for name, score in last))
 
 
-def _outputs(task: Array, artefact: Artefact) -> Array:
+def _outputs(task: Array, artefact: Artefact, calibration: Calibration) -> Array:
     """Raw outputs [s, m, width] as answers [s, m, K] or [s, m]."""
     if artefact.contract.classes:
-        return np.stack([class_probabilities(each) for each in task])
+        return np.stack([class_probabilities(each, calibration) for each in task])
     return answer_in_unit(task, artefact)[..., 0]
 
 

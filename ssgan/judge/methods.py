@@ -32,6 +32,7 @@ class Task:
     x: Array
     y: Array
     labelled: Array
+    groups: Array  # `[n]`, the folds that keep rows of one patient together; of labelled rows
     asked: Array
     classes: int  # 0 for a regression
     knobs: BaselinesParams
@@ -123,9 +124,10 @@ def stack(task: Task) -> Teacher:
     """What the SSGAN of a table takes lessons from, by itself: linear models, forests and more, stacked.
 
     It learns from the labelled rows alone, so it says how much of what the SSGAN knows it owes to the unlabelled ones.
+    Under crossfit its forests are larger than those of the SSGAN's own teachers (see `learn/fits.py`).
     """
     x, y = task.known
-    return teach(np.asarray(x, np.float32), y, task.classes, task.knobs.seed)
+    return teach(np.asarray(x, np.float32), y, task.classes, task.knobs.seed, task.groups[task.labelled])
 
 
 def self_training(task: Task) -> Any:

@@ -48,7 +48,7 @@ def package_baseline(
     params, known = read_params(project.params), prepared.labelled
     classes = len(prepared.contract.classes)
     x, (probe, pool) = _flat(prepared.x), _asked(prepared, trained)
-    task = Task(x, prepared.y, known, _flat(np.concatenate([probe, pool])), classes, params.baselines)
+    task = Task(x, prepared.y, known, prepared.fold, _flat(np.concatenate([probe, pool])), classes, params.baselines)
     method = methods(prepared.contract, params.baselines.more)[name]
     model = method(task)
     said = predict(model, task)
@@ -95,7 +95,9 @@ def _out_of_fold(method: Method, prepared: Prepared, params: Params) -> Array | 
     for number in np.unique(fold[prepared.labelled]):
         learned = prepared.labelled & (fold != number)
         seen = hidden(y, learned[prepared.labelled])
-        asked = Task(x, seen, learned, x[fold == number], len(prepared.contract.classes), params.baselines)
+        asked = Task(
+            x, seen, learned, prepared.fold, x[fold == number], len(prepared.contract.classes), params.baselines
+        )
         try:
             parts.append(answer(method, asked))
         except (ValueError, ArithmeticError):

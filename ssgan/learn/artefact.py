@@ -189,8 +189,8 @@ class Artefact:
         return [output.name for output in self.session.get_outputs()]
 
     def _output(self, name: str, x: np.ndarray) -> np.ndarray:
-        starts = range(0, max(len(x), 1), ROWS_AT_ONCE)
-        return np.concatenate([self.session.run([name], {"x": x[at : at + ROWS_AT_ONCE]})[0] for at in starts])
+        starts = range(0, max(len(x), 1), self.rows_at_once)
+        return np.concatenate([self.session.run([name], {"x": x[at : at + self.rows_at_once]})[0] for at in starts])
 
     @cached_property
     def ranges(self) -> Ranges:
@@ -208,11 +208,11 @@ class Artefact:
         held = looks(x) if self.encoder.image is not None and self.ranges.columns else columns
         return self._answers(x, None if held is None else self.ranges.outside(held))
 
-    def predict_alone(self, x: np.ndarray) -> Predictions:
-        """The discriminator's own answers for encoded rows, as they are where `task` is a committee's."""
+    def predict_alone(self, x: np.ndarray, calibration: Calibration = PLAIN) -> Predictions:
+        """The discriminator's own answers for encoded rows; `calibration` is theirs where `task` is a committee's."""
         if not self.committee:
             return self.predict_encoded(x)
-        return answers(self.contract, self.metadata, *self.outputs(x, ALONE))
+        return answers(self.contract, self.metadata, *self.outputs(x, ALONE), calibration)
 
     def predict_columns(self, columns: Mapping[str, np.ndarray]) -> Predictions:
         """Answers for raw columns, as `Encoder.encode_columns` takes them."""

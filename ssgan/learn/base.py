@@ -197,7 +197,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no typ
         from ssgan.learn.lessons import taught_by
         from ssgan.learn.prepare import is_labelled
 
-        groups = None if groups is None else one_dimension(X, groups, self)
+        groups = None if groups is None else one_dimension(X, groups, self, "groups").astype(str)
         layout = Layout.of(X)
         contract = layout.contract(X, classes)
         encoder = Encoder.fit({} if contract.image else layout.columns(X), contract)

@@ -241,8 +241,8 @@ class Mixture:
 
     def sample(self, x: np.ndarray, rows: int, seed: int) -> np.ndarray:
         learned = round(self._last_share * rows)
-        parts = self._learned.sample(x, learned, seed), self._fixed.sample(x, rows - learned, seed + 1)
-        return np.concatenate([part for part in parts if len(part)])
+        counts = (self._learned, learned, seed), (self._fixed, rows - learned, seed + 1)
+        return np.concatenate([source.sample(x, count, start) for source, count, start in counts if count])
 
 
 def shuffled(x: np.ndarray, rows: int, encoder: Encoder, source: np.random.Generator) -> np.ndarray:

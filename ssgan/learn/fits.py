@@ -18,7 +18,7 @@ import numpy as np
 
 from ssgan.learn import plain
 from ssgan.learn.plain import CLASS_MEMBERS, VALUE_MEMBERS, Make, answers, light, quietly
-from ssgan.learn.stacking import NOT_ASKED, division
+from ssgan.learn.stacking import EVER_LEARNED, NOT_ASKED, division
 
 FEWEST_VALUES = 4  # rows; below them nothing is held out
 
@@ -91,12 +91,19 @@ class Need:
 
     @cached_property
     def folds(self) -> np.ndarray:
-        """int [m], see `stacking.division`; `NOT_ASKED` everywhere where nothing is held out."""
+        """int [m], see `stacking.division`; `NOT_ASKED` everywhere where nothing is held out.
+
+        A fold without which all others are alike is in none: every member learns its rows.
+        """
         folds, rows = np.full(len(self.learned), NOT_ASKED), np.flatnonzero(self.learned)
         several = len(self.labels.makers(self.learned)) > 1
         if several and (self.labels.classes or len(rows) >= FEWEST_VALUES):
             groups = None if self.labels.groups is None else self.labels.groups[rows]
             folds[rows] = division(self.labels.targets[rows], self.labels.width, self.labels.seed, groups)
+            for fold in range(folds.max() + 1):
+                others = self.labels.targets[(folds != NOT_ASKED) & (folds != fold)]
+                if len(others) < 2 or np.ptp(others) == 0:  # most members could not learn without it
+                    folds[folds == fold] = EVER_LEARNED
         return folds
 
     def jobs(self) -> list[Job]:

@@ -10,8 +10,10 @@ axis of every array.
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import time
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,6 +31,9 @@ from ssgan.learn.plan import Plan, Subset, scattered
 from ssgan.learn.prepare import is_labelled
 from ssgan.progress import say
 from ssgan.records import Split
+
+POOL = 20_000  # unlabelled rows that every fold's model answers, at most
+ON_CURVE = ("ssgan", "twin")
 
 
 @dataclass(frozen=True)
@@ -50,11 +55,11 @@ class Kept:
 
     def read(self, subset: Subset) -> Answered | None:
         """What was kept of this subset, or None."""
-        path = self._path(subset)
-        if not path.is_file():
+        try:
+            with self._path(subset).open("rb") as handle, np.load(handle, allow_pickle=False) as stored:
+                return Answered(**{name: stored[name] for name in ("task", "alone", "realness", "pool")})
+        except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile):  # there is none, or it was cut off
             return None
-        with np.load(path, allow_pickle=False) as stored:
-            return Answered(**{name: stored[name] for name in ("task", "alone", "realness", "pool")})
 
     def write(self, subset: Subset, found: Answered) -> None:
         """Keeps the answers."""
@@ -62,6 +67,8 @@ class Kept:
         fresh = self._path(subset).with_suffix(".new")
         with fresh.open("wb") as handle:
             np.savez(handle, allow_pickle=False, **vars(found))
+            handle.flush()
+            os.fsync(handle.fileno())
         fresh.replace(self._path(subset))
 
     def clear(self) -> None:
@@ -170,10 +177,6 @@ def _asked(run: Run, subset: Subset, lessons: Lessons | None, pool: np.ndarray) 
         task = committee.task(alone, subset.asked)
         of_pool = committee.task(of_pool, pool) if len(pool) else of_pool
     return Answered(task, alone, realness, of_pool)
-
-
-POOL = 20_000  # unlabelled rows that every fold's model answers, at most
-ON_CURVE = ("ssgan", "twin")
 
 
 class Rows(Protocol):

@@ -30,8 +30,8 @@ def checked(model: Any, X: Any, fitting: bool) -> Any:
         raise InputError(str(error)) from None
 
 
-def one_dimension(X: Any, y: Any, model: Any) -> np.ndarray:
-    """Labels as objects [n]."""
+def one_dimension(X: Any, y: Any, model: Any, name: str = "y") -> np.ndarray:
+    """Labels, or what `name` says, as objects [n]."""
     if y is None:
         raise InputError(f"{type(model).__name__} requires y to be passed, but the target y is None")
     if len(getattr(y, "shape", ())) > 1:
@@ -40,7 +40,7 @@ def one_dimension(X: Any, y: Any, model: Any) -> np.ndarray:
     labels = np.empty(len(y), object)
     labels[:] = list(y)
     if len(labels) != len(X):
-        raise InputError(f"X and y must have the same length; X has {len(X)} rows, y has {len(labels)}")
+        raise InputError(f"X and {name} must have the same length; X has {len(X)} rows, {name} has {len(labels)}")
     return labels
 
 

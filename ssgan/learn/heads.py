@@ -6,13 +6,14 @@ makes one answer of them before it is read by `task` and `realness`.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 import numpy as np
 
 from ssgan.contract import ClassLabel, Contract
-from ssgan.errors import ParamsError
+from ssgan.errors import DataError, ParamsError
 from ssgan.learn import losses
 from ssgan.learn.artefact import LOG_SUM
 from ssgan.learn.backend import Tensor, keras
@@ -256,17 +257,32 @@ def head_for(contract: Contract, y: np.ndarray, kind: HeadKind | None = None) ->
 
     Raises:
         ParamsError: if classes are to be learned as a value.
+        DataError: if the values are too large or too close to each other to be standardised.
     """
     if isinstance(contract.label, ClassLabel):
         if kind is not None:
             raise ParamsError(f"`train.head` is for values; {contract.label.column!r} has classes: leave it empty")
         return ClassHead(len(contract.label.classes))
     values = y[is_labelled(y)]
-    mean, scale = float(values.mean()), float(values.std()) or 1.0
+    mean, scale = _centred(values, contract)
     if kind == "buckets":
         return BucketHead(mean, scale, _edges((values - mean) / scale))
     heads: dict[Any, type[ValueHead]] = {None: ValueHead, "huber": ValueHead, "gaussian": GaussianHead}
     return heads[kind](mean, scale)
+
+
+def _centred(values: np.ndarray, contract: Contract) -> tuple[float, float]:
+    """Mean and deviation; 1 where all values are the same."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, scale = float(values.mean()), float(values.std())
+    if np.ptp(values) == 0:
+        return mean, 1.0
+    if not 0 < scale < math.inf:
+        raise DataError(
+            f"the labels {contract.label.column!r} must have a standard deviation that can be computed; it is {scale}, "
+            f"for they go from {values.min():g} to {values.max():g}: give them in another unit"
+        )
+    return mean, scale
 
 
 def _edges(values: np.ndarray) -> tuple[float, ...]:

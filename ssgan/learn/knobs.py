@@ -167,10 +167,8 @@ def _check(knobs: Knobs, contract: Contract) -> None:
             raise ParamsError(
                 "train.teacher_weight must be 0 and train.answer discriminator for images, which trees do not read"
             )
-    elif knobs.shift > 0:
-        raise ParamsError(f"train.shift must be 0 for a table, which has no pixels; it is {knobs.shift}")
-    elif knobs.content is not None:
-        raise ParamsError(f'train.content must be null for a table, which has no images; it is "{knobs.content}"')
+    else:
+        _check_table(knobs)
     if contract.task == "regression" and knobs.consistency == "pseudo-label":
         raise ParamsError("train.consistency must not be pseudo-label for values: there is no class to be sure of")
     if contract.task == "classification" and knobs.head is not None:
@@ -179,3 +177,12 @@ def _check(knobs: Knobs, contract: Contract) -> None:
         raise ParamsError("train.entropy_weight must be 0 for values: there are no classes to be sure of")
     if knobs.manifold_weight > 0 and knobs.fakes == SHUFFLED:
         raise ParamsError(f'train.manifold_weight needs fakes that are learned; train.fakes is "{knobs.fakes}"')
+
+
+def _check_table(knobs: Knobs) -> None:
+    for name in ("shift", "warp", "cutout", "tint"):
+        if getattr(knobs, name) > 0:
+            found = getattr(knobs, name)
+            raise ParamsError(f"train.{name} must be 0 or null for a table, which has no pixels; it is {found}")
+    if knobs.content is not None:
+        raise ParamsError(f'train.content must be null for a table, which has no images; it is "{knobs.content}"')

@@ -209,11 +209,11 @@ def make_pool(
         seed: of the choice of rows.
         window: steps whose rows are on the device at once, where they are streamed.
         state: that is to carry them.
-        wanted: "held", "streamed", or None: memory-mapped rows are streamed, and more than 31 bits can count.
+        wanted: "held", "streamed", or None: memory-mapped rows are streamed. More than 31 bits can count always are.
         numbers: makes a source of random numbers from a seed.
     """
     groups = np.asarray(encoder.groups if encoder.image is None else (), np.int32)
     places = Places(len(x), batch, groups, [numbers(seed + use) for use in range(3)])
-    if wanted == "streamed" or (wanted is None and (isinstance(x, np.memmap) or x.size >= 2**31)):
+    if wanted == "streamed" or x.size >= 2**31 or (wanted is None and isinstance(x, np.memmap)):
         return StreamedPool(x, places, window, state)
     return HeldPool(x, places)

@@ -25,6 +25,7 @@ from ssgan.project import Project
 from ssgan.records import Split
 
 FEW_LABELS = 500  # below it labelled rows are judged by crossfit, unless evaluate.method says how
+SPLIT = "split.json"  # of `data/prepared`; written last
 UNLABELLED = -1  # in `y` of a classification; NaN in `y` of a regression
 
 
@@ -63,10 +64,7 @@ def prepare(project: Project) -> None:
     fold = _folds(train, y, contract, params.evaluate.folds, knobs.salt)
     split = Split(method=method, folds=int(fold.max()) + 1 if fold.max() > 0 else 0, judged=len(judged))
     if method == "crossfit" and not split.folds:
-        raise DataError(
-            f"to be judged by crossfit, labelled rows must belong to at least 2 groups; the {len(judged)} labelled "
-            f"rows belong to one: label rows of another, or set evaluate.method to holdout"
-        )
+        raise DataError(_why_no_folds(judged))
 
     columns = frame_columns(train, contract)
     encoder = Encoder.fit(columns, contract)
@@ -80,11 +78,24 @@ def prepare(project: Project) -> None:
     (project.prepared / "encoder.json").write_text(encoder.to_json(), encoding="utf-8")
     (project.prepared / "schema.json").write_text(contract.model_dump_json(indent=1) + "\n", encoding="utf-8")
     _seen(project, columns, contract, train[GROUP].to_numpy(str)).write(project.prepared / RANGES)
-    split.write(project.prepared / "split.json")
+    split.write(project.prepared / SPLIT)
     how = f"{split.folds} folds of them" if method == "crossfit" else f"{len(judged)} labelled test rows"
     say(
         f"prepare: {len(train)} training rows ({int(is_labelled(y).sum())} labelled), {len(test)} test rows, "
         f"{encoder.width} features; judged by {how}"
+    )
+
+
+def _why_no_folds(judged: pd.DataFrame) -> str:
+    holdout = "or set evaluate.method to holdout"
+    if judged[GROUP].nunique() < 2:
+        return (
+            f"to be judged by crossfit, labelled rows must belong to at least 2 groups; the {len(judged)} labelled "
+            f"rows belong to one: label rows of another, {holdout}"
+        )
+    return (
+        f"to be judged by crossfit, some class must have 2 labelled rows; of the {len(judged)} labelled rows each is "
+        f"of another class: label more, {holdout}"
     )
 
 
@@ -141,7 +152,8 @@ def fold_numbers(labels: np.ndarray, groups: np.ndarray, folds: int, seed: int, 
         classes: K; 0 for values, whose fifths take the place of classes.
 
     Returns:
-        int64 [m], 0 <= number < folds; all 0 where there are fewer than two groups.
+        int64 [m], 0 <= number < folds, none left out; all 0 where there are fewer than two groups, or no class has two
+        rows.
     """
     from sklearn.model_selection import StratifiedGroupKFold
 
@@ -158,7 +170,8 @@ def fold_numbers(labels: np.ndarray, groups: np.ndarray, folds: int, seed: int, 
         divided = StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(labels, strata, groups)
         for number, (_, rows) in enumerate(divided):
             found[rows] = number
-    return found
+    numbered: np.ndarray = np.unique(found, return_inverse=True)[1]  # groups may leave a fold empty
+    return numbered
 
 
 def read_accepted(project: Project, contract: Contract) -> pd.DataFrame:

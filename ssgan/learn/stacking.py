@@ -16,6 +16,7 @@ FOLDS, FEW = 5, 200  # folds up to that many rows; 3 beyond
 CLASS_PRIOR, VALUE_PRIOR = 100.0, 30.0  # labelled rows that equal weights are worth; `benchmarks/stack_prior.py`
 SUM_PRIOR, USUAL_SUM = 30.0, 0.9  # of a value's weights: rows that their usual sum is worth; the rest says the mean
 LEAST = 0.02  # a member's chance for the truth, before it counts as a mistake without limit
+EVER_LEARNED = -1  # a row's fold where it is held out in none: every member may see it
 NOT_ASKED = -2  # a row's fold where it has no part in the cross-validation
 ROUNDS = 100  # of expectation and maximisation
 
@@ -61,7 +62,7 @@ def value_weights(values: np.ndarray, targets: np.ndarray) -> np.ndarray:
 
 
 def division(targets: np.ndarray, width: int, seed: int, groups: np.ndarray | None) -> np.ndarray:
-    """The fold in which each labelled row is held out, int [n]; -1: in none, every member may see it.
+    """The fold in which each labelled row is held out, int [n], or `EVER_LEARNED`.
 
     `NOT_ASKED` are rows beyond `CV_ROWS`, which have no part in it.
 
@@ -83,8 +84,7 @@ def division(targets: np.ndarray, width: int, seed: int, groups: np.ndarray | No
 def _folds(targets: np.ndarray, width: int, seed: int, groups: np.ndarray | None) -> np.ndarray:
     """The fold of each of the rows, which are in random order; every class is spread over the folds.
 
-    A class with one row keeps it for training, in no fold (-1): without it there is nothing to be judged. So do the
-    rows of a fold without which all others are of one class.
+    A class with one row keeps it for training, in no fold: without it there is nothing to be judged.
     """
     count = min(FOLDS if len(targets) <= FEW else 3, len(targets))
     if groups is not None:
@@ -93,14 +93,11 @@ def _folds(targets: np.ndarray, width: int, seed: int, groups: np.ndarray | None
         if len(names) > FOLDS:
             folds = fold_numbers(targets, groups.astype(str), count, seed, width if width > 1 else 0)
         if len(np.unique(folds)) < 2:
-            return np.full(len(targets), -1)
-        for fold in range(folds.max() + 1 if width > 1 else 0):
-            if len(np.unique(targets[folds != fold])) < 2:
-                folds[folds == fold] = -1
+            return np.full(len(targets), EVER_LEARNED)
         return folds
     if width == 1:
         return np.arange(len(targets)) % count
-    folds = np.full(len(targets), -1)
+    folds = np.full(len(targets), EVER_LEARNED)
     rows_of = (np.flatnonzero(targets == each) for each in range(width))
     places = [rows for rows in rows_of if len(rows) > 1]
     if places:

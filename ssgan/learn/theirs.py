@@ -13,13 +13,25 @@ and may have
 
 from __future__ import annotations
 
+import hashlib
 import importlib
+from pathlib import Path
 from typing import Any
 
 from ssgan.errors import ParamsError
 from ssgan.learn.backend import Draws, keras
 from ssgan.learn.encode import Encoder
 from ssgan.learn.heads import Head
+
+
+def source_digest(path: str | None) -> str:
+    """The sha256 of the module's file, so that no run goes on with other networks than it began with; "" without one.
+
+    Raises:
+        ParamsError: if it cannot be imported.
+    """
+    file = None if path is None else getattr(_module(path), "__file__", None)
+    return "" if file is None else hashlib.sha256(Path(file).read_bytes()).hexdigest()
 
 
 def their_discriminator(path: str, encoder: Encoder, head: Head, draws: Draws, seed: int) -> Any:
@@ -63,18 +75,22 @@ def their_generator(path: str, encoder: Encoder, seed: int) -> Any | None:
     return model
 
 
-def _function(path: str, name: str, optional: bool = False) -> Any:
-    module, _, within = path.partition(":")
+def _module(path: str) -> Any:
+    name = path.partition(":")[0]
     try:
-        home = importlib.import_module(module)
+        return importlib.import_module(name)
     except Exception as error:  # whatever the user's module raises
         raise ParamsError(
-            f"`train.networks` must be importable; importing {module!r} fails with {str(error)!r}: "
+            f"`train.networks` must be importable; importing {name!r} fails with {str(error)!r}: "
             "correct it, install it, or put its folder on PYTHONPATH"
         ) from error
-    for part in filter(None, within.split(".")):
+
+
+def _function(path: str, name: str, optional: bool = False) -> Any:
+    home = _module(path)
+    for part in filter(None, path.partition(":")[2].split(".")):
         if not hasattr(home, part):
-            raise ParamsError(f"`train.networks` names {part!r} in {module}, which has no such name: correct it")
+            raise ParamsError(f"`train.networks` names {part!r} in {home.__name__}, which has no such name: correct it")
         home = getattr(home, part)
     function = getattr(home, name, None)
     if function is None and optional:

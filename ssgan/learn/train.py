@@ -22,6 +22,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from ssgan import __version__
 from ssgan.config import read_params
 from ssgan.contract import Contract
 from ssgan.errors import DataError
@@ -36,8 +37,9 @@ from ssgan.learn.heads import Head, head_for
 from ssgan.learn.knobs import Knobs, resolve
 from ssgan.learn.lessons import Lessons, is_asked
 from ssgan.learn.plan import Plan
-from ssgan.learn.prepare import frame_columns, is_labelled
+from ssgan.learn.prepare import SPLIT, frame_columns, is_labelled
 from ssgan.learn.tables import is_light
+from ssgan.learn.theirs import source_digest
 from ssgan.progress import say
 from ssgan.project import Project
 from ssgan.records import RunRecord, RunTimes, Split
@@ -75,13 +77,13 @@ class Rows:
             DataError: if it is not there.
         """
         folder = project.prepared
-        if not (folder / training_rows.X).is_file():
+        if not (folder / SPLIT).is_file():  # written last
             raise DataError("training needs data/prepared, which is not there: run `ssgan prepare` first")
         contract = Contract.model_validate_json((folder / "schema.json").read_text(encoding="utf-8"))
         encoder = Encoder.from_json((folder / "encoder.json").read_text(encoding="utf-8"))
         stored = training_rows.TrainingRows.read(folder, rows)
         judged = encoder.encode_columns(frame_columns(pd.read_parquet(folder / "judged.parquet"), contract))
-        split, digest = Split.read(folder / "split.json"), training_rows.digest(folder)
+        split, digest = Split.read(folder / SPLIT), training_rows.digest(folder)
         return cls(contract, encoder, split, stored.x, stored.y, stored.fold, judged, digest)
 
 
@@ -111,7 +113,8 @@ def train(project: Project) -> None:
     say(f"train: {len(rows.x)} rows, {rows.labelled} labelled{images}, on {backend.device()}{nothing}")
     plan = Plan.of(rows.split, rows.x, rows.y, rows.fold, rows.judged, params.evaluate.curve)
     head, folds = head_for(rows.contract, rows.y, knobs.head), Folds(plan, rows)
-    digest = hashlib.sha256(f"{rows.digest} {knobs.digest()} {backend.name}".encode()).hexdigest()
+    code = f"{__version__} {source_digest(knobs.networks)}"
+    digest = hashlib.sha256(f"{rows.digest} {knobs.digest()} {backend.name} {code}".encode()).hexdigest()
     stage = Stage(project, rows, head, folds, digest, params.train.tensorboard)
     models = _models(knobs)
     wanted = [np.ones(rows.labelled, bool), *(each.learned for name in models for each in folds.subsets(name))]
@@ -137,7 +140,7 @@ class Stage:
     """The folder that the stage leaves: written beside the old one, model by model, and put in its place at the end."""
 
     def __init__(self, project: Project, rows: Rows, head: Head, folds: Folds, digest: str, tensorboard: bool) -> None:
-        """`digest`: of rows, knobs and backend."""
+        """`digest`: of rows, knobs, backend and code."""
         self._project, self._rows, self._head, self._folds = project, rows, head, folds
         self._digest, self._tensorboard = digest, tensorboard
         self._fresh = project.trained.with_name(".trained.new")
@@ -194,7 +197,7 @@ class Stage:
             data_hash=rows.digest,
             rows=len(rows.y),
             labelled=rows.labelled,
-            fakes=knobs.fakes if knobs.gan_weight else "none",
+            fakes=knobs.fakes if fitted.fakes is not None else "none",
             knobs=knobs.as_record(),
             warnings=fitted.warnings,
             parity=0.0,  # measured at export

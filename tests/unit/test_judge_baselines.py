@@ -10,8 +10,9 @@ from ssgan.config import BaselinesParams, set_knob
 from ssgan.contract import read_contract
 from ssgan.errors import ParamsError
 from ssgan.judge.baselines import answer, baselines, read_plan, stored_answers, stored_curves, tasks_of
-from ssgan.judge.methods import CLASSIFIERS, REGRESSORS, rows_within
+from ssgan.judge.methods import CLASSIFIERS, REGRESSORS, Task, predict, rows_within, stack
 from ssgan.judge.prepared import read_prepared
+from ssgan.learn.teacher import teach
 from ssgan.learn.training_rows import TrainingRows
 from ssgan.progress import listening
 
@@ -54,6 +55,19 @@ def test_the_same_rows_and_seed_give_the_same_bytes(project):
     first = project.baselines.read_bytes()
     baselines(project)
     assert project.baselines.read_bytes() == first
+
+
+def test_the_stack_is_weighed_on_folds_that_keep_groups_together(project):
+    prepared = read_prepared(project)
+    known = prepared.labelled
+    task = Task(prepared.x, prepared.y, known, prepared.fold % 2, prepared.x[:20], 3, KNOBS)
+    together = teach(
+        np.asarray(prepared.x[known], np.float32), prepared.y[known], 3, KNOBS.seed, prepared.fold[known] % 2
+    )
+    alone = teach(np.asarray(prepared.x[known], np.float32), prepared.y[known], 3, KNOBS.seed)
+    said = predict(stack(task), task)
+    np.testing.assert_array_equal(said, together.answers(task.asked))
+    assert not np.array_equal(said, alone.answers(task.asked))
 
 
 def test_a_baseline_that_learns_beats_the_majority_guess(project):

@@ -9,7 +9,15 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_predict
 
 from ssgan.config import CalibrateParams
-from ssgan.judge.calibrate import bbse_shares, conformal_quantile, em_shares, fit, temperature
+from ssgan.judge.calibrate import (
+    bbse_shares,
+    beside,
+    class_shares,
+    conformal_quantile,
+    em_shares,
+    fit,
+    temperature,
+)
 from ssgan.learn.artefact import answers, class_probabilities
 from ssgan.records import Calibration
 from tests.unit import learner
@@ -150,3 +158,14 @@ def test_em_and_bbse_give_shares() -> None:
     for found in (em_shares(shares), bbse_shares(shares, truth, shares)):
         assert found.sum() == pytest.approx(1)
         assert (found >= 0).all()
+
+
+def test_a_model_that_answered_no_pool_is_for_the_shares_that_another_found() -> None:
+    task, truth = logits(500, classes=2)
+    ours = class_shares(task, truth, 2, task[None, truth == 0])
+    assert ours["em"][0] > 0.9
+    blind = fit(np.zeros((500, 2)), truth, 2, None, CalibrateParams(prior="unlabelled"), ours)
+    seeing = fit(task, truth, 2, task[None, truth == 0], CalibrateParams(prior="unlabelled"))
+    assert blind.offsets == seeing.offsets
+    assert blind.shares == seeing.shares
+    assert beside(seeing).offsets == seeing.offsets

@@ -61,6 +61,12 @@ def test_a_regressor_needs_finite_numbers(y: object, fault: str) -> None:
         SSGANRegressor(**SMALL).fit(X, y)
 
 
+def test_groups_of_another_length_are_named_and_of_mixed_types_taken() -> None:
+    with pytest.raises(DataError, match="X and groups must have the same length; X has 120 rows, groups has 2"):
+        SSGANClassifier(**SMALL).fit(X, LABELS, groups=["a", "b"])
+    SSGANClassifier(**{**SMALL, "steps": 2, "teacher_weight": 1.0}).fit(X, LABELS, groups=["a", 1] * 60)
+
+
 def test_a_knob_that_cannot_be_is_named() -> None:
     with pytest.raises(ParamsError, match="`steps` is 0"):
         SSGANClassifier(steps=0).fit(X, TRUTH)

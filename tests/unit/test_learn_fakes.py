@@ -132,6 +132,12 @@ def test_a_mixture_is_refined_more_and_more_often(share: float, progress: float,
     assert not apart[learned:].any()
 
 
+@pytest.mark.parametrize(("share", "rows"), [(0.5, 1), (0.0, 7), (1.0, 7), (0.5, 7)])
+def test_a_mixture_gives_a_sample_of_any_size_whatever_its_share(share: float, rows: int) -> None:
+    case, fakes = source("mixture", Knobs(refined_share=share))
+    assert fakes.sample(case.x, rows, 3).shape == (rows, case.x.shape[1])
+
+
 def test_a_mixtures_generator_answers_for_its_own_rows_alone() -> None:
     _, mixed = source("mixture", Knobs(matching="non-saturating", pull_away_weight=0.8, complement_weight=0.5))
     mixed.draw(64, 1.0)

@@ -182,3 +182,15 @@ def test_answers_that_were_kept_are_not_computed_again(tmp_path: Path, monkeypat
     assert [each.task.tolist() for each in first] == [each.task.tolist() for each in second]
     kept.clear()
     assert not (tmp_path / "folds").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut off"])
+def test_kept_answers_that_were_cut_off_are_computed_again(tmp_path: Path, content: bytes) -> None:
+    case = classes(labelled=4)
+    subset, kept = _subsets(case, 2)[0], Kept(tmp_path, "run")
+    found = Answered(*(np.zeros((2, 2), np.float32) for _ in range(4)))
+    kept.write(subset, found)
+    assert kept.read(subset) is not None
+    (file,) = tmp_path.iterdir()
+    file.write_bytes(content)
+    assert kept.read(subset) is None

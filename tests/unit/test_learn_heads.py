@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ssgan.errors import ParamsError
+from ssgan.errors import DataError, ParamsError
 from ssgan.learn.backend import constant, keras
 from ssgan.learn.heads import BucketHead, ClassHead, GaussianHead, Head, HeadKind, ValueHead, head_for
 from tests.unit import learner
@@ -79,6 +79,14 @@ def test_labels_without_spread_still_make_a_head(y: np.ndarray) -> None:
         head = head_for(case.contract, y, kind)
         loss = float(array(head.supervised(constant(outputs(head, 1)), constant(head.targets(y[:1])))))
         assert np.isfinite(loss)
+
+
+@pytest.mark.parametrize("values", [(1e200, -1e200), (1e-200, 2e-200)])
+def test_values_whose_deviation_is_no_number_are_refused(values: tuple[float, float]) -> None:
+    with pytest.raises(
+        DataError, match=r"deviation that can be computed; it is (inf|0\.0), .*: give them in another unit"
+    ):
+        head_for(learner.values().contract, np.array([*values, np.nan]))
 
 
 def test_a_gaussian_head_learns_how_far_off_it_is() -> None:

@@ -80,8 +80,9 @@ def test_images_are_moved_by_a_sixteenth_of_their_size(size: int, pixels: int) -
 
 def test_a_table_has_nothing_to_move() -> None:
     assert resolve(TrainParams(), learner.classes().contract).shift == 0
-    with pytest.raises(ParamsError, match=r"train\.shift must be 0 for a table, which has no pixels; it is 1"):
-        fit(learner.classes(), shift=1)
+    for name, value in {"shift": 1, "warp": 0.1, "cutout": 0.3, "tint": 0.2}.items():
+        with pytest.raises(ParamsError, match=rf"train\.{name} must be 0 or null for a table, .* it is {value}"):
+            fit(learner.classes(), **{name: value})
 
 
 def test_the_twin_sees_moved_images_too() -> None:

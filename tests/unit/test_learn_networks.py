@@ -19,6 +19,7 @@ from ssgan.learn.layers import ChannelDropout, Dropout, Noise, Periodic, Piecewi
 from ssgan.learn.networks import discriminator, fold, generator, initialise, start_at
 from ssgan.learn.normed import Normed, NormedConv, NormedDeconv, NormedDense
 from ssgan.learn.tables import is_light
+from ssgan.learn.theirs import source_digest
 from tests.unit import learner
 
 RNG = np.random.default_rng(0)
@@ -384,6 +385,18 @@ def test_a_network_of_ones_own_takes_the_place_of_the_built_in_one(
     within = mine(tmp_path, monkeypatch, "class Nets:\n    class Small:\n        discriminator = None\n")
     with pytest.raises(ParamsError, match="must have a function `discriminator`"):
         net_of(case, Knobs(networks=f"{within}:Nets.Small"))
+
+
+def test_a_run_knows_when_the_code_of_ones_own_networks_has_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = mine(tmp_path, monkeypatch, GOOD)
+    before = source_digest(path), source_digest(f"{path}:discriminator")
+    (tmp_path / f"{path}.py").write_text(GOOD.replace("5", "6"), encoding="utf-8")
+    assert before[0] == before[1] != source_digest(path)
+    assert source_digest(None) == ""
+    with pytest.raises(ParamsError, match="must be importable"):
+        source_digest("nowhere.at_all")
 
 
 @pytest.mark.parametrize(

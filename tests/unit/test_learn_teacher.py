@@ -120,3 +120,14 @@ def test_a_class_that_lies_in_one_group_is_no_obstacle() -> None:
     said = teach(X[:12], targets, 2, 0, groups).answers(X)
     assert np.isfinite(said).all()
     assert said.sum(axis=1) == pytest.approx(np.ones(400), abs=1e-5)
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+@pytest.mark.parametrize("rows", [10, 30])
+def test_values_of_which_nearly_all_are_nought_are_no_obstacle(rows: int, grouped: bool) -> None:
+    x, targets = np.random.default_rng(0).normal(size=(rows, 3)).astype(np.float32), np.zeros(rows)
+    targets[-1] = 5.0
+    made = teach(x, targets, 0, 0, np.arange(rows) % 5 if grouped else None)
+    said = made.answers(x)[:, 0]
+    assert np.isfinite(said).all()
+    assert said[-1] > said[:-1].mean()

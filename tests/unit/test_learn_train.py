@@ -108,6 +108,27 @@ def test_dealing_the_judged_rows_labels_anew_changes_no_byte_of_what_is_trained_
     assert _changed(trained.root / "models", other.root / "models") == set()
 
 
+def test_the_twin_that_no_fold_measures_answers_for_the_same_shares_of_classes(
+    trained: Project, tmp_path: Path
+) -> None:
+    other = Project(Path(shutil.copytree(trained.root, tmp_path / "project")))
+    set_knob(other.params, "calibrate.prior=labelled")
+    calibrate(other)
+    ours, theirs = (Artefact.load(folder).calibration for folder in (other.model, other.twin))
+    assert theirs.rows == 0 < ours.rows
+    assert len(ours.offsets) == 2
+    assert theirs.offsets == ours.offsets
+
+
+def test_labels_of_which_no_class_has_two_cannot_be_judged_by_crossfit(accepted: Project, tmp_path: Path) -> None:
+    other = Project(Path(shutil.copytree(accepted.root, tmp_path / "project")))
+    set_knob(other.params, "evaluate.method=crossfit")
+    frame = _frame(learner.classes(200, 1))
+    frame.to_parquet(other.accepted / "batch.parquet")
+    with pytest.raises(DataError, match="some class must have 2 labelled rows; of the 2 labelled rows each"):
+        prepare(other)
+
+
 def _changed(first: Path, second: Path) -> set[str]:
     """Files, by their paths, that differ or that one folder lacks."""
     here, there = (
