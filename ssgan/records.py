@@ -264,7 +264,7 @@ class Evaluation(Record):
     """What `evaluate` measured. The first score is the SSGAN's, the rest are the others'.
 
     The judged rows are the labelled ones among the hash holdout, or with crossfit every labelled row, each answered by
-    models that had not seen it.
+    models that had not seen its label.
     """
 
     task: str

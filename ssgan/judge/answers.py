@@ -1,4 +1,4 @@
-"""Who answers what: every entrant's answers about the judged rows, each from a model that had not seen the row.
+"""Who answers what: every entrant's answers about the judged rows, each from a model that had not seen the label.
 
 With a holdout the exported artefacts answer, which are what is served. With crossfit the models of the folds do, and
 their outputs are calibrated fold by fold, from the other folds: no row has a say in how its own answer is judged.

@@ -51,7 +51,7 @@ class Prepared:
 
     @property
     def crossfit(self) -> bool:
-        """Whether the judged rows are training rows, each answered by a model that had not seen it."""
+        """Whether the judged rows are training rows, each answered by a model that had not seen its label."""
         return self.split.method == "crossfit"
 
     @property

@@ -160,7 +160,7 @@ def judged(evaluation: Evaluation) -> str:
     """Which rows judge, in a sentence."""
     rows = evaluation.test_rows
     if evaluation.method == "crossfit":
-        return f"{rows} labelled rows, each answered by models of {evaluation.folds} folds that had not seen it."
+        return f"{rows} labelled rows, each answered by models of {evaluation.folds} folds that had not seen its label."
     return f"{rows} labelled test rows that no training saw."
 
 

@@ -186,7 +186,7 @@ def _weakness(evaluation: Evaluation) -> str:
 def _rows(evaluation: Evaluation) -> str:
     if evaluation.method == "holdout":
         return f"{evaluation.test_rows} labelled test rows"
-    return f"{evaluation.test_rows} labelled rows, each answered by a model that had not seen it"
+    return f"{evaluation.test_rows} labelled rows, each answered by a model that had not seen its label"
 
 
 def runs(metric: str) -> str:

@@ -8,7 +8,7 @@ from ssgan.config import Content
 from ssgan.learn.looks import plain
 
 PLAIN = 0.75  # share of plain pixels: of written digits 0.9, of house numbers in grey almost none
-LOOKED_AT = 500  # images
+LOOKED_AT = 500  # images, and up to twice as many
 
 
 def content_of(x: np.ndarray) -> Content:

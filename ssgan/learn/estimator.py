@@ -20,7 +20,7 @@ class SSGANClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
     Classes are drawn in equal shares in training, so probabilities are those of a population with equal shares.
 
     Args:
-        answer: "discriminator", or "committee" with a random forest and extra trees on the labelled rows.
+        answer: "discriminator", or "committee" with plainer methods on the labelled rows (see `teacher.teach`).
         random_state: seed of weights, batches and noise.
         others: the knobs of `params.yaml`, section `train`, where each has its reason; None means the default of the
             task.
@@ -90,7 +90,7 @@ class SSGANClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
 class SSGANRegressor(RegressorMixin, Estimator):  # type: ignore[misc]
     """A semi-supervised GAN's discriminator with two outputs: a value, and how real the row is.
 
-    Args: those of `SSGANClassifier`; a committee is the mean with ridge, forests and a Gaussian process.
+    Args: those of `SSGANClassifier`; a committee is the mean with the teacher of values (see `teacher.teach`).
 
     Example:
         >>> import numpy as np

@@ -28,7 +28,7 @@ from ssgan.learn.taught import TaughtRows
 from ssgan.learn.terms import REPORTED, Nets, terms
 from ssgan.progress import say
 
-CALLS = 50  # lines in the history of a run
+CALLS = 50  # lines in the history of a run, or up to twice as many where the steps do not divide by it
 WINDOW = 64  # steps in a call of the compiled loop, at most: what streamed rows must be on the device at once
 EXPLODED = 1e6  # a loss beyond it will not come back
 LESSON = 2  # batches of a lesson's rows in a step
@@ -81,7 +81,7 @@ def fit_discriminator(
         knobs: resolved.
         name: for the lines of progress.
         checkpoints: where the state is kept, and where it is taken up again.
-        callbacks: Keras callbacks; an epoch is a fiftieth of the steps, its logs are the losses and, with `validation`,
+        callbacks: Keras callbacks; an epoch is about a fiftieth of the steps, its logs are the losses and, with `validation`,
             its score, and `params` has the steps in an epoch and in total.
         taught: what `lessons.taught_by` gives; None: it is asked for here.
         validation: encoded rows and labels that tell a score as training goes on; they are not learned from.

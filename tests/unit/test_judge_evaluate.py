@@ -217,7 +217,7 @@ def test_with_crossfit_every_labelled_row_judges_and_the_ablation_is_an_entrant(
     _, evaluation = crossfitted
     assert (evaluation.method, evaluation.folds, evaluation.test_rows) == ("crossfit", 3, 60)
     assert [each.name for each in evaluation.scores[:3]] == ["ssgan", "twin", "ablation"]
-    assert "60 labelled rows, each answered by a model that had not seen it" in evaluation.sentence
+    assert "60 labelled rows, each answered by a model that had not seen its label" in evaluation.sentence
     assert words.best_baseline(evaluation).name not in ("ssgan", "twin", "ablation")
 
 

@@ -173,7 +173,9 @@ def test_training_tells_the_score_on_rows_that_a_model_had_not_seen(crossfitted:
     with np.load(crossfitted.folds) as folds, np.load(crossfitted.prepared / "train.npz") as prepared:
         answers, labels = folds["ssgan_task"].argmax(axis=1), prepared["y"][prepared["y"] != -1]
     score = np.mean([(answers == labels)[labels == each].mean() for each in (0, 1)])
-    line = f"train: ssgan: balanced accuracy {score:.3g} on 20 labelled rows, each by a model that had not seen it"
+    line = (
+        f"train: ssgan: balanced accuracy {score:.3g} on 20 labelled rows, each by a model that had not seen its label"
+    )
     assert line in (crossfitted.root / TOLD).read_text().splitlines()
 
 
