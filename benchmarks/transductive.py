@@ -2,10 +2,10 @@
 
     python benchmarks/transductive.py --data DIR        # twenty minutes of a core; writes results/transductive.json
 
-Under crossfit a judged row is, without its label, an unlabelled row of the model that answers it; a row that the service
-is asked about is not. Here the product learns from the training rows of a draw (tables.py) with 10 labels a class, once
-as they are and once with the test rows added without labels, three in ten of all: many more than crossfit adds, which are
-the labelled rows of one fold. The difference is that of balanced accuracy on the test rows.
+Under crossfit a judged row is, without its label, an unlabelled row of the model that answers it; a row that the
+service is asked about is not. Here the product learns from the training rows of a draw (tables.py) with 10 labels a
+class, once as they are and once with the test rows added without labels, three in ten of all: many more than crossfit
+adds, which are the labelled rows of one fold. The difference is that of balanced accuracy on the test rows.
 """
 
 from __future__ import annotations

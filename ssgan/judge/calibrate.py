@@ -229,7 +229,9 @@ def _place(trained: Path, place: Path, calibration: Calibration) -> None:
 
 def _told(calibration: Calibration) -> str:
     if not calibration.rows:
-        return "no labelled row could be answered by a model that had not seen its label, so the answers are as the graph gives"
+        return (
+            "no labelled row could be answered by a model that had not seen its label: answers are as the graph gives"
+        )
     if not calibration.thresholds:
         width = calibration.half_width
         too_few = "no interval: too few labelled rows for this coverage"

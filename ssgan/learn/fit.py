@@ -81,8 +81,8 @@ def fit_discriminator(
         knobs: resolved.
         name: for the lines of progress.
         checkpoints: where the state is kept, and where it is taken up again.
-        callbacks: Keras callbacks; an epoch is about a fiftieth of the steps, its logs are the losses and, with `validation`,
-            its score, and `params` has the steps in an epoch and in total.
+        callbacks: Keras callbacks; an epoch is about a fiftieth of the steps, its logs are the losses and, with
+            `validation`, its score, and `params` has the steps in an epoch and in total.
         taught: what `lessons.taught_by` gives; None: it is asked for here.
         validation: encoded rows and labels that tell a score as training goes on; they are not learned from.
 

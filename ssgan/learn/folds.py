@@ -220,10 +220,8 @@ class Folds:
         if folds:
             self._stored |= _out_of_fold(name, folds, plan.folds, run.knobs.answer == "committee")
             labels, head = run.y[is_labelled(run.y)], run.nets.head
-            found_score = score_text(scored(self._stored[f"{name}_task"], labels, head), head)
-            say(
-                f"train: {name}: {found_score} on {len(labels)} labelled rows, each by a model that had not seen its label"
-            )
+            score = score_text(scored(self._stored[f"{name}_task"], labels, head), head)
+            say(f"train: {name}: {score} on {len(labels)} labelled rows, each by a model that had not seen its label")
         if folds and name == "ssgan":
             self._stored["ssgan_pool"] = np.stack([each.pool for each in folds])
         if curve:
