@@ -45,6 +45,7 @@ class TrainParams(_Section):
     stir: float | None = Field(None, ge=0, le=8)
     cutout: float | None = Field(None, ge=0, le=0.8)
     tint: float | None = Field(None, ge=0, le=2)
+    mirror: bool = False
     head: Literal["huber", "gaussian", "buckets"] | None = None
     networks: str | None = None
     embedding: Literal["piecewise", "periodic", "none"] = "piecewise"

@@ -54,6 +54,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no typ
         stir: float | None = None,
         cutout: float | None = None,
         tint: float | None = None,
+        mirror: bool = False,
         head: Literal["huber", "gaussian", "buckets"] | None = None,
         networks: str | None = None,
         embedding: Literal["piecewise", "periodic", "none"] = "piecewise",
@@ -95,6 +96,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no typ
         self.stir = stir
         self.cutout = cutout
         self.tint = tint
+        self.mirror = mirror
         self.head = head
         self.networks = networks
         self.embedding = embedding

@@ -166,7 +166,7 @@ class Run:
         rate = knobs.learning_rate, knobs.warmup, knobs.cooldown
         schedule = Schedule(knobs.steps, *rate, knobs.ramp, self.taught_from)
         chosen = terms(knobs, self.fakes, draws, knobs.batch, encoder.width)
-        moved, more = moves(knobs.shift, knobs.warp, draws), stirs(knobs, draws)
+        moved, more = moves(knobs.shift, knobs.warp, knobs.mirror, draws), stirs(knobs, draws)
         parts = self.nets, labelled, pool, schedule, chosen, self.fakes, knobs.batch, moved, more
         objective = Objective(*parts, self._lesson)
         average = Average(nets[0].trainable_variables, nets[1].trainable_variables, knobs.ema, knobs.recent)

@@ -32,6 +32,7 @@ class Knobs:
     content: Content | None  # None for tables
     shift: int
     warp: float
+    mirror: bool
     stir: float
     cutout: float
     tint: float
@@ -180,9 +181,9 @@ def _check(knobs: Knobs, contract: Contract) -> None:
 
 
 def _check_table(knobs: Knobs) -> None:
-    for name in ("shift", "warp", "cutout", "tint"):
+    for name in ("shift", "warp", "mirror", "cutout", "tint"):
         if getattr(knobs, name) > 0:
             found = getattr(knobs, name)
-            raise ParamsError(f"train.{name} must be 0 or null for a table, which has no pixels; it is {found}")
+            raise ParamsError(f"train.{name} must be left out for a table, which has no pixels; it is {found}")
     if knobs.content is not None:
         raise ParamsError(f'train.content must be null for a table, which has no images; it is "{knobs.content}"')

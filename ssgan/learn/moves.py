@@ -1,6 +1,7 @@
 """Images moved, turned and stretched a little at random: what an image shows does not depend on that.
 
-No image is mirrored: a mirrored digit is another sign. What a move would leave empty is filled with the nearest pixel.
+No image is mirrored unless a person says that it means the same: a mirrored digit is another sign. What a move would
+leave empty is filled with the nearest pixel.
 """
 
 from __future__ import annotations
@@ -17,20 +18,24 @@ ops = keras.ops
 Moves = Callable[[Tensor], Tensor]
 
 
-def moves(shift: int, warp: float, draws: Draws) -> Moves:
+def moves(shift: int, warp: float, mirror: bool, draws: Draws) -> Moves:
     """Moves each image [n, height, width, channels] by itself; without `warp` by whole pixels.
 
     Args:
         shift: the most that an image is moved down or up, right or left, in pixels.
         warp: the most that an entry of the matrix that maps places to places is from the unit matrix's: 0.1 turns by up
             to six degrees, and stretches and shears by up to a tenth.
+        mirror: every other image is turned left to right.
         draws: random numbers; none is drawn where nothing moves.
     """
-    if warp > 0:
-        return lambda x: _warped(x, shift, warp, draws)
-    if shift > 0:
-        return lambda x: _shifted(x, shift, draws)
-    return lambda x: x
+
+    def moved(x: Tensor) -> Tensor:
+        x = _mirrored(x, draws) if mirror else x
+        if warp > 0:
+            return _warped(x, shift, warp, draws)
+        return _shifted(x, shift, draws) if shift > 0 else x
+
+    return moved
 
 
 class Stir(Protocol):
@@ -40,6 +45,8 @@ class Stir(Protocol):
     def shift(self) -> int: ...
     @property
     def warp(self) -> float: ...
+    @property
+    def mirror(self) -> bool: ...
     @property
     def stir(self) -> float: ...
     @property
@@ -54,7 +61,7 @@ def stirs(knobs: Stir, draws: Draws) -> Moves:
     Sohn et al. 2020 (arXiv:2001.07685), section 2.3: what the teacher says of the image as it is holds for the image
     after changes that would be too much for the few labelled ones.
     """
-    moved = moves(round(knobs.stir * knobs.shift), knobs.stir * knobs.warp, draws)
+    moved = moves(round(knobs.stir * knobs.shift), knobs.stir * knobs.warp, knobs.mirror, draws)
 
     def stirred(x: Tensor) -> Tensor:
         x = moved(x)
@@ -80,6 +87,11 @@ def _cut(x: Tensor, side: float, draws: Draws) -> Tensor:
     columns = np.arange(width, dtype=np.float32)[None, :] + np.float32(0.5)
     away = ops.maximum(ops.abs(rows - height * centre[0]), ops.abs(columns - width * centre[1]))
     return x * ops.cast(away > reach, x.dtype)[..., None]
+
+
+def _mirrored(x: Tensor, draws: Draws) -> Tensor:
+    turned = draws.uniform((x.shape[0], 1, 1, 1)) < 0.5
+    return ops.where(turned, ops.flip(x, axis=2), x)
 
 
 def _shifted(x: Tensor, reach: int, draws: Draws) -> Tensor:

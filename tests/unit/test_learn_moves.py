@@ -23,7 +23,7 @@ IMAGES = np.random.default_rng(0).random((400, 5, 6, 3)).astype(np.float32)
 def moved(reach: int, step: int = 0) -> np.ndarray:
     draws = Draws(0)
     draws.start(constant(np.int32(step)))
-    return np.asarray(keras.ops.convert_to_numpy(moves(reach, 0.0, draws)(constant(IMAGES))))
+    return np.asarray(keras.ops.convert_to_numpy(moves(reach, 0.0, False, draws)(constant(IMAGES))))
 
 
 def shifted(image: np.ndarray, down: int, right: int) -> np.ndarray:
@@ -40,6 +40,14 @@ def test_every_image_is_moved_by_whole_pixels_and_every_move_within_reach_occurs
     assert len(seen) == 25
 
 
+def test_half_of_the_images_are_mirrored_where_that_means_the_same_and_none_otherwise() -> None:
+    for mirror, fewest, most in ((True, 160, 240), (False, 0, 0)):
+        found = stirred(IMAGES, mirror=mirror)
+        turned = (found == IMAGES[:, :, ::-1]).all(axis=(1, 2, 3))
+        assert fewest <= turned.sum() <= most
+        assert np.array_equal(found[~turned], IMAGES[~turned])
+
+
 def test_a_warp_reads_every_pixel_from_its_place_between_four() -> None:
     numbers = np.random.default_rng(1).uniform(-1, 1, (6, 400, 1, 1)).astype(np.float32)
 
@@ -48,7 +56,7 @@ def test_a_warp_reads_every_pixel_from_its_place_between_four() -> None:
             assert (tuple(shape), low, high) == (numbers.shape, -1.0, 1.0)
             return constant(numbers)
 
-    found = moves(2, 0.3, Given())(constant(IMAGES))  # type: ignore[arg-type]
+    found = moves(2, 0.3, False, Given())(constant(IMAGES))  # type: ignore[arg-type]
     centre = np.array([2.0, 2.5])
     for place, (image, warped) in enumerate(zip(IMAGES, np.asarray(keras.ops.convert_to_numpy(found)), strict=True)):
         a, b, down, c, d, right = numbers[:, place, 0, 0]
@@ -70,7 +78,7 @@ def test_without_knobs_nothing_is_moved_and_no_number_drawn() -> None:
             raise AssertionError(name)
 
     x = constant(IMAGES)
-    assert moves(0, 0.0, Nothing())(x) is x  # type: ignore[arg-type]
+    assert moves(0, 0.0, False, Nothing())(x) is x  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("size", "pixels"), [(8, 1), (28, 2), (32, 2), (64, 4)])
@@ -80,8 +88,8 @@ def test_images_are_moved_by_a_sixteenth_of_their_size(size: int, pixels: int) -
 
 def test_a_table_has_nothing_to_move() -> None:
     assert resolve(TrainParams(), learner.classes().contract).shift == 0
-    for name, value in {"shift": 1, "warp": 0.1, "cutout": 0.3, "tint": 0.2}.items():
-        with pytest.raises(ParamsError, match=rf"train\.{name} must be 0 or null for a table, .* it is {value}"):
+    for name, value in {"shift": 1, "warp": 0.1, "mirror": True, "cutout": 0.3, "tint": 0.2}.items():
+        with pytest.raises(ParamsError, match=rf"train\.{name} must be left out for a table, .* it is {value}"):
             fit(learner.classes(), **{name: value})
 
 
@@ -96,13 +104,14 @@ def test_the_twin_sees_moved_images_too() -> None:
 def stirred(images: np.ndarray, **knobs: float) -> np.ndarray:
     draws = Draws(0)
     draws.start(constant(np.int32(0)))
-    still = Stirred(**{"shift": 0, "warp": 0.0, "stir": 2.0, "cutout": 0.0, "tint": 0.0, **knobs})
+    still = Stirred(**{"shift": 0, "warp": 0.0, "mirror": False, "stir": 2.0, "cutout": 0.0, "tint": 0.0, **knobs})
     return np.asarray(keras.ops.convert_to_numpy(stirs(still, draws)(constant(images))))
 
 
 class Stirred(SimpleNamespace):
     shift: int
     warp: float
+    mirror: bool
     stir: float
     cutout: float
     tint: float
