@@ -35,9 +35,9 @@ def child(width: int, undivided: bool) -> dict[str, Any]:
     from ssgan.config import TrainParams
     from ssgan.learn import backend
     from ssgan.learn.encode import Encoder
-    from ssgan.learn.fit import Run
     from ssgan.learn.heads import head_for
     from ssgan.learn.knobs import resolve
+    from ssgan.learn.run import Run
     from ssgan.learn.tables import is_light
     from ssgan.learn.tabular import Layout
 

@@ -32,13 +32,14 @@ EXAMPLES, BACKENDS, LIMIT = ("cancer", "diabetes"), ("tensorflow", "jax"), 1.6
 def child(folder: Path, with_folds: bool) -> dict[str, float]:
     """Trains in this process, and says how long it took."""
     from ssgan.config import read_params
-    from ssgan.learn.fit import Run, finish
+    from ssgan.learn.fit import finish
     from ssgan.learn.folds import Folds, Kept
     from ssgan.learn.heads import head_for
     from ssgan.learn.knobs import resolve
     from ssgan.learn.lessons import Lessons
     from ssgan.learn.plan import Plan
     from ssgan.learn.prepare import is_labelled
+    from ssgan.learn.run import Run
     from ssgan.learn.train import Rows, settle
     from ssgan.project import Project
 

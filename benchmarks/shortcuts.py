@@ -25,9 +25,9 @@ from ssgan.contract import Contract
 from ssgan.learn import backend, layers
 from ssgan.learn.backend import keras
 from ssgan.learn.encode import Encoder
-from ssgan.learn.fit import Run, answers
 from ssgan.learn.heads import head_for
 from ssgan.learn.knobs import resolve
+from ssgan.learn.run import Run, task_and_realness
 
 RESULT = Path(__file__).parent / "results" / "shortcuts.json"
 LABELLED, CANDIDATES, TEST = 10, 60, 500  # rows of each class, rows of each class a draw chooses from, test rows
@@ -85,7 +85,7 @@ def measure(noise: str, update: str, steps: int, draws: int) -> dict[str, Any]:
         start = time.process_time()
         run.advance(1, steps - 1)
         spent += time.process_time() - start
-        errors.append(float((answers(run.nets.average, head, test)[0].argmax(axis=1) != truth).mean()))
+        errors.append(float((task_and_realness(run.nets.average, head, test)[0].argmax(axis=1) != truth).mean()))
     return {
         "error": round(statistics.mean(errors), 4),
         "deviation over draws": round(statistics.stdev(errors), 4) if draws > 1 else None,

@@ -18,7 +18,8 @@ from ours import ALIKE, PLAIN, given
 from work import RATE, WORKS
 
 from ssgan.config import TrainParams
-from ssgan.learn import backend, fit, layers
+from ssgan.learn import backend, layers
+from ssgan.learn import run as run_module
 from ssgan.learn.backend import keras
 from ssgan.learn.heads import head_for
 from ssgan.learn.knobs import resolve
@@ -42,10 +43,10 @@ def main(
         params = _improved_gan(params, update, precision, recipe)
     x, head = data.x.reshape(-1, 28, 28, 1), head_for(contract, data.y)
     knobs = resolve(params, contract, x)
-    run = fit.Run(x, data.y, encoder, head, knobs)
+    run = run_module.Run(x, data.y, encoder, head, knobs)
 
     def logits(x: np.ndarray) -> np.ndarray:
-        return fit.answers(run.nets.average, head, x.reshape(-1, 28, 28, 1))[0]
+        return run_module.task_and_realness(run.nets.average, head, x.reshape(-1, 28, 28, 1))[0]
 
     follow(run.advance, logits, data, knobs.steps, every, backend.device())
 

@@ -13,12 +13,14 @@ from work import BETA1, EMA, RATE, WORKS, Window, Work, clocked, serve
 
 from ssgan.config import TrainParams
 from ssgan.contract import Contract
-from ssgan.learn import backend, fit
+from ssgan.learn import backend
 from ssgan.learn.encode import Encoder
 from ssgan.learn.heads import head_for
 from ssgan.learn.knobs import resolve
+from ssgan.learn.run import BETA1 as OURS
+from ssgan.learn.run import WINDOW, Run
 
-assert fit.BETA1 == BETA1
+assert OURS == BETA1
 
 # What our default for images adds, and no other peer has: rows that are moved, and the averaged network as a teacher.
 ALIKE = {"unlabelled": 1, "stir": 1.0, "cutout": 0.0, "tint": 0.0, "recent": 1.0}  # as many rows of each kind
@@ -42,7 +44,7 @@ def window_of(work: Work, update: str, precision: str) -> Window:
         }
     )
     knobs = resolve(params, contract)
-    run = fit.Run(x, y, encoder, head_for(contract, y), knobs)
+    run = Run(x, y, encoder, head_for(contract, y), knobs)
     done = 0
 
     def steps(count: int) -> None:
@@ -50,8 +52,8 @@ def window_of(work: Work, update: str, precision: str) -> Window:
         run.advance(done, count)
         done += count
 
-    at_once = fit.WINDOW if work.columns < 100 or not backend.device().startswith("CPU") else 8
-    steps(fit.WINDOW)
+    at_once = WINDOW if work.columns < 100 or not backend.device().startswith("CPU") else 8
+    steps(WINDOW)
     return clocked(steps, at_once)
 
 

@@ -26,7 +26,7 @@ from ssgan.judge.metrics import Array, Floats
 from ssgan.learn.artefact import CALIBRATION, Artefact, class_probabilities, write_checksums
 from ssgan.learn.prepare import is_labelled
 from ssgan.learn.ranges import RANGES, Seen
-from ssgan.learn.training_rows import TrainingRows
+from ssgan.learn.training_rows import TrainingRows, evenly
 from ssgan.progress import say
 from ssgan.project import Project
 from ssgan.records import Calibration
@@ -59,7 +59,7 @@ def calibrate(project: Project) -> Calibration:
     shares: dict[str, Floats] | None = None
     for name, place in (("ssgan", project.model), ("twin", project.twin)):
         artefact = Artefact.load(project.trained / name)
-        fake = artefact.predict_encoded(x[np.linspace(0, len(x) - 1, min(ROWS, len(x))).astype(np.int64)])
+        fake = artefact.predict_encoded(evenly(x, ROWS))
         limit = float(np.quantile(fake.fake_probability, 1 - (knobs.unlike - taken / max(len(x), 1))))
         task, pool = folds.get(f"{name}_task"), folds.get("ssgan_pool")
         answered = None if task is None else answer_in_unit(task, artefact)

@@ -34,6 +34,7 @@ from ssgan.learn.heads import Head
 from ssgan.learn.networks import discriminator as build
 from ssgan.learn.networks import fold
 from ssgan.learn.terms import REPORTED
+from ssgan.learn.training_rows import evenly
 from ssgan.records import RunRecord
 
 PROBE_ROWS = 32
@@ -114,7 +115,7 @@ def export(
     Raises:
         SsganError: if ONNX Runtime's answers differ from the network's by more than the tolerance.
     """
-    probe = np.asarray(x[np.linspace(0, len(x) - 1, min(PROBE_ROWS, len(x))).astype(np.int64)])
+    probe = evenly(x, PROBE_ROWS)
     path = folder / "model.onnx"
     if backend.name == "tensorflow" and record.precision == "float32":
         model = answering(discriminator, head)

@@ -24,11 +24,12 @@ from typing import Protocol
 import numpy as np
 
 from ssgan.errors import ParamsError
-from ssgan.learn.fit import EXPLODED, Run, answers, committee_of
+from ssgan.learn.fit import committee_of
 from ssgan.learn.lessons import Lessons
 from ssgan.learn.pace import score_text, scored
 from ssgan.learn.plan import Plan, Subset, scattered
 from ssgan.learn.prepare import is_labelled
+from ssgan.learn.run import EXPLODED, Run, task_and_realness
 from ssgan.progress import say
 from ssgan.records import Split
 
@@ -169,9 +170,9 @@ def _told(name: str, steps: int) -> Iterator[Callable[[int, np.ndarray], None]]:
 
 def _asked(run: Run, subset: Subset, lessons: Lessons | None, pool: np.ndarray) -> Answered:
     network, head = run.nets.average, run.nets.head
-    alone, realness = answers(network, head, subset.asked)
+    alone, realness = task_and_realness(network, head, subset.asked)
     task = alone
-    of_pool = answers(network, head, pool)[0] if len(pool) else np.empty((0, alone.shape[1]), np.float32)
+    of_pool = task_and_realness(network, head, pool)[0] if len(pool) else np.empty((0, alone.shape[1]), np.float32)
     committee = committee_of(None if lessons is None else lessons.of(subset.learned), run.knobs)
     if committee is not None:
         task = committee.task(alone, subset.asked)

@@ -9,6 +9,7 @@ import numpy as np
 from ssgan.learn import backend
 from ssgan.learn.fakes import Fakes
 from ssgan.learn.heads import Head
+from ssgan.learn.training_rows import evenly
 
 ROWS = 512
 TRIVIAL = 0.999  # area under the curve of real against fake
@@ -27,7 +28,7 @@ def warnings(average: Any, head: Head, x: np.ndarray, fakes: Fakes, seed: int) -
     """
     from sklearn.metrics import roc_auc_score
 
-    real = np.asarray(x[np.linspace(0, len(x) - 1, min(ROWS, len(x))).astype(np.int64)])
+    real = evenly(x, ROWS)
     made = fakes.sample(x, len(real), seed)
     predict = backend.predictor(average)
     (real_features, real_outputs), (fake_features, fake_outputs) = predict(real), predict(made)

@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from ssgan.learn.backend import Draws, Tensor, keras
+from ssgan.learn.knobs import SMALL_IMAGE
 from ssgan.learn.layers import BatchStandardise, ChannelDropout, Contrast, Initializer, Noise
 from ssgan.learn.normed import NormedConv, NormedDeconv, NormedDense
 
 layers = keras.layers
 
 SLOPE = 0.2  # of leaky ReLU below 0
-SMALL = 16  # pixels; images below it keep their size through the first layer
 DROPOUT = 0.05  # of channels
 WHOLE = 128  # features
 
@@ -34,7 +34,7 @@ def image_features(x: Tensor, weight_norm: bool, noise: float, draws: Draws, see
     most = min(128, 8 * min(x.shape[1], x.shape[2]))  # small images have little to tell apart
     h = Contrast(name="contrast")(x) if x.shape[-1] == 3 else x
     h = Noise(noise, draws, "noise")(h)
-    h = conv(h, 32) if size < SMALL else conv(h, 32, size=5, stride=2)
+    h = conv(h, 32) if size < SMALL_IMAGE else conv(h, 32, size=5, stride=2)
     channels = min(64, most)
     while max(h.shape[1], h.shape[2]) > 4 or conv.made < 3:
         h = conv(h, channels, stride=2)

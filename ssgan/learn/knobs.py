@@ -14,7 +14,7 @@ from ssgan.contract import Contract, ImageColumn
 from ssgan.errors import ParamsError
 from ssgan.learn.drawings import content_of
 
-SMALL_IMAGE = 16  # pixels; an image below it is learned in fewer steps, and bears less change
+SMALL_IMAGE = 16  # pixels; an image below it is learned in fewer steps, bears less change, and keeps its size at first
 DRAWN = 28  # pixels of the drawings that the noise was chosen on
 GENERATOR, SHUFFLED = "generator", "shuffled columns"
 

@@ -182,17 +182,6 @@ def kl(logits: Tensor, goal: Tensor) -> Tensor:
     return ops.mean(ops.sum(ops.exp(log_goal) * (log_goal - log_softmax(logits)), axis=-1))
 
 
-def squared(logits: Tensor, goal: Tensor) -> Tensor:
-    """mean |softmax l - softmax goal|^2, the goal without gradient (Tarvainen & Valpola 2017, arXiv:1703.01780).
-
-    Args:
-        logits: [n, ..., K].
-        goal: logits [n, K] or [n, ..., K].
-    """
-    goal = _like(ops.exp(log_softmax(ops.stop_gradient(goal))), logits)
-    return ops.mean(ops.sum(ops.square(ops.exp(log_softmax(logits)) - goal), axis=-1))
-
-
 def pseudo_label(logits: Tensor, goal: Tensor, sure: float = 0.95) -> Tensor:
     """mean of [max q >= sure] (z - l_k), k = argmax q, q = softmax goal without gradient (FixMatch, Sohn et al. 2020,
     arXiv:2001.07685, eq. 4).

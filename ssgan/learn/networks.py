@@ -26,7 +26,7 @@ from ssgan.learn.theirs import their_discriminator, their_generator
 layers = keras.layers
 
 LATENT = 64  # uniform numbers a fake is made from
-SMALL = 0.1  # share of the usual size that the first outputs have: the first answers should be unsure
+FIRST_OUTPUTS = 0.1  # share of the usual size that the first outputs have: the first answers should be unsure
 
 
 class NetKnobs(TableKnobs, Protocol):
@@ -68,10 +68,10 @@ def discriminator(encoder: Encoder, head: Head, knobs: NetKnobs, draws: Draws, s
 def _outputs(width: int, knobs: NetKnobs, table: bool, seed: int) -> Any:
     """Of images a plain layer: a learned scale moves by a learning rate a step, too slowly for answers to be sure."""
     if knobs.members > 1:
-        return MemberDense(knobs.members, width, seed, SMALL, "outputs", dtype="float32")
+        return MemberDense(knobs.members, width, seed, FIRST_OUTPUTS, "outputs", dtype="float32")
     if knobs.weight_norm and table:
-        return NormedDense(width, seed, "outputs", SMALL, learn_scale=True, dtype="float32")
-    return layers.Dense(width, kernel_initializer=Initializer(seed, SMALL), name="outputs", dtype="float32")
+        return NormedDense(width, seed, "outputs", FIRST_OUTPUTS, learn_scale=True, dtype="float32")
+    return layers.Dense(width, kernel_initializer=Initializer(seed, FIRST_OUTPUTS), name="outputs", dtype="float32")
 
 
 def generator(encoder: Encoder, knobs: NetKnobs, seed: int, residual: bool = False) -> Any:

@@ -12,6 +12,7 @@ from ssgan.learn.backend import keras
 from ssgan.learn.heads import Head
 from ssgan.learn.prepare import is_labelled
 from ssgan.learn.terms import REPORTED
+from ssgan.learn.training_rows import evenly
 
 Validation = tuple[np.ndarray, np.ndarray]  # encoded rows [m, ...], labels [m]
 
@@ -70,7 +71,7 @@ class Score:
         x, y = validation or (x, y)
         places = np.flatnonzero(is_labelled(y))
         if self.seen:
-            places = places[np.linspace(0, len(places) - 1, min(LEARNED_ROWS, len(places))).astype(np.int64)]
+            places = evenly(places, LEARNED_ROWS)
         self._x, self._y = np.asarray(x[places]), y[places]
         self._told, self._told_at = "", -1
 

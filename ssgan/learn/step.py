@@ -135,29 +135,44 @@ class Objective:
         x, targets = self.labelled.rows()
         x = self.moved(x)
         if not self.terms:
-            _, outputs = self.nets.student(x, training=True)
-            return Pass(outputs, targets, x, x, outputs, outputs)
-        unlabelled = self.pool.rows()
-        moved = self.stirred(unlabelled)
-        parts, own = [x, moved], self.fakes is not None and bool(self.fakes.weights)
-        if self.fakes is not None and not own:
-            parts.append(self._draw(step))
-        lesson, goal = self.lesson.rows() if self.lesson is not None else (None, None)
-        if lesson is not None:
-            parts.append(lesson)
-        features, outputs = self.nets.student(ops.concatenate(parts, axis=0), training=True)
-        n, real = x.shape[0], x.shape[0] + moved.shape[0]
-        if lesson is not None:
-            lesson = outputs[-lesson.shape[0] :]
-        made, end = self.fakes is not None and not own, real + share(self.batch)
-        fakes, fake_features = (outputs[real:end], features[real:end]) if made else (None, None)
-        if own:
-            fake_features, fakes = self.nets.student(self._draw(step), training=True)
-        seen = outputs[:n], targets, unlabelled, moved, outputs[n:real], features[n:real]
-        return Pass(*seen, fakes, fake_features, lesson, goal)
+            return Pass(self.nets.ask(x), targets)
+        rows, goal = self.pool.rows(), None
+        parts = {"labelled": x, "unlabelled": self.stirred(rows)}
+        learning = self.fakes is not None and bool(self.fakes.weights)
+        if self.fakes is not None and not learning:
+            parts["fakes"] = self._draw(step)
+        if self.lesson is not None:
+            parts["lesson"], goal = self.lesson.rows()
+        found = self._together(parts)
+        if learning:
+            found["fakes"] = self.nets.student(self._draw(step), training=True)
+        features, outputs = found["unlabelled"]
+        fake_features, fake_outputs = found.get("fakes", (None, None))
+        return Pass(
+            labelled_outputs=found["labelled"][1],
+            targets=targets,
+            rows=rows,
+            moved=parts["unlabelled"],
+            outputs=outputs,
+            features=features,
+            fake_outputs=fake_outputs,
+            fake_features=fake_features,
+            lesson_outputs=found["lesson"][1] if self.lesson is not None else None,
+            goal=goal,
+        )
+
+    def _together(self, parts: dict[str, Tensor]) -> dict[str, tuple[Tensor, Tensor]]:
+        """Features and outputs of each part's rows, from one pass over all of them."""
+        features, outputs = self.nets.student(ops.concatenate([*parts.values()], axis=0), training=True)
+        found, start = {}, 0
+        for name, rows in parts.items():
+            end = start + rows.shape[0]
+            found[name] = features[start:end], outputs[start:end]
+            start = end
+        return found
 
     def _losses(self, seen: Pass, step: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        losses = {"supervised": self.nets.head.supervised(seen.labelled, seen.targets)}
+        losses = {"supervised": self.nets.head.supervised(seen.labelled_outputs, seen.targets)}
         total = self.schedule.share("supervised", step) * losses["supervised"]
         for name, (weight, term) in self.terms.items():
             losses[name] = term(seen, self.nets)
@@ -168,8 +183,8 @@ class Objective:
 
     def _fooling(self, seen: Pass) -> tuple[Tensor, ...]:
         assert self.fakes is not None
-        realness = self.nets.head.realness(seen.fakes)
-        return self.fakes.losses(seen.features_of_fakes, seen.features, realness)
+        realness = self.nets.head.realness(seen.fake_outputs)
+        return self.fakes.losses(seen.fake_features, seen.features, realness)
 
 
 def _report(losses: dict[str, Tensor]) -> Tensor:

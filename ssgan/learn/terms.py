@@ -67,18 +67,18 @@ class Nets:
 
 @dataclass(frozen=True)
 class Pass:
-    """One pass of the student over a step's rows. No fakes where no term wants them."""
+    """One pass of the student over a step's rows; what no term wants is None."""
 
-    labelled: Tensor  # outputs
+    labelled_outputs: Tensor
     targets: Tensor
-    x: Tensor  # unlabelled rows
-    moved: Tensor  # the same as the student saw them
-    unlabelled: Tensor  # outputs
-    features: Tensor  # of unlabelled rows
-    fakes: Tensor | None = None  # outputs
-    features_of_fakes: Tensor | None = None
-    lesson: Tensor | None = None  # outputs for the rows of a lesson
-    goal: Tensor | None = None  # what is to be learned of them
+    rows: Tensor = None  # unlabelled ones
+    moved: Tensor = None  # the same as the student saw them
+    outputs: Tensor = None  # of these
+    features: Tensor = None  # of these
+    fake_outputs: Tensor = None
+    fake_features: Tensor = None
+    lesson_outputs: Tensor = None
+    goal: Tensor = None  # what a lesson's outputs are to be
 
 
 Term = Callable[[Pass, Nets], Tensor]
@@ -86,29 +86,29 @@ Term = Callable[[Pass, Nets], Tensor]
 
 def real_fake(seen: Pass, nets: Nets) -> Tensor:
     """Real against fake, for unlabelled rows and fakes."""
-    return losses.real_fake(nets.head.realness(seen.unlabelled), nets.head.realness(seen.fakes))
+    return losses.real_fake(nets.head.realness(seen.outputs), nets.head.realness(seen.fake_outputs))
 
 
 def entropy(seen: Pass, nets: Nets) -> Tensor:
     """Sure answers for unlabelled rows, each class having the same say: else the largest would swallow the others."""
-    return nets.head.entropy(seen.unlabelled, nets.head.share_weights(seen.unlabelled))
+    return nets.head.entropy(seen.outputs, nets.head.share_weights(seen.outputs))
 
 
 def teacher(seen: Pass, nets: Nets) -> Tensor:
     """What the lesson says."""
-    return nets.head.distance(seen.lesson, seen.goal)
+    return nets.head.distance(seen.lesson_outputs, seen.goal)
 
 
 def mean_teacher(seen: Pass, nets: Nets) -> Tensor:
     """The average's answers to the same rows (Tarvainen & Valpola 2017)."""
-    return nets.head.distance(seen.unlabelled, nets.teach(seen.x))
+    return nets.head.distance(seen.outputs, nets.teach(seen.rows))
 
 
 def pseudo_label(sure: float) -> Term:
     """What the average is at least so sure of, as if it were the label (FixMatch, Sohn et al. 2020)."""
 
     def term(seen: Pass, nets: Nets) -> Tensor:
-        return losses.pseudo_label(seen.unlabelled, nets.teach(seen.x), sure)
+        return losses.pseudo_label(seen.outputs, nets.teach(seen.rows), sure)
 
     return term
 
@@ -117,10 +117,10 @@ def interpolation(draws: Draws) -> Term:
     """Between two rows the answer lies between their answers (Verma et al. 2019, interpolation consistency)."""
 
     def term(seen: Pass, nets: Nets) -> Tensor:
-        count = seen.x.shape[0]
-        share = draws.uniform((count, *([1] * (len(seen.x.shape) - 1))))
+        count = seen.rows.shape[0]
+        share = draws.uniform((count, *([1] * (len(seen.rows.shape) - 1))))
         other = ops.roll(seen.moved, 1, axis=0)  # rows are drawn at random: the neighbour is as good as any
-        goal = nets.teach(seen.x)
+        goal = nets.teach(seen.rows)
         goal = nets.head.mix(goal, ops.roll(goal, 1, axis=0), ops.reshape(share, (count, 1)))
         return nets.head.distance(nets.ask(share * seen.moved + (1.0 - share) * other), goal)
 

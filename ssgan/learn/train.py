@@ -31,13 +31,14 @@ from ssgan.learn.checkpoint import Checkpoints
 from ssgan.learn.encode import Encoder
 from ssgan.learn.events import Events
 from ssgan.learn.export import write_artefact
-from ssgan.learn.fit import Fitted, Run, committee_of, finish
+from ssgan.learn.fit import Fitted, committee_of, finish
 from ssgan.learn.folds import Folds, Kept
 from ssgan.learn.heads import Head, head_for
 from ssgan.learn.knobs import Knobs, resolve
 from ssgan.learn.lessons import Lessons, is_asked
 from ssgan.learn.plan import Plan
 from ssgan.learn.prepare import SPLIT, frame_columns, is_labelled
+from ssgan.learn.run import Run
 from ssgan.learn.tables import is_light
 from ssgan.learn.theirs import source_digest
 from ssgan.progress import say

@@ -72,6 +72,11 @@ def write(
         np.savez(handle, allow_pickle=False, y=y, id=ids, fold=fold)
 
 
+def evenly(x: np.ndarray, most: int) -> np.ndarray:
+    """At most so many of the rows, evenly spaced; in memory."""
+    return np.asarray(x[np.linspace(0, len(x) - 1, min(most, len(x))).astype(np.int64)])
+
+
 def digest(folder: Path) -> str:
     """The sha256 of the rows and of what is known of them."""
     whole = hashlib.sha256()

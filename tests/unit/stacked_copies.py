@@ -8,9 +8,9 @@ from learner import classes
 from ssgan.config import TrainParams
 from ssgan.learn.backend.copies import Copies
 from ssgan.learn.backend.jax import Stacked
-from ssgan.learn.fit import Run
 from ssgan.learn.heads import head_for
 from ssgan.learn.knobs import resolve
+from ssgan.learn.run import Run
 
 case = classes(labelled=6)
 knobs = resolve(TrainParams(steps=20, batch=16, hidden=(16, 16), teacher_weight=0.0), case.contract)

@@ -19,9 +19,10 @@ from ssgan.errors import ParamsError
 from ssgan.learn.backend import constant, keras
 from ssgan.learn.checkpoint import Checkpoints, Saved
 from ssgan.learn.events import Events
-from ssgan.learn.fit import Fitted, Run
+from ssgan.learn.fit import Fitted
 from ssgan.learn.heads import head_for
 from ssgan.learn.knobs import resolve
+from ssgan.learn.run import Run
 from ssgan.learn.terms import REPORTED
 from ssgan.progress import listening
 from tests.unit import learner

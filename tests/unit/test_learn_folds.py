@@ -13,13 +13,14 @@ from learner import Case, classes, fit, values
 
 from ssgan.config import TrainParams
 from ssgan.learn import plain
-from ssgan.learn.fit import Run, finish
+from ssgan.learn.fit import finish
 from ssgan.learn.folds import Answered, Kept, answer
 from ssgan.learn.heads import head_for
 from ssgan.learn.knobs import Knobs, resolve
 from ssgan.learn.lessons import Lessons, Subject, Taught, is_asked, taught_by
 from ssgan.learn.plan import Plan, Subset, hidden, nested
 from ssgan.learn.prepare import fold_numbers, is_labelled
+from ssgan.learn.run import Run
 from ssgan.learn.teacher import Teacher
 from ssgan.records import Split
 

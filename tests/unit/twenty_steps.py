@@ -12,10 +12,10 @@ from learner import Case, classes, images, values
 
 from ssgan.config import TrainParams
 from ssgan.learn import backend
-from ssgan.learn.fit import Run
 from ssgan.learn.heads import head_for
 from ssgan.learn.knobs import resolve
 from ssgan.learn.lessons import taught_by
+from ssgan.learn.run import Run
 
 CASES: dict[str, tuple[Any, dict[str, Any]]] = {
     "a generator, one after the other": (

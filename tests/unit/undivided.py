@@ -9,9 +9,9 @@ from learner import classes
 
 from ssgan.config import TrainParams
 from ssgan.learn import backend
-from ssgan.learn.fit import Run
 from ssgan.learn.heads import head_for
 from ssgan.learn.knobs import resolve
+from ssgan.learn.run import Run
 
 if sys.argv[1:]:
     backend.undivided()

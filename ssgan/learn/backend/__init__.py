@@ -16,7 +16,6 @@ from ssgan.learn.backend.state import State as State
 from ssgan.learn.backend.state import Tensor as Tensor
 from ssgan.learn.backend.state import Variable as Variable
 from ssgan.learn.backend.state import predictor as predictor
-from ssgan.learn.backend.state import zeros_like as zeros_like
 from ssgan.learn.backend.switch import BACKENDS as BACKENDS
 from ssgan.learn.backend.switch import keras as keras
 from ssgan.learn.backend.switch import name as name
