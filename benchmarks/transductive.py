@@ -1,6 +1,6 @@
 """Whether rows are answered better for having been among the unlabelled ones: what crossfit's score may owe to that.
 
-    python benchmarks/transductive.py --data DIR        # twenty minutes of a core; writes results/transductive.json
+    python benchmarks/transductive.py --data DIR        # six minutes of a core; writes results/transductive.json
 
 Under crossfit a judged row is, without its label, an unlabelled row of the model that answers it; a row that the
 service is asked about is not. Here the product learns from the training rows of a draw (tables.py) with 10 labels a

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
-from ssgan.learn.backend import Adam, Tensor, Variable, gradients, keras, share
+from ssgan.learn.backend import Adam, Tensor, Variable, gradients, keras, rows_here
 from ssgan.learn.fakes import Fakes
 from ssgan.learn.moves import Moves
 from ssgan.learn.pool import Labelled, Pool
@@ -41,7 +41,7 @@ class Schedule:
         early = ops.minimum(ops.cast(step + 1, "float32") / max(1.0, self.warmup * self.steps), 1.0)
         return self.learning_rate * early * (LAST_RATE + (1 - LAST_RATE) * 0.5 * (1.0 + ops.cos(math.pi * late)))
 
-    def share(self, term: str, step: Tensor) -> Tensor:
+    def counting(self, term: str, step: Tensor) -> Tensor:
         """How much of a term's weight counts: of unlabelled ones a ramp, and less while there is a lesson."""
         ramped = ops.minimum(ops.cast(step + 1, "float32") / max(1.0, self.ramp * self.steps), 1.0)
         if self.taught_from is None:
@@ -124,7 +124,7 @@ class Objective:
 
     def _draw(self, step: Tensor) -> Tensor:
         assert self.fakes is not None
-        return self.fakes.draw(share(self.batch), self.schedule.progress(step))
+        return self.fakes.draw(rows_here(self.batch), self.schedule.progress(step))
 
     def _pass(self, step: Tensor) -> Pass:
         """No row sees another in the discriminator, so rows share a pass wherever that saves something.
@@ -173,12 +173,12 @@ class Objective:
 
     def _losses(self, seen: Pass, step: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         losses = {"supervised": self.nets.head.supervised(seen.labelled_outputs, seen.targets)}
-        total = self.schedule.share("supervised", step) * losses["supervised"]
+        total = self.schedule.counting("supervised", step) * losses["supervised"]
         for name, (weight, term) in self.terms.items():
             losses[name] = term(seen, self.nets)
-            total = total + weight * self.schedule.share(name, step) * losses[name]
+            total = total + weight * self.schedule.counting(name, step) * losses[name]
         if "teacher" in losses:
-            losses["teacher"] = losses["teacher"] * self.schedule.share("teacher", step)  # there is none yet
+            losses["teacher"] = losses["teacher"] * self.schedule.counting("teacher", step)  # there is none yet
         return total, losses
 
     def _fooling(self, seen: Pass) -> tuple[Tensor, ...]:

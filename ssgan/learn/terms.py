@@ -144,7 +144,7 @@ def manifold(fakes: Fakes, batch: int, length: float) -> Term:
     """Along the generator's surface the answers are smooth (Lecouat et al. 2018)."""
 
     def term(seen: Pass, nets: Nets) -> Tensor:  # noqa: ARG001
-        here, there = (ops.stop_gradient(each) for each in fakes.neighbours(backend.share(batch)))
+        here, there = (ops.stop_gradient(each) for each in fakes.neighbours(backend.rows_here(batch)))
         moved = losses.manifold_step(here, there, length)
         return losses.manifold(nets.ask(here, noisy=False), nets.ask(moved, noisy=False))
 

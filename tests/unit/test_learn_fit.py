@@ -290,16 +290,16 @@ def test_on_tensorflow_several_devices_take_their_shares_of_a_step_and_learn_as_
         SHARED
         + """
 import numpy as np
-from ssgan.learn.backend import gradients, keras, share, spread
+from ssgan.learn.backend import gradients, keras, rows_here, spread
 x = np.random.default_rng(0).normal(size=(6, 3)).astype("float32")
 weight, seen = keras.Variable(np.ones((3, 1), "float32")), []
 def forward():
     rows = spread(keras.ops.convert_to_tensor(x))
-    seen.append((rows.shape[0], share(6), share(5)))
+    seen.append((rows.shape[0], rows_here(6), rows_here(5)))
     loss = keras.ops.mean(keras.ops.square(keras.ops.matmul(rows, weight.value)))
     return (loss,), loss
 ((slope,),), report = gradients(forward, [[weight]])
-assert seen == [(3, 3, 5), (3, 3, 5)] and share(6) == 6
+assert seen == [(3, 3, 5), (3, 3, 5)] and rows_here(6) == 6
 assert np.allclose(slope, 2 * x.T @ (x @ np.ones((3, 1))) / 6, atol=1e-5)  # that of all six rows
 assert np.isclose(report, np.square(x.sum(axis=1)).mean())
 case = classes()

@@ -24,5 +24,5 @@ _chosen: Any = importlib.import_module(f"ssgan.learn.backend.{name}")  # jax.py 
 Adam, Draws, Loop = _chosen.Adam, _chosen.Draws, _chosen.Loop
 compiled, constant, copies = _chosen.compiled, _chosen.constant, _chosen.copies
 deterministic, device = _chosen.deterministic, _chosen.device
-share, spread = _chosen.share, _chosen.spread
+rows_here, spread = _chosen.rows_here, _chosen.spread
 gradients, slope, undivided = _chosen.gradients, _chosen.slope, _chosen.undivided

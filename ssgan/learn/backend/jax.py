@@ -46,7 +46,7 @@ def constant(array: np.ndarray) -> Tensor:
     return jnp.asarray(array)
 
 
-def share(rows: int) -> int:
+def rows_here(rows: int) -> int:
     """How many of a step's rows the program sees: all, for the compiler divides them."""
     return rows
 

@@ -64,14 +64,14 @@ def constant(array: np.ndarray) -> Tensor:
     return tf.constant(array)
 
 
-def share(rows: int) -> int:
+def rows_here(rows: int) -> int:
     """How many of a step's rows one device sees; all of them where they cannot be divided evenly."""
     return rows if _share is None or rows % len(_devices()) else rows // len(_devices())
 
 
 def spread(batch: Tensor) -> Tensor:
     """The rows of the batch that the device at hand sees; see `gradients`."""
-    rows = share(batch.shape[0])
+    rows = rows_here(batch.shape[0])
     return batch if _share is None or rows == batch.shape[0] else batch[_share * rows : (_share + 1) * rows]
 
 
