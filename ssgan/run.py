@@ -13,6 +13,7 @@ from ssgan.config import read_params
 from ssgan.contract import read_contract
 from ssgan.errors import DataError, NotPromotedError
 from ssgan.intake.ingest import accepted_before
+from ssgan.intake.read import check_file
 from ssgan.intake.version import out_of_date, require_repository
 from ssgan.judge.gate import is_new
 from ssgan.progress import step
@@ -37,7 +38,7 @@ def run(root: Path, files: Sequence[Path], force: str | None, console: Console) 
         NotPromotedError: if the gate kept the champion.
     """
     project = open_project(root)
-    _check(project, files)
+    check(project, files)
     with locked(project):
         if force is None and _nothing_to_do(project, files):
             return
@@ -62,7 +63,7 @@ def run(root: Path, files: Sequence[Path], force: str | None, console: Console) 
 def schedule(root: Path, cron: str) -> None:
     """Serves the scheduled flow until interrupted, with a Prefect server of its own where none is set."""
     project = open_project(root)
-    _check(project, None)
+    check(project, None)
     os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "INFO"
     from flows.server import prefect_server
 
@@ -76,7 +77,7 @@ def schedule(root: Path, cron: str) -> None:
         serve_schedule(str(project.root), cron)
 
 
-def _check(project: Project, files: Sequence[Path] | None) -> None:
+def check(project: Project, files: Sequence[Path] | None) -> None:
     """What can be said before seconds are spent on starting anything; None: the files come later."""
     require_repository(project)
     read_params(project.params)
@@ -84,8 +85,7 @@ def _check(project: Project, files: Sequence[Path] | None) -> None:
     if files is not None and not files and not any(project.accepted.glob("*.parquet")):
         raise DataError(f"nothing was accepted yet: name a file, `ssgan run -C {project.root.name} FILE`")
     for file in files or ():
-        if not file.is_file():
-            raise DataError(f"{file} is not a file; name a CSV or Parquet file")
+        check_file(file)
 
 
 def _nothing_to_do(project: Project, files: Sequence[Path]) -> bool:

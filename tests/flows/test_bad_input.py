@@ -7,12 +7,16 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from ssgan import settings
 from ssgan.config import set_knob
+from ssgan.errors import DataError
 from ssgan.project import Project, locked
+from ssgan.run import check
 
 LABEL = "diagnosis"
 
@@ -153,3 +157,17 @@ def test_a_stage_that_cannot_work_says_why_through_dvc_and_prefect(project: Path
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr
     assert "prepare.test_share" in done.stderr.strip().splitlines()[-1]
+
+
+def test_a_run_takes_a_folder_of_images_with_an_index_and_no_other(tmp_path: Path, ssgan) -> None:
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    for number in range(4):
+        Image.fromarray(np.full((8, 8), 40 * number, np.uint8)).save(folder / f"{number}.png")
+    (folder / "index.csv").write_text("file,state\n0.png,ill\n1.png,well\n2.png,\n3.png,\n")
+    done = ssgan("init", tmp_path / "mine", "--from", folder, "--label", "state")
+    assert done.returncode == 0, done.stderr
+    check(Project(tmp_path / "mine"), [folder])
+    (folder / "index.csv").unlink()
+    with pytest.raises(DataError, match=r"is a directory without index\.csv; name one file in it, or add"):
+        check(Project(tmp_path / "mine"), [folder])
