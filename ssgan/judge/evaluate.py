@@ -58,9 +58,19 @@ def evaluate(project: Project) -> Evaluation:
     evaluation.write(project.evaluation)
     write_atomically(project.reports / "scores.csv", scores_csv(evaluation.scores))
     _write_judged(project, prepared, entrants)
-    answers, ours = scorer.clean(entrants[words.OURS]), judged.ours
-    rows = prepared.judged, judged.artefact, ours.sets, ours.low, ours.high
-    write_report(project, Findings(evaluation, prepared, prepared.truth, answers, fake, *rows))
+    findings = Findings(
+        evaluation=evaluation,
+        prepared=prepared,
+        truth=prepared.truth,
+        answers=scorer.clean(entrants[words.OURS]),
+        fake=fake,
+        rows=prepared.judged,
+        artefact=judged.artefact,
+        sets=judged.ours.sets,
+        low=judged.ours.low,
+        high=judged.ours.high,
+    )
+    write_report(project, findings)
     values = [f"{words.title(each.name)} {words.value_of(evaluation, each)}" for each in evaluation.scores[:2]]
     say(f"evaluate: {words.metric_title(metric)} {', '.join(values)}; {project.report.name} has the rest")
     return evaluation
