@@ -157,4 +157,4 @@ def test_unlabelled_images_of_a_few_pixels_are_changed_no_more_than_labelled_one
     small, large = (resolve(TrainParams(), learner.images(each, each, rows=4).contract) for each in (15, 16))
     names = ("stir", "cutout", "unlabelled", "consistency_weight", "gan_weight")
     assert [getattr(small, name) for name in names] == [1.0, 0.0, 3, 1.0, 1.0]
-    assert [getattr(large, name) for name in names] == [2.0, 0.4, 6, 15.0, 0.1]
+    assert [getattr(large, name) for name in names] == [2.0, 0.4, 6, 5.0, 0.1]
