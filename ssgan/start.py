@@ -52,7 +52,7 @@ def init(
         DataError: if the file cannot be read.
     """
     check_new(directory)
-    written = {"delimiter": delimiter, "decimal": decimal, "encoding": encoding}
+    written = {"delimiter": "\t" if delimiter == "\\t" else delimiter, "decimal": decimal, "encoding": encoding}
     _check(source, example, label=label, id=id_column, group=group, task=task, **written)
     files = text_files({name: value for name, value in written.items() if value is not None})
     contract = None

@@ -110,6 +110,8 @@ def _with_points(table: pa.Table) -> pa.Table:
     """Numbers with a decimal comma as they are written with a point; what is no number stays."""
     for place, name in enumerate(table.column_names):
         text = column_of(table, name)
+        if not pa.types.is_string(text.type):
+            continue
         pointed = pc.replace_substring(text, ",", ".", max_replacements=1)
         numbers = pc.and_(are_numbers(pointed), pc.invert(pc.match_substring(text, ".")))
         table = table.set_column(place, name, pc.if_else(numbers, pointed, text))

@@ -12,6 +12,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,8 +21,10 @@ from ssgan.contract import TextFiles
 from ssgan.errors import DataError
 from ssgan.intake.read import INDEX, open_table
 from ssgan.intake.source import Source
+from ssgan.progress import say
 
 PICTURES = 5000  # images that are turned into PNG at once
+DESKTOP = ("Thumbs.db", "desktop.ini")
 FILE = "file"  # column of a folder's index: the name of the image file
 _IDX_TYPES = {
     code: np.dtype(name)
@@ -80,16 +83,26 @@ def open_arrays(path: Path, columns: Collection[str] | None = None) -> Source:
 def files_of(path: Path) -> list[Path]:
     """All files that a batch is made of."""
     if path.is_dir():
-        return [path / INDEX, *sorted(each for each in path.rglob("*") if each.is_file() and each != path / INDEX)]
+        return [path / INDEX, *sorted(each for each in path.rglob("*") if _is_of_set(each, path))]
     beside = labels_beside(path)
     return [path, beside] if beside is not None and beside.is_file() else [path]
+
+
+def _is_of_set(file: Path, folder: Path) -> bool:
+    """Whether it is not the index, and none of the files that a desktop leaves wherever it looks."""
+    hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
+    return file.is_file() and file != folder / INDEX and not hidden and file.name not in DESKTOP
 
 
 def labels_beside(path: Path) -> Path | None:
     """Where the labels of an idx file of images must lie; None if the name is no such file's."""
     if "images" not in path.name or "idx3" not in path.name:
         return None
-    return path.with_name(path.name.replace("images", "labels").replace("idx3", "idx1"))
+    plain = path.name.replace("images", "labels").replace("idx3", "idx1").removesuffix(".gz")
+    named = [path.with_name(plain + suffix) for suffix in ("", ".gz")]
+    if path.suffix == ".gz":
+        named.reverse()
+    return next((each for each in named if each.is_file()), named[0])
 
 
 def _source(path: Path, columns: dict[str, Array]) -> Source:
@@ -110,7 +123,11 @@ def _source(path: Path, columns: dict[str, Array]) -> Source:
 def _column(values: Array) -> pa.Array:
     if values.ndim >= 3:
         return pa.array([_png(each) for each in values], pa.binary())
-    return pa.array(values)
+    if values.dtype.kind == "S":
+        return pa.array(np.char.decode(values, "utf-8", "replace"))
+    if values.dtype.kind == "f":
+        return pa.array(values.astype(np.float64))
+    return pa.array(values.astype(values.dtype.newbyteorder("=")))
 
 
 def _png(pixels: Array) -> bytes:
@@ -139,15 +156,17 @@ def _read_mat(path: Path) -> tuple[Array, Array]:
         if name not in content:
             raise _damaged(path, "MATLAB", f"it has no variable {name}; SVHN's cropped digits have X and y")
     images, labels = np.asarray(content["X"]), np.asarray(content["y"]).reshape(-1)
-    if images.ndim != 4 or images.dtype != np.uint8 or labels.dtype.kind not in "iuf":
+    shaped = images.ndim == 4 and images.shape[2] in (1, 3)
+    if not shaped or images.dtype != np.uint8 or labels.dtype.kind not in "iuf":
         found = f"X is {images.dtype} of shape {images.shape}"
         raise _damaged(path, "MATLAB", f"{found}, not uint8 of [height, width, 3, n], or y is no number")
-    return np.moveaxis(images, 3, 0), _digits(labels)
+    images = np.moveaxis(images, 3, 0)
+    return images[..., 0] if images.shape[3] == 1 else images, _digits(labels)
 
 
 def _digits(labels: Array) -> Array:
-    """As words: 10 means the digit 0, and what is no whole number stays what it is."""
-    known = {10.0: "0"}
+    """As words: where nothing is 0 or above 10, as in SVHN, 10 means the digit 0; no whole number stays what it is."""
+    known = {} if ((labels == 0) | (labels > 10)).any() else {10.0: "0"}
     words = [known.get(value, f"{value:g}") if math.isfinite(value) else "" for value in labels.astype(float).tolist()]
     return np.array(words, dtype=object)
 
@@ -160,6 +179,7 @@ def _read_idx_pair(path: Path) -> tuple[Array, Array]:
     if beside is None:
         raise DataError(f"{path.name} must have `images` and `idx3` in its name; its labels have `labels` and `idx1`")
     if not beside.is_file():
+        say(f"intake: there is no {beside.name} beside {path.name}: all {len(images)} images count as unlabelled")
         return images, np.full(len(images), "", dtype=object)
     labels = _read_idx(beside)
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
@@ -220,12 +240,28 @@ def _loader(folder: Path) -> Callable[[str], bytes | None]:
         if not file.is_file():
             return None
         content = file.read_bytes()
-        if content.startswith(b"\x89PNG"):
-            return content
         try:
             with Image.open(io.BytesIO(content)) as image:
-                return _png(np.asarray(image))
+                if image.format == "PNG" and image.mode in ("L", "RGB"):
+                    return content
+                return _png(np.asarray(_plain(image)))
         except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError, TypeError):
             return None
 
     return load
+
+
+def _plain(image: Any) -> Any:
+    """A picture of two tones, of a palette, for print, or with nothing transparent in it, as grey or as RGB."""
+    from PIL import Image
+
+    if image.mode in ("1", "CMYK"):
+        return image.convert("L" if image.mode == "1" else "RGB")
+    if image.mode in ("LA", "RGBA", "P", "PA"):
+        full = image.convert("RGBA")
+        if full.getextrema()[3][0] < 255:
+            return image  # see-through: what is behind it, nobody knows
+        red, green, blue, _ = full.split()
+        grey = image.mode == "LA" or red.tobytes() == green.tobytes() == blue.tobytes()
+        return red if grey else Image.merge("RGB", (red, green, blue))
+    return image

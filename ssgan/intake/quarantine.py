@@ -81,8 +81,15 @@ def write_held(project: Project, batch: str, out: Path) -> int:
     table = pq.read_table(held_by(project, batch).file)
     if any(pa.types.is_binary(kind) for kind in table.schema.types):
         raise DataError("these rows hold images, which a CSV cannot; read the Parquet file in data/quarantine instead")
-    delimiter = read_contract(project.contract).files.delimiter
-    pyarrow.csv.write_csv(table, out, pyarrow.csv.WriteOptions(delimiter=delimiter))
+    text, content = read_contract(project.contract).files, pa.BufferOutputStream()
+    pyarrow.csv.write_csv(table, content, pyarrow.csv.WriteOptions(delimiter=text.delimiter))
+    try:
+        out.write_bytes(content.getvalue().to_pybytes().decode("utf-8").encode(text.encoding))
+    except UnicodeEncodeError as error:
+        raise DataError(
+            f"the rows hold {error.object[error.start]!r}, which files.encoding {text.encoding} cannot write; "
+            "read the Parquet file in data/quarantine instead"
+        ) from None
     return int(table.num_rows)
 
 
@@ -106,7 +113,10 @@ def release(project: Project, batch: str, repaired: Path | None = None) -> Verdi
     places = table.column(ROW)
     sent = _repaired(table, repaired, project) if repaired is not None else table
     file = project.runtime / f"release-{rows.batch}.parquet"
-    store.write_table(project, sent.drop_columns([name for name in (ROW, REASONS) if name in sent.column_names]), file)
+    # Equal rows may be released from several batches: what they are of makes each release a batch of its own.
+    origin = {"released": f"{rows.file.name} {sent.column(ROW).to_pylist()}"}
+    cells = sent.drop_columns([name for name in (ROW, REASONS) if name in sent.column_names])
+    store.write_table(project, cells.replace_schema_metadata(origin), file)
     try:
         arrived = read_batch(file, contract)
         verdicts = store.accepted_verdicts(project)

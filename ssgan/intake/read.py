@@ -48,16 +48,23 @@ def check_file(path: Path) -> None:
 def sha256_of(path: Path) -> str:
     """The sha256 of everything that belongs to a batch, in hexadecimal: of a lone file, that of its bytes.
 
+    Of a folder the names count too, by which its index knows the images.
+
     Raises:
         DataError: if a file cannot be read.
     """
     from ssgan.intake.formats import files_of
 
     try:
-        digests = [_file_sha256(each) for each in files_of(path)]
+        digests = [_file_sha256(each) + _name_within(each, path) for each in files_of(path)]
     except OSError as error:
         raise DataError(f"{path.name} cannot be read: {error.strerror or error}; check its permissions") from None
-    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
+    lone = len(digests) == 1 and not path.is_dir()
+    return digests[0] if lone else hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+def _name_within(file: Path, folder: Path) -> str:
+    return f" {file.relative_to(folder).as_posix()}\n" if folder.is_dir() else ""
 
 
 def _file_sha256(path: Path) -> str:
@@ -135,7 +142,8 @@ def _why_no_label(names: Sequence[str], label: str) -> str:
         return f"its first line looks like data ({', '.join(names[:3])}, ...): add a line of column names"
     if len(names) == 1 and any(mark in names[0] for mark in ",;\t|"):
         mark = next(mark for mark in ";\t|," if mark in names[0])
-        how = f"declare it in the contract as `files: {{delimiter: {mark!r}}}`"
+        shown = "\\t" if mark == "\t" else mark
+        how = f'declare it in the contract as `files: {{delimiter: "{shown}"}}`, or give --delimiter to `ssgan init`'
         return f"its columns seem to be separated by {mark!r}: {how}"
     near = nearest(label, names)
     if near is not None:

@@ -17,8 +17,10 @@ from ssgan.contract import Contract, read_contract
 from ssgan.errors import DataError
 from ssgan.intake.batch import read_batch
 from ssgan.intake.draft import draft_contract
+from ssgan.intake.read import sha256_of
 from ssgan.intake.reference import Reference
 from ssgan.intake.validate import validate
+from ssgan.progress import listening
 
 DATA = Path(os.environ.get("SSGAN_DATA", Path(__file__).parents[3] / "shared" / "data"))
 
@@ -158,6 +160,74 @@ def test_images_that_are_too_large_are_refused_before_a_contract_is_drafted(tmp_
     np.savez(tmp_path / "a.npz", image=pixels(2, 100, 80), digit=np.array(["1", "0"]))
     with pytest.raises(DataError, match="8 to 64 pixels to a side, and the first one has 100x80"):
         draft_contract(tmp_path / "a.npz", "digit", "t")
+
+
+def in_mode(mode: str) -> Image.Image:
+    grey = Image.fromarray(np.array([[250, 10], [10, 250]], np.uint8)).resize((8, 8), Image.Resampling.NEAREST)
+    return grey.convert("RGB").convert("P", palette=Image.Palette.ADAPTIVE) if mode == "P" else grey.convert(mode)
+
+
+@pytest.mark.parametrize(("mode", "suffix"), [("P", "gif"), ("P", "png"), ("1", "png"), ("LA", "png"), ("RGBA", "png")])
+def test_a_picture_of_a_palette_or_with_nothing_see_through_is_what_it_shows(tmp_path, mode, suffix):
+    folder = tmp_path / "set"
+    folder.mkdir()
+    in_mode(mode).save(folder / f"a.{suffix}")
+    (folder / "index.csv").write_text(f"file,digit\na.{suffix},1\n")
+    (cell,) = cells(read_batch(folder, images(8, 8, 1)), "image")
+    light, dark = (255, 0) if mode == "1" else (250, 10)
+    assert np.asarray(Image.open(io.BytesIO(cell)))[::4, ::4].tolist() == [[light, dark], [dark, light]]
+
+
+def test_what_is_see_through_is_a_bad_row(tmp_path):
+    folder = tmp_path / "set"
+    folder.mkdir()
+    Image.fromarray(np.full((8, 8, 4), 100, np.uint8)).save(folder / "a.png")
+    (folder / "index.csv").write_text("file,digit\na.png,1\n")
+    contract = images(8, 8, 3, rules={"labelled_at_least": 0, "refused_share_at_most": 1})
+    assert [each.column for each in validate(read_batch(folder, contract), contract, Reference()).verdict.refused] == [
+        "image"
+    ]
+
+
+def test_a_folder_is_known_by_its_index_and_images_and_their_names_and_by_nothing_else(tmp_path):
+    folder = write_folder(tmp_path / "set")
+    before = sha256_of(folder)
+    (folder / ".DS_Store").write_bytes(b"x")
+    (folder / "Thumbs.db").write_bytes(b"x")
+    assert sha256_of(folder) == before
+    (folder / "0.png").rename(folder / "gone.png")
+    assert sha256_of(folder) != before
+
+
+def test_labels_beside_images_may_be_packed_otherwise_and_none_are_told_of(tmp_path):
+    path = write_mnist(tmp_path)
+    packed = tmp_path / "train-labels-idx1-ubyte.gz"
+    (tmp_path / "train-labels-idx1-ubyte").write_bytes(gzip.decompress(packed.read_bytes()))
+    packed.unlink()
+    assert cells(read_batch(path, images(28, 28, 1)), "digit") == list("012345")
+    (tmp_path / "train-labels-idx1-ubyte").unlink()
+    told = []
+    with listening(lambda event: told.append(event.text)):
+        read_batch(path, images(28, 28, 1))
+    assert "all 6 images count as unlabelled" in told[0]
+
+
+def test_a_mat_file_may_be_grey_and_its_ten_is_a_ten_where_there_is_a_nought(tmp_path):
+    savemat(tmp_path / "a.mat", {"X": np.moveaxis(pixels(3, 8, 8, 1), 0, 3), "y": np.array([[0], [10], [3]], np.uint8)})
+    contract = images(8, 8, 1, label={"column": "digit", "classes": ["0", "3", "10"]})
+    batch = read_batch(tmp_path / "a.mat", contract)
+    assert cells(batch, "digit") == ["0", "10", "3"]
+    np.testing.assert_array_equal(
+        np.asarray(Image.open(io.BytesIO(cells(batch, "image")[1]))), pixels(3, 8, 8, 1)[1, ..., 0]
+    )
+
+
+def test_npz_may_hold_words_as_bytes_and_numbers_of_any_order(tmp_path):
+    held = {"a": np.array([1.5, 2.5], ">f8"), "c": np.array([b"rot", b"rot"]), "y": np.array([1, 2], ">i4")}
+    np.savez(tmp_path / "b.npz", **held)
+    batch = read_batch(tmp_path / "b.npz", table())
+    assert batch.manifest.labelled == {"labelled": 2}
+    assert validate(batch, table(), Reference()).verdict.rows_accepted == 2
 
 
 def test_an_index_that_leads_out_of_its_folder_is_refused(tmp_path):

@@ -159,6 +159,27 @@ def test_repaired_rows_leave_the_quarantine(project, tmp_path):
     assert len(rows_of(project)) == 200
 
 
+def test_equal_rows_released_from_two_batches_are_two_batches_and_nothing_is_missed(project):
+    again = pd.concat([pd.read_csv(project.incoming / "2.csv", dtype=str, keep_default_na=False), frame(50, 3)])
+    again.to_csv(project.incoming / "3.csv", index=False)  # all of the second file once more: a cumulative export
+    ingest(project, project.incoming / "3.csv")
+    project.contract.write_text(CONTRACT.replace("[u, v]", "[u, v, w]"))
+    first, second = sorted(held.batch for held in quarantine.held(project))
+    released = [quarantine.release(project, each) for each in (first, second)]
+    assert released[0].manifest.batch != released[1].manifest.batch
+    assert rows_of(project).index.is_unique
+    assert rows_of(project).loc["2-5", "c"] == "w"
+    frame(50, 4).to_csv(project.incoming / "4.csv", index=False)
+    assert ingest(project, project.incoming / "4.csv").rows_accepted == 50  # no file is missed
+
+
+def test_quarantined_rows_are_written_as_the_contract_says_that_files_are(project, tmp_path):
+    (held,) = quarantine.held(project)
+    project.contract.write_text(CONTRACT + "\nfiles: {encoding: utf-16, delimiter: ';'}\n")
+    quarantine.write_held(project, held.batch, tmp_path / "out.csv")
+    assert (tmp_path / "out.csv").read_text(encoding="utf-16").splitlines()[1].count(";") > 2
+
+
 def test_a_repair_names_only_rows_that_are_there(project, tmp_path):
     out = tmp_path / "repair.csv"
     quarantine.write_held(project, "2.csv", out)
