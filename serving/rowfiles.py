@@ -18,6 +18,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from pydantic_core import to_json
 
@@ -140,16 +141,14 @@ class RowFile:
         when = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S")
         path = folder / f"{when}-{os.getpid()}-{number:04}.rows"
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
-        self._since, self._size = time.monotonic(), 0
-        artefact = model.artefact
-        about = {
-            "model": model.lineage.model_dump(),
-            "contract": artefact.contract.model_dump(mode="json"),
-            "coverage": artefact.calibration.coverage,
-            "ranged": artefact.ranges.names,
-        }
-        self.write(to_json(about) + b"\n")
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+            self._since, self._size = time.monotonic(), 0
+            self.write(to_json(_about(model)) + b"\n")
+        except BaseException:  # a full disk: it is tried again and again, and descriptors are few
+            os.close(self._descriptor)
+            path.unlink(missing_ok=True)
+            raise
 
     def write(self, message: bytes) -> None:
         view = memoryview(message)
@@ -163,3 +162,13 @@ class RowFile:
 
     def close(self) -> None:
         os.close(self._descriptor)
+
+
+def _about(model: Model) -> dict[str, Any]:
+    artefact = model.artefact
+    return {
+        "model": model.lineage.model_dump(),
+        "contract": artefact.contract.model_dump(mode="json"),
+        "coverage": artefact.calibration.coverage,
+        "ranged": artefact.ranges.names,
+    }

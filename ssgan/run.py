@@ -16,6 +16,7 @@ from ssgan.intake.ingest import accepted_before
 from ssgan.intake.read import check_file
 from ssgan.intake.version import out_of_date, require_repository
 from ssgan.judge.gate import is_new
+from ssgan.judge.words import OURS
 from ssgan.progress import step
 from ssgan.project import Project, locked, open_project
 from ssgan.records import Evaluation, GateDecision
@@ -98,5 +99,7 @@ def _nothing_to_do(project: Project, files: Sequence[Path]) -> bool:
     with step("look for changes") as current:
         stale = out_of_date(project)
         current.result = f"{', '.join(stale)} to be computed" if stale else f"none; {champion.tag} stays in service"
-    judged = {Evaluation.read(project.evaluation).model, GateDecision.read(project.gate).challenger}  # or the winner's
-    return not stale and champion.digest in judged
+    decision = GateDecision.read(project.gate)
+    judged = {Evaluation.read(project.evaluation).model, decision.challenger}  # or the winner's
+    baseline_may_win = read_params(project.params).gate.serve == "winner" and decision.entrant == OURS
+    return not stale and champion.digest in judged and not baseline_may_win

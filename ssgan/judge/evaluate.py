@@ -258,6 +258,8 @@ def _write_judged(project: Project, prepared: Prepared, entrants: Mapping[str, A
             allow_pickle=False,
             id=prepared.judged[ROW_ID].to_numpy(str),
             taught=prepared.ids[prepared.labelled],
+            # Under a holdout the split keeps groups apart for ever, so no judged row is of a group that was taught.
+            taught_groups=prepared.groups if prepared.crossfit else np.empty(0, str),
             answers=np.asarray(entrants[words.OURS], np.float64),
         )
     fresh.replace(path)

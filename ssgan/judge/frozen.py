@@ -27,7 +27,7 @@ def keep_answers(project: Project, digest: str, answers: Array) -> None:
     place = project.judged_of(digest)
     place.parent.mkdir(parents=True, exist_ok=True)
     with np.load(project.judged, allow_pickle=False) as stored:
-        rows = {name: stored[name] for name in ("id", "taught")}
+        rows = {name: stored[name] for name in ("id", "taught", "taught_groups")}
     fresh = place.with_name(f".{place.name}.{os.getpid()}")
     with fresh.open("wb") as handle:
         np.savez(handle, allow_pickle=False, **rows, answers=np.asarray(answers, np.float64))
@@ -38,7 +38,8 @@ def champions_answers(project: Project, prepared: Prepared, champion: Artefact) 
     """What the champion says of the judged rows, and for which of them that counts.
 
     Rows that judged it, it is not asked again: there, what its folds had said is taken. Rows that it learned from and
-    that did not judge it do not count. All others are new to it.
+    that did not judge it do not count, nor do new rows of their groups, such as a patient's next visit: no model of the
+    challenger's that answers has seen that patient. All others are new to it.
 
     Returns:
         Probabilities `[m, K]` or values `[m]`, and bool `[m]`.
@@ -55,11 +56,13 @@ def champions_answers(project: Project, prepared: Prepared, champion: Artefact) 
     with np.load(path, allow_pickle=False) as stored:
         known = dict(zip(stored["id"].tolist(), stored["answers"], strict=True))
         taught = set(stored["taught"].tolist())
-    for place, name in enumerate(prepared.judged[ROW_ID].astype(str)):
+        groups = set(stored["taught_groups"].tolist()) if "taught_groups" in stored.files else set()
+    rows = zip(prepared.judged[ROW_ID].astype(str), prepared.groups, strict=True)
+    for place, (name, group) in enumerate(rows):
         if name in known:
             said[place] = known[name]
         else:
-            counts[place] = name not in taught
+            counts[place] = name not in taught and group not in groups
     return said, counts
 
 

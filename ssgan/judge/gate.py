@@ -49,18 +49,15 @@ def gate(project: Project, force: str | None = None) -> GateDecision:
             "reports/evaluation.json is about another model than models/ssgan; run `ssgan evaluate` again"
         )
     champion = Champion.read(project.champion) if project.champion.is_file() else None
-    if champion is not None and champion.digest == trained.digest:
-        decision = _nothing_new(trained.digest, champion)
+    prepared = read_prepared(project)
+    candidate = _candidate(project, prepared, evaluation, trained)
+    if champion is not None and champion.digest == candidate.artefact.digest:
+        decision = _nothing_new(candidate.artefact.digest, champion)
     else:
-        prepared = read_prepared(project)
-        candidate = _candidate(project, prepared, evaluation, trained)
-        if champion is not None and champion.digest == candidate.artefact.digest:
-            decision = _nothing_new(candidate.artefact.digest, champion)
-        else:
-            found = _rules(project, prepared, evaluation, candidate, champion)
-            decision = decide(evaluation, found, candidate.artefact.digest, champion, force, candidate.name)
-        if decision.decision == "promote":
-            keep_answers(project, decision.challenger, candidate.answers[candidate.name])
+        found = _rules(project, prepared, evaluation, candidate, champion)
+        decision = decide(evaluation, found, candidate.artefact.digest, champion, force, candidate.name)
+    if decision.decision == "promote":
+        keep_answers(project, decision.challenger, candidate.answers[candidate.name])
     decision.write(project.gate)
     add_decision(project, decision)
     say(f"gate: {decision.sentence}")

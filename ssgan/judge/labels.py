@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ssgan.contract import ROW_ID
 from ssgan.errors import DataError, ProjectError
 from ssgan.judge.asking import Choice, Pool, choose, disagreement
 from ssgan.judge.feature_map import has_features
@@ -14,9 +15,13 @@ from ssgan.judge.metrics import Array, Floats
 from ssgan.judge.prepared import Prepared, read_prepared
 from ssgan.judge.requests import Format, Request, write_requests
 from ssgan.judge.words import number
+from ssgan.learn import training_rows
 from ssgan.learn.artefact import Artefact, Predictions, class_probabilities
+from ssgan.learn.prepare import is_labelled, read_accepted
+from ssgan.learn.prepare import labels as accepted_labels
 from ssgan.progress import say
 from ssgan.project import Project
+from ssgan.records import RunRecord
 
 MOST_ROWS = 20_000  # of the pool that are looked at
 FAR = 1.2  # times the usual distance: worth a word
@@ -55,13 +60,24 @@ def labels(project: Project, count: int, out: Path, form: Format = "csv") -> int
     artefact = Artefact.load(project.model)
     if artefact.contract != prepared.contract:
         raise ProjectError("the model in models/ssgan learned under another contract; run `dvc repro` first")
+    if RunRecord.read(project.model / "run.json").data_hash != training_rows.digest(prepared.folder):
+        raise ProjectError("data/prepared was made anew since the model learned; run `ssgan run` first")
     asked = ask(prepared, artefact, count, project.folds)
+    _check_labels(project, prepared)
     if artefact.contract.id is None and artefact.contract.copies == "keep":
         say("labels: answers will be new rows, for the contract names no id; set `duplicates: first` in it")
     if len(asked.places) < count:
         say(f"labels: only {len(asked.places)} rows may be asked, not {count}")
     write_requests(project, prepared.contract, requests(asked, prepared, artefact), out, form)
     return len(asked.places)
+
+
+def _check_labels(project: Project, prepared: Prepared) -> None:
+    frame = read_accepted(project, prepared.contract)
+    known = frame[ROW_ID].to_numpy(str)[is_labelled(accepted_labels(frame, prepared.contract))]
+    since = int(np.isin(prepared.ids[~prepared.labelled], known).sum())
+    if since:
+        raise ProjectError(f"{since} rows have got a label since the model learned; run `ssgan run` first")
 
 
 def ask(prepared: Prepared, artefact: Artefact, count: int, folds: Path | None = None) -> Asked:

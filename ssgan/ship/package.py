@@ -51,7 +51,7 @@ def package(project: Project) -> str:
     os.environ["BENTOML_HOME"] = str(project.bentos)
     project.bentos.mkdir(exist_ok=True)
     if not _is_whole(model_folder(project, tag)):
-        _store_model(project, artefact, lineage)
+        _store_model(project, artefact, lineage, with_card=decision.entrant == OURS)
     if not bento_folder(project, tag).is_dir():
         _build_bento(project, lineage)
     return tag
@@ -95,7 +95,8 @@ def _is_whole(folder: Path) -> bool:
     return True
 
 
-def _store_model(project: Project, artefact: Artefact, lineage: Lineage) -> None:
+def _store_model(project: Project, artefact: Artefact, lineage: Lineage, with_card: bool) -> None:
+    """`with_card`: whether the card of `reports` is this model's; it tells of the SSGAN, not of a baseline that won."""
     import bentoml
 
     shutil.rmtree(model_folder(project, lineage.model), ignore_errors=True)
@@ -103,7 +104,7 @@ def _store_model(project: Project, artefact: Artefact, lineage: Lineage) -> None
     with bentoml.models.create(lineage.model, labels=_labels(lineage), metadata=about) as model:
         for file in sorted(artefact.folder.iterdir()):
             shutil.copyfile(file, Path(model.path) / file.name)
-        seal(Path(model.path), lineage, project.card)
+        seal(Path(model.path), lineage, project.card if with_card else None)
 
 
 def _labels(lineage: Lineage) -> dict[str, str]:

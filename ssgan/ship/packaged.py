@@ -34,11 +34,11 @@ class Packaged:
     lineage: Lineage
 
 
-def seal(folder: Path, lineage: Lineage, card: Path) -> None:
+def seal(folder: Path, lineage: Lineage, card: Path | None) -> None:
     """Adds lineage, card and the list of both to a folder that holds an artefact."""
     lineage.write(folder / LINEAGE)
     parts = [CHECKSUMS, LINEAGE]
-    if card.is_file():
+    if card is not None and card.is_file():
         (folder / CARD).write_bytes(card.read_bytes())
         parts.append(CARD)
     write_list(folder, PACKAGED, parts)

@@ -20,13 +20,14 @@ import pyarrow as pa
 
 from ssgan import __version__
 from ssgan.errors import DataError
+from ssgan.intake.formats import files_of
 from ssgan.progress import say
 from ssgan.project import Project
 from ssgan.ship.champion import require_champion
 from ssgan.ship.journal import Journal, journal
 from ssgan.ship.packaged import Packaged, folder_of, load_packaged
 from ssgan.ship.rows import Judged, Piece, answers, judge, refused
-from ssgan.ship.sink import Sink
+from ssgan.ship.sink import Sink, quarantine_of
 from ssgan.ship.sources import Pace, find_files, pieces, rows_in
 
 Bad = Literal["mark", "quarantine", "fail"]
@@ -90,7 +91,7 @@ def score(project: Project, source: Path, out: Path, bad: Bad = "mark", workers:
         with Sink(out, done.folder) as sink:
             for each in in_order(work, pieces(files, contract), threads):
                 sink.write(each.answers, each.refused)
-                pace.add(each.answers.num_rows)
+                pace.add(each.answers.num_rows + (0 if each.refused is None else each.refused.num_rows))
             return Scored(sink.answered, sink.refused, sink.close())
 
 
@@ -143,7 +144,7 @@ def _first_fault(judged: Judged) -> DataError:
 
 def _about(files: list[Path], packaged: Packaged, bad: Bad) -> dict[str, object]:
     """All that the bytes of the result depend on."""
-    stats = [(str(path.resolve()), path.stat()) for path in files]
+    stats = [(str(path.resolve()), path.stat()) for file in files for path in files_of(file)]
     return {
         "files": [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats],
         "lineage": packaged.lineage.model_dump(),
@@ -157,5 +158,7 @@ def _check_place(source: Path, out: Path) -> None:
         raise DataError(f"{out} is no place for a file; name a file in a directory that exists")
     if out.resolve() == source.resolve():
         raise DataError(f"{out} is the file to be answered; name another one for the answers")
+    if quarantine_of(out).resolve() == source.resolve():
+        raise DataError(f"{source} is where the bad rows of {out} would go; name another file for the answers")
     if source.is_dir() and out.resolve().is_relative_to(source.resolve()):
         raise DataError(f"{out} lies among the files to be answered; name a file outside of {source}")

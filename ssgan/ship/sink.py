@@ -17,7 +17,7 @@ class Sink:
         """Until they are finished, the files lie in `folder`, which whoever made it removes."""
         self.answered = self.refused = 0
         self._answers = _File(out, folder)
-        self._refused = _File(out.with_name(f"{out.stem}.quarantine.parquet"), folder)
+        self._refused = _File(quarantine_of(out), folder)
 
     def write(self, answers: pa.Table, refused: pa.Table | None) -> None:
         """Adds a piece."""
@@ -40,6 +40,11 @@ class Sink:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._answers.close()
         self._refused.close()
+
+
+def quarantine_of(out: Path) -> Path:
+    """Where bad rows go beside the answers."""
+    return out.with_name(f"{out.stem}.quarantine.parquet")
 
 
 class _File:

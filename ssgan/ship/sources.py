@@ -98,5 +98,5 @@ class Pace:
         rate = self.done / seconds
         if self.total is None:
             return f"score: {self.done:,} rows, {rate:,.0f} rows/s"
-        left = max(self.total - self.done, 0) / rate
-        return f"score: {self.done:,} of {self.total:,} rows, {rate:,.0f} rows/s, {left:.0f} s left"
+        left = f", {max(self.total - self.done, 0) / rate:.0f} s left" if rate else ""
+        return f"score: {self.done:,} of {self.total:,} rows, {rate:,.0f} rows/s{left}"

@@ -25,7 +25,9 @@ class Watch:
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
     def start(self) -> None:
-        """Begins; what changed before is not looked at."""
+        """Begins with every action once: a file may have changed between its first reading and now."""
+        for path in self._actions:
+            self._act(path)
         self._thread.start()
 
     def stop(self) -> None:
@@ -36,14 +38,17 @@ class Watch:
 
     def look(self) -> None:
         """One look at every file."""
-        for path, action in self._actions.items():
+        for path in self._actions:
             now = _signature(path)
             if now != self._seen[path]:
                 self._seen[path] = now
-                try:
-                    action()
-                except Exception:  # whatever one file holds, the next look must come
-                    _log.exception("could not follow %s", path.name)
+                self._act(path)
+
+    def _act(self, path: Path) -> None:
+        try:
+            self._actions[path]()
+        except Exception:  # whatever one file holds, the next look must come
+            _log.exception("could not follow %s", path.name)
 
     def _run(self) -> None:
         while not self._end.wait(SECONDS):

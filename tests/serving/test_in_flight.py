@@ -62,6 +62,14 @@ def test_a_watch_sees_files_come_change_and_go(tmp_path) -> None:
     assert seen == ["one", "longer", None]
 
 
+def test_a_watch_begins_with_what_changed_before_it_began(tmp_path) -> None:
+    seen = []
+    watch = Watch({tmp_path / "file": lambda: seen.append("looked"), tmp_path / "broken": lambda: 1 // 0})
+    watch.start()
+    watch.stop()
+    assert seen == ["looked"]
+
+
 def test_a_challenger_answers_in_the_shadow_and_the_differences_are_told(own) -> None:
     champion, challenger = add_model(own), add_model(own, 1)
     with served(own, champion) as (client, desk):

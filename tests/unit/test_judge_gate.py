@@ -283,6 +283,10 @@ def test_rows_that_the_champion_has_learned_from_do_not_judge_it_and_its_folds_s
     theirs, counts = champions_answers(project, read_prepared(project), Artefact.load(project.root / champion.model))
     assert counts.tolist() == [True] * 10 + [False] * 10 + [True] * 10
     np.testing.assert_array_equal(theirs[:10], wrong[:10])
+    groups = read_prepared(project).groups[25:]
+    np.savez(place, id=ids[:10], answers=wrong[:10], taught=ids[:20], taught_groups=groups)
+    _, counts = champions_answers(project, read_prepared(project), Artefact.load(project.root / champion.model))
+    assert counts.tolist() == [True] * 10 + [False] * 10 + [True] * 5 + [False] * 5  # new rows of known patients
     assert verdicts(gate(project))[NO_WORSE_THAN_CHAMPION] is True
 
 

@@ -15,16 +15,18 @@ from judged import make_frame, make_project, write_model
 
 from ssgan.config import set_knob
 from ssgan.contract import REQUEST, Contract
-from ssgan.errors import DataError, UserError
+from ssgan.errors import DataError, ProjectError, UserError
 from ssgan.intake import version
 from ssgan.intake.batch import read_batch
 from ssgan.intake.ingest import ingest
 from ssgan.judge.asking import Pool, choose, disagreement, may_be_asked, quotas, uncertainty
 from ssgan.judge.labels import labels
 from ssgan.judge.requests import Request, write_answers, write_requests
+from ssgan.learn.artefact import write_checksums
 from ssgan.learn.parts import encode_image
 from ssgan.learn.prepare import prepare, read_accepted
 from ssgan.project import Project
+from ssgan.records import RunRecord
 
 CONTRACT = """
 name: t
@@ -186,6 +188,13 @@ def test_requests_that_are_filled_in_come_back_as_late_labels(project, started, 
     accepted = read_accepted(project, _contract(project)).set_index("_id")
     assert (accepted.loc[asked["id"], "y"].to_numpy() == asked["y"].to_numpy()).all()
     assert len(accepted) == 150
+    with pytest.raises(ProjectError, match="10 rows have got a label since the model learned; run `ssgan run` first"):
+        labels(project, 10, tmp_path / "more.csv")
+    record = RunRecord.read(project.model / "run.json")
+    record.model_copy(update={"data_hash": "0" * 64}).write(project.model / "run.json")
+    write_checksums(project.model)
+    with pytest.raises(ProjectError, match="data/prepared was made anew since the model learned"):
+        labels(project, 10, tmp_path / "more.csv")
 
 
 def test_what_label_studio_exports_becomes_a_batch_of_labels(project, started, tmp_path):

@@ -164,6 +164,7 @@ def test_an_id_with_the_name_of_an_answer_keeps_out_of_its_way(project: Project,
 
 
 def test_progress_tells_rate_and_time_left() -> None:
+    assert sources.Pace(4_000).line(2.0) == "score: 0 of 4,000 rows, 0 rows/s"  # nothing could be answered yet
     pace = sources.Pace(4_000)
     pace.done = 1_000
     assert pace.line(2.0) == "score: 1,000 of 4,000 rows, 500 rows/s, 6 s left"
@@ -223,6 +224,7 @@ BAD_CALLS = {
     "a folder without files": ("empty", "out.parquet", "holds no file whose name ends in"),
     "nowhere to write": ("a.csv", "no/such/out.parquet", "no place for a file"),
     "over the file itself": ("good.csv", "good.csv", "is the file to be answered"),
+    "where its own bad rows would go": ("o.quarantine.parquet", "o.parquet", "is where the bad rows of"),
     "among the files": ("in", "in/out.parquet", "lies among the files"),
 }
 
