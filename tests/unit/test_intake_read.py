@@ -40,7 +40,7 @@ BAD = {
     "near.csv": (b"a,Y\n1,2\n", "did you mean `Y`?"),
     "headless.csv": (b"1.5,0\n2.5,1\n", "its first line looks like data"),
     "headless-twice.csv": (b"1,1\n2,1\n", "its first line looks like data"),
-    "semicolon.csv": (b"a;y\n1;0\n", "declare it in the contract as `files: {delimiter: ';'}`"),
+    "semicolon.csv": (b"a;y\n1;0\n", 'declare it in the contract as `files: {delimiter: ";"}`'),
     "fake.parquet": (b"PAR1 but not really", "not a readable Parquet file"),
 }
 
