@@ -252,7 +252,11 @@ def _loader(folder: Path) -> Callable[[str], bytes | None]:
 
 
 def _plain(image: Any) -> Any:
-    """A picture of two tones, of a palette, for print, or with nothing transparent in it, as grey or as RGB."""
+    """A picture of two tones, of a palette, for print, or with nothing see-through in it, as grey or as RGB.
+
+    Raises:
+        ValueError: if something in it is.
+    """
     from PIL import Image
 
     if image.mode in ("1", "CMYK"):
@@ -260,7 +264,7 @@ def _plain(image: Any) -> Any:
     if image.mode in ("LA", "RGBA", "P", "PA"):
         full = image.convert("RGBA")
         if full.getextrema()[3][0] < 255:
-            return image  # see-through: what is behind it, nobody knows
+            raise ValueError("it is see-through, and what is behind it, nobody knows")
         red, green, blue, _ = full.split()
         grey = image.mode == "LA" or red.tobytes() == green.tobytes() == blue.tobytes()
         return red if grey else Image.merge("RGB", (red, green, blue))
