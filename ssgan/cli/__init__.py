@@ -74,11 +74,23 @@ def main() -> None:
     except BrokenPipeError:
         code = 1
     except Exception as error:
+        ended += _signals(error)
         if not ended:  # else it is what a library made of the end: Prefect, say, of a task that it had not yet recorded
             click.echo(f"ssgan: {_internal(error)}", err=True)
         code = 1
     sys.stdout.flush()
     sys.exit(128 + ended[0] if ended else code)
+
+
+def _signals(error: BaseException | None) -> list[int]:
+    """What ended a flow: while one runs Prefect listens in our place, and an error on its way out hides the signal."""
+    if "prefect" not in sys.modules:
+        return []
+    from prefect.exceptions import TerminationSignal
+
+    while error is not None and not isinstance(error, TerminationSignal):
+        error = error.__context__
+    return [] if error is None else [int(error.signal)]
 
 
 def _internal(error: Exception) -> str:

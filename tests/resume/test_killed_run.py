@@ -46,6 +46,32 @@ def test_a_run_killed_while_training_is_finished_by_the_next_one(
     assert Artefact.load(project / "models" / "ssgan").digest != Artefact.load(cancer[0] / "models" / "ssgan").digest
 
 
+ENDED_BEFORE_A_TASK = """
+import os, signal
+from prefect import task_engine
+from ssgan.cli import main
+
+create = task_engine._create_task_run_locally
+
+def late(*args, **named):
+    os.kill(os.getpid(), signal.SIGTERM)
+    return create(*args, **named)
+
+task_engine._create_task_run_locally = late
+main()
+"""
+
+
+def test_a_run_ended_before_prefect_knows_its_task_says_no_fault_of_ours(project: Path) -> None:
+    params = project / "params.yaml"
+    params.write_text(params.read_text().replace("  steps: 60 ", "  steps: 80 "))
+    command = [sys.executable, "-c", ENDED_BEFORE_A_TASK, "run", "-C", str(project)]
+    run = subprocess.run(command, stderr=subprocess.PIPE, text=True, env=settings.environment(), timeout=300)
+    assert run.returncode == 128 + signal.SIGTERM, run.stderr
+    assert "fault" not in run.stderr
+    assert "Traceback" not in run.stderr
+
+
 def _processes() -> list[str]:
     """Command lines and working directories of all processes but this one."""
     found = []
