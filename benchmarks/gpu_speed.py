@@ -16,6 +16,7 @@ import os
 import statistics
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from peer import Peer
 FOLDER = Path(__file__).parent
 RESULT = FOLDER / "results" / "gpu_speed.json"
 PRECISIONS = ("float32", "bfloat16")
+KINDS = (("simultaneous", "float32"), ("simultaneous", "bfloat16"), ("alternating", "float32"))
 SIZE = 8192  # of the square matrices that measure the card
 IMAGES = "house numbers"
 JAX = {"KERAS_BACKEND": "jax", "XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TF_CPP_MIN_LOG_LEVEL": "3"}
@@ -60,15 +62,14 @@ def measure(work: str, rounds: int, seconds: float) -> dict[str, Peer]:
     """Ours in both precisions and, for dense networks, Keras `fit`; measured in turn."""
     commands = {
         f"ours, {update}, {precision}": [sys.executable, "ours.py", work, update, precision]
-        for update in ("simultaneous", "alternating")
-        for precision in PRECISIONS
+        for update, precision in KINDS
     }
     if work != IMAGES:
         commands["Keras fit, float32"] = [sys.executable, "keras_fit.py", work]
     peers: dict[str, Peer] = {}
     try:
-        for name, command in commands.items():
-            peers[name] = Peer.start(name, command, JAX)
+        with ThreadPoolExecutor() as threads:  # what they compile takes longer than what is measured
+            peers |= threads.map(lambda each: (each[0], Peer.start(*each, JAX)), commands.items())
         for _ in range(rounds):
             for peer in peers.values():
                 peer.measure(seconds)

@@ -3,7 +3,7 @@
 KERAS_BACKEND=jax python mnist_ours.py DIR DRAW STEPS EVERY simultaneous uniform float32 [plain|moved|default]
 
 `moved`: with images that are moved and Mean Teacher beside Improved GAN's recipe; see `ours.PLAIN`. `default`: the
-product as a user has it who sets nothing but the steps (0: not even these); update, noise and precision are its own.
+product as a user has it who sets nothing but steps (0: not even these) and precision; update and noise are its own.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ def main(
         layers.Noise.call = normal_noise
     data = Mnist.read(folder, draw)
     _, _, encoder, contract = given(WORKS["W1"])
-    params = TrainParams(steps=steps or None, seed=draw)
+    params = TrainParams(steps=steps or None, seed=draw, precision=precision)
     if recipe != "default":
-        params = _improved_gan(params, update, precision, recipe)
+        params = _improved_gan(params, update, recipe)
     x, head = data.x.reshape(-1, 28, 28, 1), head_for(contract, data.y)
     knobs = resolve(params, contract, x)
     run = run_module.Run(x, data.y, encoder, head, knobs)
@@ -51,13 +51,13 @@ def main(
     follow(run.advance, logits, data, knobs.steps, every, backend.device())
 
 
-def _improved_gan(params: TrainParams, update: str, precision: str, recipe: str) -> TrainParams:
+def _improved_gan(params: TrainParams, update: str, recipe: str) -> TrainParams:
     """With the paper's networks and as many rows of each kind as it has."""
     return TrainParams.model_validate(
         {
             **params.model_dump(exclude_unset=True),
             **{"batch": 100, "learning_rate": RATE, "networks": "ssgan.learn.flat"},
-            **{"update": update, "gan_weight": 1.0, "fakes": "generator", "ramp": 0.0, "precision": precision},
+            **{"update": update, "gan_weight": 1.0, "fakes": "generator", "ramp": 0.0},
             **{**ALIKE, "ema": 0.99, "consistency_weight": 1.0, **(PLAIN if recipe == "plain" else {})},
         }
     )

@@ -68,12 +68,13 @@ class Draws:
     """
 
     def __init__(self, seed: int) -> None:
-        self._seed = seed
+        # Made here, it is an argument of the compiled steps: runs that differ in the seed alone share what is compiled.
+        self._seeded = jax.random.key(seed, impl="threefry2x32")
         self.start(-1)
 
     def start(self, step: Tensor) -> None:
         """Goes to the numbers of a step; drawing without it goes on from the last."""
-        self._key = jax.random.fold_in(jax.random.key(self._seed, impl="threefry2x32"), step + 1)
+        self._key = jax.random.fold_in(self._seeded, step + 1)
         self._calls = 0
 
     def uniform(self, shape: Any, low: float = 0.0, high: float = 1.0) -> Tensor:
