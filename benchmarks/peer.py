@@ -22,6 +22,11 @@ ONE_THREAD = {
 }
 
 
+def python_path() -> str:
+    """Ours, whether installed or not, before what this process was given."""
+    return os.pathsep.join(filter(None, [str(FOLDER.parent), os.environ.get("PYTHONPATH")]))
+
+
 @dataclass
 class Peer:
     """A process that measures itself when asked."""
@@ -46,7 +51,7 @@ class Peer:
         Raises:
             SystemExit: if it ends before them; what it wrote is on the error output.
         """
-        environment = {**os.environ, "PYTHONPATH": str(FOLDER.parent), **environment}
+        environment = {**os.environ, "PYTHONPATH": python_path(), **environment}
         start = time.perf_counter()
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, cwd=FOLDER / "peers",

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from machine import describe
-from peer import ONE_THREAD
+from peer import ONE_THREAD, python_path
 
 FOLDER = Path(__file__).parent
 MARKS = (0.05, 0.04, 0.03, 0.02, 0.015, 0.01)  # test errors
@@ -56,7 +56,7 @@ def lines(process: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:
 
 def follow(name: str, command: list[str], draw: int, given: argparse.Namespace) -> dict[str, Any]:
     """One run: its evaluations, and when it first passed each mark."""
-    environment = {**os.environ, "PYTHONPATH": str(FOLDER.parent), "KERAS_BACKEND": given.backend}
+    environment = {**os.environ, "PYTHONPATH": python_path(), "KERAS_BACKEND": given.backend}
     clock = "seconds" if given.accelerator else "cpu_seconds"
     if not given.accelerator:
         environment |= ONE_THREAD

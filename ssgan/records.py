@@ -137,7 +137,7 @@ class RunRecord(Record):
     labelled: int
     fakes: str  # as in train.fakes, or "none"
     knobs: dict[str, int | float | str | bool | None]
-    warnings: tuple[str, ...] = ()  # about the game between generator and discriminator
+    warnings: tuple[str, ...] = ()  # about its fakes, and about classes that it never answers with
     parity: float  # largest difference between Keras and the exported ONNX on the probe rows
 
 

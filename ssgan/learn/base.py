@@ -32,7 +32,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no typ
         committee_: what joins the discriminator, if it answers with a committee.
         contract_, encoder_, layout_: what the fit found in X.
         knobs_: every knob as it was used.
-        warnings_: what went wrong in the game of generator and discriminator, in words.
+        warnings_: what a person should know of the fakes, and of classes that are never answered, in words.
     """
 
     def __init__(
@@ -69,6 +69,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no typ
         entropy_weight: float = 0.0,
         consistency: Literal["none", "ict", "mean teacher", "pseudo-label", "vat"] | None = None,
         consistency_weight: float | None = None,
+        align: float = 0.0,
         sure: float = 0.95,
         teacher_weight: float | None = None,
         teach_from: float | None = None,
@@ -111,6 +112,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no typ
         self.entropy_weight = entropy_weight
         self.consistency = consistency
         self.consistency_weight = consistency_weight
+        self.align = align
         self.sure = sure
         self.teacher_weight = teacher_weight
         self.teach_from = teach_from

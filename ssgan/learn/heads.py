@@ -52,6 +52,9 @@ class Head(Protocol):
     def strata(self, labels: np.ndarray) -> list[np.ndarray]:
         """Places of the labelled rows, in groups that a batch draws from alike."""
 
+    def shares(self, labels: np.ndarray) -> np.ndarray:
+        """Shares of the classes among the labelled rows, float32 [K], each class counted once more; [1] for a value."""
+
     def supervised(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """The loss on labelled rows; a scalar."""
 
@@ -66,6 +69,9 @@ class Head(Protocol):
 
     def distance(self, outputs: Tensor, goal: Tensor) -> Tensor:
         """How far answers are from a teacher's outputs, which get no gradient; a scalar."""
+
+    def aligned(self, goal: Tensor, shares: Tensor, strength: Tensor) -> Tensor:
+        """A teacher's outputs whose class shares are brought to those of the labels; a value's stay."""
 
     def mix(self, outputs_a: Tensor, outputs_b: Tensor, share: Tensor) -> Tensor:
         """The goal for a row that is `share` [n, 1] of row a and the rest of row b."""
@@ -104,6 +110,11 @@ class ClassHead(Logits):
         groups = (np.flatnonzero(labels == each) for each in range(self.classes))
         return [group for group in groups if len(group)]
 
+    def shares(self, labels: np.ndarray) -> np.ndarray:
+        counts = np.bincount(labels.astype(int), minlength=self.classes) + 1.0
+        shares: np.ndarray = (counts / counts.sum()).astype(np.float32)
+        return shares
+
     def supervised(self, outputs: Tensor, targets: Tensor) -> Tensor:
         return losses.cross_entropy(outputs, targets)
 
@@ -113,6 +124,9 @@ class ClassHead(Logits):
     def goal(self, answers: np.ndarray) -> np.ndarray:
         goal: np.ndarray = np.log(np.maximum(answers, LEAST)).astype(np.float32)
         return goal
+
+    def aligned(self, goal: Tensor, shares: Tensor, strength: Tensor) -> Tensor:
+        return losses.aligned(goal, shares, strength)
 
 
 @dataclass(frozen=True)
@@ -135,6 +149,12 @@ class _Value:
 
     def strata(self, labels: np.ndarray) -> list[np.ndarray]:
         return [np.arange(len(labels))]
+
+    def shares(self, labels: np.ndarray) -> np.ndarray:  # noqa: ARG002
+        return np.ones(1, np.float32)
+
+    def aligned(self, goal: Tensor, shares: Tensor, strength: Tensor) -> Tensor:  # noqa: ARG002
+        return goal
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Is the game between the two networks one that teaches? Looked at once, when training is over."""
+"""What a person should know about a finished run. Looked at once, when training is over; nothing is chosen by it."""
 
 from __future__ import annotations
 
@@ -9,15 +9,18 @@ import numpy as np
 from ssgan.learn import backend
 from ssgan.learn.fakes import Fakes
 from ssgan.learn.heads import Head
+from ssgan.learn.prepare import is_labelled
 from ssgan.learn.training_rows import evenly
 
 ROWS = 512
+ANSWERS = 4096  # rows whose answers are counted
 TRIVIAL = 0.999  # area under the curve of real against fake
+LOST = 0.2  # of a class's share among the labels
 COLLAPSED = 0.1  # of the spread of real rows' features
 
 
-def warnings(average: Any, head: Head, x: np.ndarray, fakes: Fakes, seed: int) -> tuple[str, ...]:
-    """What a person should know about the fakes of a finished run; empty if all is well.
+def of_game(average: Any, head: Head, x: np.ndarray, fakes: Fakes, seed: int) -> tuple[str, ...]:
+    """Is the game between the two networks one that teaches? Empty if it is.
 
     Args:
         average: the product, x -> [features, outputs].
@@ -47,6 +50,32 @@ def warnings(average: Any, head: Head, x: np.ndarray, fakes: Fakes, seed: int) -
             "real rows): a train.pull_away_weight of 0.8, or other train.fakes, may help"
         )
     return tuple(found)
+
+
+def of_answers(average: Any, head: Head, x: np.ndarray, y: np.ndarray) -> tuple[str, ...]:
+    """Is a class hardly ever answered? Empty if none is, and for values.
+
+    An averaged network that early takes a class for another teaches that to the end, and is sure of it.
+
+    Args:
+        average: the product, x -> [features, outputs].
+        head: of the task.
+        x: encoded training rows.
+        y: their labels; -1 unlabelled.
+    """
+    known = is_labelled(y)
+    if head.classes == 0 or known.all():
+        return ()
+    outputs = backend.predictor(average)(x[evenly(np.flatnonzero(~known), ANSWERS)])[1]
+    logits = np.asarray(backend.keras.ops.convert_to_numpy(head.task(head.pooled(outputs))))
+    answered = np.bincount(logits.argmax(axis=1), minlength=head.classes) / len(logits)
+    labelled = np.bincount(y[known], minlength=head.classes) / known.sum()
+    return tuple(
+        f"of the unlabelled rows {answered[each]:.1%} are taken for class {each} (the first is 0), which has "
+        f"{labelled[each]:.1%} of the labels: either the rest has few of it, or they are taken for another; "
+        "train.align (0.5) is for labels that are very few and were drawn like the rest"
+        for each in np.flatnonzero(answered < LOST * labelled)
+    )
 
 
 def _realness(head: Head, outputs: np.ndarray) -> np.ndarray:

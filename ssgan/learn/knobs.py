@@ -16,6 +16,7 @@ from ssgan.learn.drawings import content_of
 
 SMALL_IMAGE = 16  # pixels; an image below it is learned in fewer steps, bears less change, and keeps its size at first
 DRAWN = 28  # pixels of the drawings that the noise was chosen on
+ASK_AVERAGE = ("mean teacher", "pseudo-label", "ict")  # kinds of consistency that want its answers
 GENERATOR, SHUFFLED = "generator", "shuffled columns"
 
 
@@ -61,9 +62,15 @@ class Knobs:
     entropy_weight: float
     consistency: Literal["none", "ict", "mean teacher", "pseudo-label", "vat"]
     consistency_weight: float
+    align: float
     sure: float
     teacher_weight: float
     teach_from: float
+
+    @property
+    def asks_average(self) -> bool:
+        """Whether the averaged network's answers for unlabelled rows are learned from."""
+        return self.consistency in ASK_AVERAGE and self.consistency_weight > 0
 
     def as_record(self) -> dict[str, int | float | str | bool | None]:
         """For the run record: one plain value per knob."""
@@ -174,6 +181,8 @@ def _check(knobs: Knobs, contract: Contract) -> None:
         raise ParamsError("train.consistency must not be pseudo-label for values: there is no class to be sure of")
     if contract.task == "classification" and knobs.head is not None:
         raise ParamsError(f'train.head must be null for classes, because it is for values; it is "{knobs.head}"')
+    if contract.task == "regression" and knobs.align > 0:
+        raise ParamsError("train.align must be 0 for values: there are no classes whose shares could be held to")
     if contract.task == "regression" and knobs.entropy_weight > 0:
         raise ParamsError("train.entropy_weight must be 0 for values: there are no classes to be sure of")
     if knobs.manifold_weight > 0 and knobs.fakes == SHUFFLED:

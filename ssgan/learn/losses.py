@@ -15,6 +15,7 @@ from ssgan.learn.backend import Tensor, keras
 ops = keras.ops
 
 TINY = 1e-12  # under a logarithm or a root
+KNOWN = 0.25  # how many rows the known shares count as in `aligned`, per row that is seen
 RAREST = 0.1  # class shares below a tenth of an even share count as that, see `share_weights`
 
 
@@ -195,6 +196,23 @@ def pseudo_label(logits: Tensor, goal: Tensor, sure: float = 0.95) -> Tensor:
     known = ops.cast(ops.max(goal, axis=-1) >= sure, "float32")
     classes = ops.one_hot(ops.argmax(goal, axis=-1), goal.shape[-1], dtype="float32")
     return ops.mean(-known * ops.sum(classes * log_softmax(logits), axis=-1))
+
+
+def aligned(logits: Tensor, shares: Tensor, strength: Tensor) -> Tensor:
+    """log[q_k (pi_k / m_k)^s], m_k = (mean_x q_k + c pi_k) / (1 + c): answers brought to class shares that are known.
+
+    Distribution alignment (Berthelot et al. 2020, arXiv:1911.09785, section 3.1) with c = `KNOWN`: a class that no row
+    is taken for gains five times at most. No gradient.
+
+    Args:
+        logits: of q, [n, ..., K].
+        shares: pi [K], which sum to 1.
+        strength: s, 0 to 1; at 0 the answers stay as they are.
+    """
+    log_shares = log_softmax(ops.stop_gradient(logits))
+    seen = ops.mean(ops.exp(log_shares), axis=tuple(range(len(log_shares.shape) - 1)))
+    seen = (seen + KNOWN * shares) / (1.0 + KNOWN)
+    return log_shares + strength * ops.log(shares / seen)
 
 
 def mixed(a: Tensor, b: Tensor, share: Tensor) -> Tensor:

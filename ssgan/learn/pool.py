@@ -47,8 +47,9 @@ class Labelled:
         self._x, self._targets = constant(np.asarray(x[known])), constant(head.targets(self._labels))
         self._most = len(head.strata(self._labels))
         self._order = _numbers(len(self._labels))
+        self._shares = keras.Variable(head.shares(self._labels), trainable=False, dtype="float32")
         self._counts, self._starts, self._strata = (_numbers(size) for size in (self._most, self._most, 1))
-        state.adopt([self._order, self._counts, self._starts, self._strata], stored=False)
+        state.adopt([self._order, self._counts, self._starts, self._strata, self._shares], stored=False)
         self.learn_from(np.ones(len(self._labels), bool))
 
     def learn_from(self, chosen: np.ndarray) -> None:
@@ -60,6 +61,12 @@ class Labelled:
         self._counts.assign(_filled(counts, self._most))
         self._starts.assign(_filled(np.cumsum(counts) - counts, self._most))
         self._strata.assign(np.array([len(strata)], np.int32))
+        self._shares.assign(self._head.shares(self._labels[places]))
+
+    @property
+    def shares(self) -> Tensor:
+        """Of the classes among those that are learned from, see `Head.shares`."""
+        return self._shares.value
 
     def start(self, step: Tensor) -> None:
         """Goes to the rows of a step."""

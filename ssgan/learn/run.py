@@ -116,6 +116,8 @@ class Run:
             moved=moves(knobs.shift, knobs.warp, knobs.mirror, draws),
             stirred=stirs(knobs, draws),
             lesson=self._lesson,
+            asks=knobs.asks_average,
+            align=knobs.align,
         )
 
     def _steps(self, objective: Objective, draws: Draws) -> tuple[list[Callable[[Tensor], Tensor]], list[Variable]]:

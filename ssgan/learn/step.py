@@ -84,6 +84,8 @@ class Objective:
     moved: Moves  # labelled rows as the student sees them
     stirred: Moves  # unlabelled rows as the student sees them
     lesson: TaughtRows | None = None
+    asks: bool = False  # whether a term wants the average's answers
+    align: float = 0.0  # share of the steps over which these are brought to the class shares of the labels
 
     def untaught(self) -> Objective:
         """The same before the lesson begins: its rows, a third or more of a pass, are left out."""
@@ -154,12 +156,23 @@ class Objective:
             rows=rows,
             moved=parts["unlabelled"],
             outputs=outputs,
+            answers=self._answers(rows, step) if self.asks else None,
             features=features,
             fake_outputs=fake_outputs,
             fake_features=fake_features,
             lesson_outputs=found["lesson"][1] if self.lesson is not None else None,
             goal=goal,
         )
+
+    def _answers(self, rows: Tensor, step: Tensor) -> Tensor:
+        """The average's. With few labels it takes half a class for another, and would never come back: the student
+        learns that, and is the average. So its shares of classes are held to the labels', less and less.
+        """
+        found = self.nets.teach(rows)
+        if self.align == 0:
+            return found
+        strength = ops.maximum(1.0 - self.schedule.progress(step) / self.align, 0.0)
+        return self.nets.head.aligned(found, self.labelled.shares, strength)
 
     def _together(self, parts: dict[str, Tensor]) -> dict[str, tuple[Tensor, Tensor]]:
         """Features and outputs of each part's rows, from one pass over all of them."""

@@ -74,6 +74,7 @@ class Pass:
     rows: Tensor = None  # unlabelled ones
     moved: Tensor = None  # the same as the student saw them
     outputs: Tensor = None  # of these
+    answers: Tensor = None  # the average's outputs for the rows as they are
     features: Tensor = None  # of these
     fake_outputs: Tensor = None
     fake_features: Tensor = None
@@ -101,14 +102,14 @@ def teacher(seen: Pass, nets: Nets) -> Tensor:
 
 def mean_teacher(seen: Pass, nets: Nets) -> Tensor:
     """The average's answers to the same rows (Tarvainen & Valpola 2017)."""
-    return nets.head.distance(seen.outputs, nets.teach(seen.rows))
+    return nets.head.distance(seen.outputs, seen.answers)
 
 
 def pseudo_label(sure: float) -> Term:
     """What the average is at least so sure of, as if it were the label (FixMatch, Sohn et al. 2020)."""
 
-    def term(seen: Pass, nets: Nets) -> Tensor:
-        return losses.pseudo_label(seen.outputs, nets.teach(seen.rows), sure)
+    def term(seen: Pass, _: Nets) -> Tensor:
+        return losses.pseudo_label(seen.outputs, seen.answers, sure)
 
     return term
 
@@ -120,8 +121,7 @@ def interpolation(draws: Draws) -> Term:
         count = seen.rows.shape[0]
         share = draws.uniform((count, *([1] * (len(seen.rows.shape) - 1))))
         other = ops.roll(seen.moved, 1, axis=0)  # rows are drawn at random: the neighbour is as good as any
-        goal = nets.teach(seen.rows)
-        goal = nets.head.mix(goal, ops.roll(goal, 1, axis=0), ops.reshape(share, (count, 1)))
+        goal = nets.head.mix(seen.answers, ops.roll(seen.answers, 1, axis=0), ops.reshape(share, (count, 1)))
         return nets.head.distance(nets.ask(share * seen.moved + (1.0 - share) * other), goal)
 
     return term

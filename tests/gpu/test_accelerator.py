@@ -19,12 +19,15 @@ from ssgan.learn.checkpoint import Checkpoints
 from tests.unit import learner
 from tests.unit.learner import fit
 
-UNIT = Path(__file__).parents[1] / "unit"
+ROOT = Path(__file__).parents[2]
+UNIT = ROOT / "tests" / "unit"
 
 
 def losses(**environment: str) -> dict[str, np.ndarray]:
     """Of 20 steps from fixed numbers, in a process of its own."""
-    given = {**os.environ, "KERAS_BACKEND": backend.name, "PYTHONPATH": str(UNIT), **environment}
+    # The machine with the card may have the packages on a path of its own, and ours not installed.
+    found = os.pathsep.join([str(UNIT), str(ROOT), os.environ.get("PYTHONPATH", "")])
+    given = {**os.environ, "KERAS_BACKEND": backend.name, "PYTHONPATH": found, **environment}
     done = subprocess.run(
         [sys.executable, str(UNIT / "twenty_steps.py")], env=given, capture_output=True, text=True, timeout=900
     )

@@ -16,12 +16,13 @@ import pytest
 
 from ssgan.config import TrainParams
 from ssgan.errors import ParamsError
-from ssgan.learn.backend import constant, keras
+from ssgan.learn.backend import Draws, State, constant, keras
 from ssgan.learn.checkpoint import Checkpoints, Saved
 from ssgan.learn.events import Events
 from ssgan.learn.fit import Fitted
-from ssgan.learn.heads import head_for
+from ssgan.learn.heads import ClassHead, head_for
 from ssgan.learn.knobs import resolve
+from ssgan.learn.pool import Labelled
 from ssgan.learn.run import Run
 from ssgan.learn.terms import REPORTED
 from ssgan.progress import listening
@@ -208,6 +209,43 @@ def test_fakes_that_are_told_apart_without_error_are_a_warning() -> None:
     told = fit(far, fakes="generator", gan_weight=3.0, steps=200, ramp=0.0)
     assert any("without error" in warning for warning in told.warnings)
     assert fit(case, gan_weight=0).warnings == ()
+
+
+def test_a_class_that_no_unlabelled_row_is_taken_for_is_a_warning() -> None:
+    case = learner.images()
+    some = (case.y >= 0) | (case.truth == 0)
+    rest = replace(case, x=case.x[some], y=case.y[some], truth=case.truth[some])
+    (told,) = fit(rest, gan_weight=0, steps=150).warnings
+    assert "0.0% are taken for class 1 (the first is 0), which has 50.0% of the labels" in told
+    assert fit(case, gan_weight=0, steps=150).warnings == ()
+    assert fit(rest, gan_weight=0, consistency="none", steps=20).warnings == ()  # nobody asked the average
+
+
+@pytest.mark.parametrize("consistency", ["ict", "mean teacher", "pseudo-label"])
+def test_answers_that_are_held_to_the_labels_shares_are_another_goal(consistency: str) -> None:
+    case = learner.classes()
+    free, held = (fit(case, gan_weight=0, consistency=consistency, sure=0.5, align=align) for align in (0.0, 1.0))
+    assert not same(free, held)
+
+
+def test_answers_are_held_to_the_labels_shares_only_at_first() -> None:
+    case = learner.classes()
+    free, begun = (fit(case, gan_weight=0, consistency="mean teacher", align=align) for align in (0.0, 1e-6))
+    for one, other in zip(weights(begun), weights(free), strict=True):
+        np.testing.assert_allclose(one, other, atol=2e-2)  # in the first step alone
+
+
+def test_values_have_no_shares_to_hold_answers_to() -> None:
+    with pytest.raises(ParamsError, match=r"train\.align must be 0 for values"):
+        fit(learner.values(), align=0.5)
+
+
+def test_the_shares_that_answers_are_held_to_are_those_of_the_labels_that_may_be_seen() -> None:
+    case, head = learner.classes(labelled=4), ClassHead(2)
+    labelled = Labelled(case.x, case.y, head, 8, Draws(0), State())
+    assert np.asarray(labelled.shares).tolist() == [0.5, 0.5]
+    labelled.learn_from(case.truth[case.y >= 0] == 1)
+    assert np.asarray(labelled.shares).tolist() == np.float32([1 / 6, 5 / 6]).tolist()
 
 
 def last_line(case: learner.Case, more: dict[str, Any] | None = None) -> tuple[str, Fitted]:

@@ -157,6 +157,17 @@ def test_only_answers_in_classes_have_an_entropy_and_shares(head: Head) -> None:
 
 
 @pytest.mark.parametrize("head", HEADS)
+def test_only_classes_are_aligned(head: Head) -> None:
+    given, labels = outputs(head), np.array([0, 0, 0, 1])
+    found = array(head.aligned(constant(given), constant(head.shares(labels)), 1.0))
+    assert (found.tolist() == given.tolist()) == (not isinstance(head, ClassHead))
+
+
+def test_the_shares_of_classes_are_those_of_the_labels_with_one_more_of_each() -> None:
+    assert ClassHead(3).shares(np.array([0, 0, 1])).tolist() == np.float32([3 / 6, 2 / 6, 1 / 6]).tolist()
+
+
+@pytest.mark.parametrize("head", HEADS)
 def test_one_network_is_pooled_to_itself_and_does_not_disagree(head: Head) -> None:
     alone = outputs(head)
     assert array(head.pooled(constant(alone))).tolist() == alone.tolist()

@@ -188,6 +188,35 @@ def test_one_goal_serves_all_members() -> None:
     assert number(losses.kl(constant(members), constant(goal))) == pytest.approx(np.mean(each), rel=1e-5)
 
 
+def test_aligned_answers_have_shares_nearer_to_the_known_ones_and_no_gradient() -> None:
+    lopsided = LOGITS + np.float32([3, 0, -3, 0])
+    known, q = np.float32([0.1, 0.2, 0.3, 0.4]), softmax(lopsided)
+    seen = (q.mean(axis=0) + losses.KNOWN * known) / (1 + losses.KNOWN)
+    naive = q * (known / seen) ** 0.7
+    found = softmax(array(losses.aligned(constant(lopsided), constant(known), constant(np.float32(0.7)))))
+    assert np.allclose(found, naive / naive.sum(axis=1, keepdims=True), atol=1e-5)
+    assert np.abs(found.mean(axis=0) - known).max() < np.abs(q.mean(axis=0) - known).max()
+    assert not gradient(lambda logits: losses.aligned(logits, constant(known), 1.0)[0, 0], lopsided).any()
+
+
+def test_answers_aligned_with_no_strength_stay_as_they_are() -> None:
+    known = constant(np.float32([0.1, 0.2, 0.3, 0.4]))
+    assert np.allclose(softmax(array(losses.aligned(constant(LOGITS), known, 0.0))), softmax(LOGITS), atol=1e-6)
+
+
+def test_a_class_that_nothing_is_taken_for_gains_five_times_and_no_more() -> None:
+    sure = constant(np.tile(np.float32([30, 0, 0, 0]), (20, 1)))
+    gain = array(losses.aligned(sure, constant(np.float32([0.25] * 4)), 1.0)) - array(losses.log_softmax(sure))
+    assert np.allclose(np.exp(gain[:, 1:]), (1 + losses.KNOWN) / losses.KNOWN, rtol=1e-3)
+    assert (1 + losses.KNOWN) / losses.KNOWN == 5
+
+
+def test_members_are_aligned_by_what_they_say_together() -> None:
+    members, known = np.stack([LOGITS, OTHERS], axis=1), constant(np.float32([0.25] * 4))
+    flat = array(losses.aligned(constant(members.reshape(40, 4)), known, 1.0))
+    assert np.allclose(array(losses.aligned(constant(members), known, 1.0)).reshape(40, 4), flat, atol=1e-5)
+
+
 @pytest.mark.parametrize("shape", [(5, 3), (5, 2, 3), (5, 4, 4, 2)])
 def test_mixed_rows_lie_between_two(shape: tuple[int, ...]) -> None:
     a, b = RNG.normal(size=shape).astype(np.float32), RNG.normal(size=shape).astype(np.float32)

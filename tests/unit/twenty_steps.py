@@ -41,7 +41,10 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
     ),
     "values": (values, {"gan_weight": 1.0}),
     "images": (images, {"learning_rate": 1e-4}),
-    "images, pseudo-labels": (images, {"learning_rate": 1e-4, "consistency": "pseudo-label", "sure": 0.5}),
+    "images, pseudo-labels": (
+        images,
+        {"learning_rate": 1e-4, "consistency": "pseudo-label", "sure": 0.5, "align": 0.5},
+    ),
 }
 
 
