@@ -94,6 +94,11 @@ class ClassHead(Logits):
     """K classes."""
 
     classes: int
+    names: tuple[str, ...] = ()  # for what is said of them; without, they go by their numbers
+
+    def name(self, number: int) -> str:
+        """Of a class."""
+        return self.names[number] if self.names else str(number)
 
     @property
     def width(self) -> int:
@@ -282,7 +287,7 @@ def head_for(contract: Contract, y: np.ndarray, kind: HeadKind | None = None) ->
     if isinstance(contract.label, ClassLabel):
         if kind is not None:
             raise ParamsError(f"`train.head` is for values; {contract.label.column!r} has classes: leave it empty")
-        return ClassHead(len(contract.label.classes))
+        return ClassHead(len(contract.label.classes), contract.label.classes)
     values = y[is_labelled(y)]
     mean, scale = _centred(values, contract)
     if kind == "buckets":

@@ -8,7 +8,7 @@ import numpy as np
 
 from ssgan.learn import backend
 from ssgan.learn.fakes import Fakes
-from ssgan.learn.heads import Head
+from ssgan.learn.heads import ClassHead, Head
 from ssgan.learn.prepare import is_labelled
 from ssgan.learn.training_rows import evenly
 
@@ -64,17 +64,17 @@ def of_answers(average: Any, head: Head, x: np.ndarray, y: np.ndarray) -> tuple[
         y: their labels; -1 unlabelled.
     """
     known = is_labelled(y)
-    if head.classes == 0 or known.all():
+    if not isinstance(head, ClassHead) or known.all():
         return ()
     outputs = backend.predictor(average)(x[evenly(np.flatnonzero(~known), ANSWERS)])[1]
     logits = np.asarray(backend.keras.ops.convert_to_numpy(head.task(head.pooled(outputs))))
     answered = np.bincount(logits.argmax(axis=1), minlength=head.classes) / len(logits)
     labelled = np.bincount(y[known], minlength=head.classes) / known.sum()
     return tuple(
-        f"of the unlabelled rows {answered[each]:.1%} are taken for class {each} (the first is 0), which has "
+        f"of the unlabelled rows {answered[each]:.1%} are taken for class {head.name(each)}, which has "
         f"{labelled[each]:.1%} of the labels: either the rest has few of it, or they are taken for another; "
         "train.align (0.5) is for labels that are very few and were drawn like the rest"
-        for each in np.flatnonzero(answered < LOST * labelled)
+        for each in np.flatnonzero(answered < LOST * labelled).tolist()
     )
 
 

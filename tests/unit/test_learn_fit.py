@@ -216,7 +216,7 @@ def test_a_class_that_no_unlabelled_row_is_taken_for_is_a_warning() -> None:
     some = (case.y >= 0) | (case.truth == 0)
     rest = replace(case, x=case.x[some], y=case.y[some], truth=case.truth[some])
     (told,) = fit(rest, gan_weight=0, steps=150).warnings
-    assert "0.0% are taken for class 1 (the first is 0), which has 50.0% of the labels" in told
+    assert "0.0% are taken for class down, which has 50.0% of the labels" in told
     assert fit(case, gan_weight=0, steps=150).warnings == ()
     assert fit(rest, gan_weight=0, consistency="none", steps=20).warnings == ()  # nobody asked the average
 

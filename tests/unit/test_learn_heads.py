@@ -67,7 +67,7 @@ def test_how_a_value_is_learned_is_a_choice(kind: HeadKind, made: type) -> None:
 
 def test_classes_are_not_learned_as_a_value() -> None:
     case = learner.classes()
-    assert head_for(case.contract, case.y) == ClassHead(2)
+    assert head_for(case.contract, case.y) == ClassHead(2, ("up", "down"))
     with pytest.raises(ParamsError, match=r"train\.head. is for values; 'y' has classes"):
         head_for(case.contract, case.y, "huber")
 
