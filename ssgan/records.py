@@ -274,6 +274,7 @@ class Evaluation(Record):
     higher_is_better: bool
     test_rows: int
     test_rows_per_class: dict[str, int]
+    test_groups: int = 0  # that the judged rows are of, such as patients; 0: every row stands alone
     scores: tuple[ModelScore, ...]
     differences: tuple[Difference, ...]
     fake_probability: dict[str, float]  # mean per part, such as "labelled", "unlabelled", "generated"

@@ -14,6 +14,7 @@ from ssgan.judge.metrics import Array, ClassScorer, Floats, Scorer, gain
 from ssgan.records import Difference, ModelScore, Score
 
 _CELLS = 2_000_000  # counts held at once: 16 MB
+_FEW = 10  # groups; fewer with the same classes do not tell how far groups are apart
 
 Samples = dict[str, dict[str, Floats]]  # model -> metric -> [resamples]
 
@@ -23,7 +24,8 @@ def draw(strata: Array, resamples: int, seed: int, groups: Array | None = None) 
 
     Each resample draws, with replacement, as many rows of every stratum as there are, so that none loses a class. With
     groups, it draws groups whole: rows of one patient are no independent witnesses. The strata of groups are the sets
-    of classes that they hold.
+    of classes that they hold; sets that few groups hold are one stratum, for a group that is alone in its own would be
+    drawn once in every resample, and seem to be certain. A resample that so loses a class is given a group of it.
 
     Args:
         strata: int64 `[m]`.
@@ -31,7 +33,8 @@ def draw(strata: Array, resamples: int, seed: int, groups: Array | None = None) 
         seed: of the draws.
         groups: names `[m]`; None: every row stands alone.
     """
-    of_row, unit_strata = _units(strata, groups)
+    of_row, held = _units(strata, groups)
+    unit_strata = strata if held is None else _kinds(held)
     generator = np.random.default_rng(seed)
     members = [np.flatnonzero(unit_strata == stratum) for stratum in np.unique(unit_strata)]
     block = max(1, _CELLS // len(strata))
@@ -43,18 +46,35 @@ def draw(strata: Array, resamples: int, seed: int, groups: Array | None = None) 
             drawn = generator.integers(len(units), size=(size, len(units)))
             flat = np.bincount((drawn + offset * len(units)).ravel(), minlength=size * len(units))
             counts[:, units] = flat.reshape(size, len(units))
+        if held is not None:
+            _give_back(counts, held, generator)
         yield counts[:, of_row]
 
 
-def _units(strata: Array, groups: Array | None) -> tuple[Array, Array]:
-    """The unit of each row `[m]`, and the stratum of each unit."""
+def _units(strata: Array, groups: Array | None) -> tuple[Array, Array | None]:
+    """The unit of each row `[m]`, and whether each group holds rows of each stratum, bool; None without groups."""
     rows = np.arange(len(strata))
     if groups is None or len(np.unique(groups)) == len(groups):
-        return rows, strata
+        return rows, None
     _, of_row = np.unique(groups, return_inverse=True)
     held = np.zeros((of_row.max() + 1, strata.max() + 1), bool)
     held[of_row, strata] = True
-    return of_row, np.unique(held, axis=0, return_inverse=True)[1].ravel()
+    return of_row, held
+
+
+def _kinds(held: Array) -> Array:
+    """The stratum of each group `[units]`: its set of classes; -1 for all whose set few have."""
+    _, kinds, sizes = np.unique(held, axis=0, return_inverse=True, return_counts=True)
+    kinds = kinds.ravel()
+    found: Array = np.where(sizes[kinds] < _FEW, -1, kinds)
+    return found
+
+
+def _give_back(counts: Floats, held: Array, generator: np.random.Generator) -> None:
+    """Adds a group of each class that a resample has lost; `counts` are those of groups `[b, units]`."""
+    lost = (counts @ held == 0) & held.any(axis=0)
+    for resample, stratum in np.argwhere(lost):
+        counts[resample, generator.choice(np.flatnonzero(held[:, stratum]))] += 1
 
 
 def resample(

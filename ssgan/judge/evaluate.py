@@ -128,6 +128,7 @@ def judge(
         higher_is_better=higher_is_better(metric),
         test_rows=len(prepared.truth),
         test_rows_per_class=_per_class(prepared),
+        test_groups=_groups(prepared),
         scores=scores,
         differences=tuple(difference(metric, scores[0], other, samples, knobs.confidence) for other in scores[1:]),
         fake_probability={name: float(values.mean()) for name, values in fake.items() if len(values)},
@@ -263,6 +264,12 @@ def _write_judged(project: Project, prepared: Prepared, entrants: Mapping[str, A
             answers=np.asarray(entrants[words.OURS], np.float64),
         )
     fresh.replace(path)
+
+
+def _groups(prepared: Prepared) -> int:
+    """How many groups the judged rows are of; 0 where each is alone in its own."""
+    found = len(np.unique(prepared.groups))
+    return found if found < len(prepared.groups) else 0
 
 
 def _per_class(prepared: Prepared) -> dict[str, int]:

@@ -28,7 +28,7 @@ def calibration(evaluation: Evaluation, used: Calibration) -> Section:
     title, check = "May one believe its certainty?", evaluation.calibration
     if check is None:
         return Section(title, (Text("Not measured: the model has no calibration."),))
-    coverage = _coverage(check, "sets" if evaluation.per_class else "intervals")
+    coverage = _coverage(check, "sets" if evaluation.per_class else "intervals", evaluation.method == "crossfit")
     return Section(
         title, (*_reliability(check), *_before_after(check), *coverage, *_shares(used), *_prior(evaluation, used))
     )
@@ -61,8 +61,9 @@ def _before_after(check: CalibrationCheck) -> tuple[Block, ...]:
     return (Table(("↓ lower is better", "as trained", "calibrated"), rows),)
 
 
-def _coverage(check: CalibrationCheck, kind: str) -> tuple[Block, ...]:
-    unlike = Text(f"{100 * check.unlike:.1f} % of the judged rows are flagged as unlike the training data.")
+def _coverage(check: CalibrationCheck, kind: str, crossfit: bool) -> tuple[Block, ...]:
+    by = " by P(fake), for their values are within the training rows' own ranges" if crossfit else ""
+    unlike = Text(f"{100 * check.unlike:.1f} % of the judged rows are flagged as unlike the training data{by}.")
     if check.covered is None:
         return (Text(f"There are too few labelled rows for {kind} of known coverage."), unlike)
     size = "On average a set holds {} classes." if kind == "sets" else "On average an interval is {} wide."
@@ -158,8 +159,8 @@ def fakes(evaluation: Evaluation, fake: Mapping[str, Array]) -> Section:
         "fake",
         plots_rows.fake_histogram(parts),
         f"Histograms of P(fake), mean: {means}",
-        "What the discriminator thinks of the rows. Near 0: like the training data. Judged rows far to the right of "
-        "the training rows would be strangers to the model. Dashed: the mean.",
+        "What the discriminator thinks of the rows. Near 0: like the training data. Test rows, which no training saw, "
+        "far to the right of the training rows would be strangers to the model. Dashed: the mean.",
         ("part", "from", "to", "share"),
         tuple(
             (part, low, high, share)
@@ -174,7 +175,7 @@ def _detection(detection: Mapping[str, Score]) -> tuple[Block, ...]:
     if not detection:
         return ()
     rows = tuple((part, score_cell(score)) for part, score in detection.items())
-    note = "How well P(fake) tells such rows from judged ones: 1 always, 0.5 not at all."
+    note = "How well P(fake) tells such rows from test rows, which no training saw: 1 always, 0.5 not at all."
     return (Text(note), Table(("rows", "AUROC"), rows))
 
 
@@ -193,7 +194,8 @@ def importance(evaluation: Evaluation) -> Section:
         plots.intervals("importance", rows, f"rise of {metric} when shuffled", zero=True),
         f"Rise of {metric} when a column is shuffled: " + ", ".join(f"{row[0]} {row[-1]}" for row in rows[:8]),
         "A column is shuffled among the judged rows and the model asked again; the bar goes from the least to the "
-        f"greatest rise of the shuffles.{more} Columns that say the same thing share what they are worth.",
+        f"greatest rise of the shuffles.{more} Columns that say the same thing share what they are worth."
+        + (" The model has learned from these rows." if evaluation.method == "crossfit" else ""),
         ("column", "loss", "low", "high"),
         tuple((each.column, *values(each.loss)) for each in found),
     )

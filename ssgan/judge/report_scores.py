@@ -44,8 +44,11 @@ def gate_card(decision: GateDecision) -> tuple[Block, ...]:
     if not any(each.reason for each in decision.rules):
         head, rows = head[:-1], tuple(row[:-1] for row in rows)
     card = Table(head, rows, prose=True)
+    other: tuple[Block, ...] = ()
+    if decision.entrant != words.OURS and decision.decision == "promote":
+        other = (Text(f"The rest of this page is about the SSGAN; {words.title(decision.entrant)} is what is served."),)
     forced = (Text(decision.forced, strong="Forced, for this reason:"),) if decision.forced else ()
-    return (card, *forced)
+    return (card, *other, *forced)
 
 
 def verdict(decision: GateDecision) -> tuple[Block, ...]:

@@ -113,7 +113,10 @@ def enough_rows(case: Case) -> GateRule:
     value = counts[scarce] if counts else case.evaluation.test_rows
     of = f" for class {scarce}" if counts else ""
     reason = "" if value >= limit else f"{value} labelled rows{of}, {limit} are needed: label more"
-    return GateRule(rule=ENOUGH_ROWS, value=value, limit=limit, passed=value >= limit, reason=reason)
+    groups = case.evaluation.test_groups
+    if 0 < groups < words.FEW_GROUPS:  # rows of one patient are no independent witnesses
+        reason = f"the labelled rows are of {groups} groups, {words.FEW_GROUPS} are needed: label rows of others"
+    return GateRule(rule=ENOUGH_ROWS, value=value, limit=limit, passed=not reason, reason=reason)
 
 
 def better_than_guess(case: Case) -> GateRule:

@@ -12,6 +12,8 @@ ALONE = "discriminator_alone"  # where a committee answers
 FLOORS = ("majority", "mean")  # the guess that knows nothing about the row
 USE_UNLABELLED = (OURS, ABLATION, ALONE, "self_training", "label_spreading")  # all others learn from the labels alone
 FEW_ROWS, FEW_OF_A_CLASS = 50, 10  # fewer labelled test rows than this make a weak verdict
+FEW_GROUPS = 10  # fewer groups, such as patients, do not tell how far groups are apart
+SMALL = 0.01  # below it two digits that matter are shown, for an error may be of any size
 TOSS_UP = 0.2  # ahead in a share of resamples between this and its complement: no more than luck
 
 _TITLES = {
@@ -50,8 +52,10 @@ def metric_title(metric: str) -> str:
 
 
 def number(value: float) -> str:
-    """Three digits that matter, no exponent for everyday sizes: 0.914, 54.1, 1230."""
-    size = abs(value)
+    """Three digits that matter, no exponent for everyday sizes: 0.0043, 0.914, 54.1, 1230."""
+    size = abs(float(f"{value:.3g}"))  # 999.7 is shown as a thousand
+    if 0 < abs(value) < SMALL:
+        return f"{value:.2g}"
     if size <= 1:
         return f"{round(value, 3) + 0.0:.3f}"  # no negative zero
     if size < 1000:
@@ -92,7 +96,7 @@ def sentence(evaluation: Evaluation, unlabelled: int) -> str:
         evaluation: its own sentence is not read.
         unlabelled: training rows without a label.
     """
-    about = "The unlabelled rows" if unlabelled else "The fake rows (no training row was unlabelled)"
+    about = "The unlabelled rows" if unlabelled else "The terms beyond the labels (no training row was unlabelled)"
     twin = _difference(evaluation, TWIN)
     parts = [f"{about} {_verdict(evaluation, twin)}: {_comparison(evaluation, twin)}"]
     parts += [_without_them(evaluation), _winner(evaluation), _weakness(evaluation)]
@@ -161,9 +165,12 @@ def _winner(evaluation: Evaluation) -> str:
         return ""
     if best.name != OURS:
         return f"best of all, and better than the SSGAN: {title(best.name)} with {value_of(evaluation, best)}"
-    level = [each for each in evaluation.differences if each.baseline != TWIN and not each.value]
+    level = [each.baseline for each in evaluation.differences if not each.value]
+    others = len(level) - level.count(TWIN)  # of the twin it is said above
+    if others:
+        return f"none is better, and {others} of the others {'are' if others > 1 else 'is'} level with it"
     if level:
-        return f"none is better, and {len(level)} of the others {'are' if len(level) > 1 else 'is'} level with it"
+        return "none is better"
     if runner is None or (plain is not None and runner.name == plain.name):
         return "best of all: the SSGAN"
     return f"best of all: the SSGAN, before {title(runner.name)} with {value_of(evaluation, runner)}"
@@ -177,16 +184,19 @@ def value_of(evaluation: Evaluation, score: ModelScore) -> str:
 def _weakness(evaluation: Evaluation) -> str:
     rows, per_class = evaluation.test_rows, evaluation.test_rows_per_class
     scarce = {name: count for name, count in per_class.items() if count < FEW_OF_A_CLASS}
-    if rows >= FEW_ROWS and not scarce:
+    few_groups = 0 < evaluation.test_groups < FEW_GROUPS
+    if rows >= FEW_ROWS and not scarce and not few_groups:
         return f"judged on {_rows(evaluation)}"
     named = ", ".join(f"{count} of {name}" for name, count in list(scarce.items())[:3])
     return f"the verdict is weak, for it rests on {_rows(evaluation)}" + (f" (only {named})" if named else "")
 
 
 def _rows(evaluation: Evaluation) -> str:
+    groups = evaluation.test_groups
+    of = f" of {groups} group{'s' if groups > 1 else ''}" if groups else ""
     if evaluation.method == "holdout":
-        return f"{evaluation.test_rows} labelled test rows"
-    return f"{evaluation.test_rows} labelled rows, each answered by a model that had not seen its label"
+        return f"{evaluation.test_rows} labelled test rows{of}"
+    return f"{evaluation.test_rows} labelled rows{of}, each answered by a model that had not seen its label"
 
 
 def runs(metric: str) -> str:

@@ -126,7 +126,7 @@ def toy(tmp_path):
             ("The unlabelled rows did harm:", "and the best of all, random forest, has 1.000"),
         ),
         ((10, 60, 10), ("helped the network, but the labels alone do as well with another method:", "(level)")),
-        ((10, 60, 11), ("helped the network; that another method does not do as well", "the SSGAN is 0.008 better")),
+        ((10, 60, 11), ("helped the network; that another method does not do as well", "the SSGAN is 0.0083 better")),
         ((20, 21, 60), ("seem to have helped, though these rows cannot prove it",)),
         ((21, 20, 60), ("seem to have done harm", "better than the SSGAN: supervised twin")),
         ((9, 9, 9), ("made no difference", "level; ", "none is better, and 1 of the others is level with it")),
@@ -146,11 +146,29 @@ def test_few_test_rows_make_a_weak_verdict_that_says_how_few(tmp_path):
     assert "the verdict is weak, for it rests on 15 labelled test rows (only 5 of red" in evaluation.sentence
 
 
+def test_rows_of_few_groups_make_a_weak_verdict_and_are_not_enough(tmp_path):
+    project = make_project(tmp_path)
+    prepared = read_prepared(project)
+    evaluation = judge_answers(project, *(guesses(prepared.truth, count) for count in (0, 1, 2)))
+    few = evaluation.model_copy(update={"test_groups": 3})
+    assert "the verdict is weak, for it rests on 80 labelled test rows of 3 groups" in words.sentence(few, 1)
+    assert "is weak" not in words.sentence(evaluation.model_copy(update={"test_groups": 30}), 1)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0.000312, "0.00031"), (-0.0043, "-0.0043"), (0.0, "0.000"), (-0.0, "0.000"), (0.0499, "0.050"), (0.9996, "1.000"),
+     (1.234, "1.23"), (54.06, "54.1"), (999.6, "1000"), (1234.0, "1234")],
+)  # fmt: skip
+def test_a_number_keeps_the_digits_that_matter(value, shown):
+    assert words.number(value) == shown
+
+
 def test_without_unlabelled_rows_the_sentence_claims_nothing_about_them(tmp_path):
     project = make_project(tmp_path, train=40, labelled=40)
     truth = read_prepared(project).truth
     evaluation = judge_answers(project, *(guesses(truth, count) for count in (0, 20, 40)))
-    assert evaluation.sentence.startswith("The fake rows (no training row was unlabelled) helped")
+    assert evaluation.sentence.startswith("The terms beyond the labels (no training row was unlabelled) helped")
 
 
 def test_a_class_absent_from_the_test_rows_does_not_stop_the_evaluation(toy):

@@ -96,6 +96,31 @@ def test_no_resample_loses_a_class():
             assert (counts[:, strata == stratum].sum(axis=1) == size).all()
 
 
+def test_a_patient_whose_classes_nobody_else_has_is_not_in_every_resample():
+    generator = np.random.default_rng(0)
+    groups, strata = np.repeat(np.arange(60), 20), generator.integers(0, 30, size=1200)  # 60 sets of classes, all other
+    counts = np.concatenate(list(draw(strata, 300, seed=0, groups=groups)))
+    of_patient = counts[:, ::20]
+    assert (counts.reshape(300, 60, 20) == of_patient[:, :, None]).all()  # whole
+    assert 0.3 < (of_patient == 0).mean() < 0.4  # a free draw leaves out 1 / e
+    for each in range(30):
+        assert (counts[:, strata == each].sum(axis=1) > 0).all()
+
+
+def test_no_resample_of_patients_loses_a_class_that_only_one_has():
+    groups = np.repeat(np.arange(12), 5)
+    strata = np.where(groups == 3, 1, 0)
+    for counts in draw(strata, 200, seed=0, groups=groups):
+        assert (counts[:, strata == 1].sum(axis=1) > 0).all()
+
+
+def test_many_patients_with_the_same_classes_are_a_stratum_of_their_own():
+    groups = np.repeat(np.arange(40), 3)
+    strata = np.where(groups < 25, 0, 1)
+    for counts in draw(strata, 200, seed=0, groups=groups):
+        assert (counts[:, strata == 0].sum(axis=1) == 75).all()
+
+
 def test_a_long_test_set_is_resampled_in_blocks_that_add_up():
     blocks = list(draw(np.zeros(1_500_000, dtype=np.int64), 3, seed=0))
     assert [block.shape[0] for block in blocks] == [1, 1, 1]
