@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import io
 import re
+import unicodedata
 from collections.abc import Callable, Sequence
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import text_to_path
 
 from ssgan.judge import words
 from ssgan.judge.style import FIGURE_CSS
@@ -97,7 +100,8 @@ def _inline(svg: str, name: str) -> str:
     svg = re.sub(r"(url\(|href=\")#", rf"\1#{name}-", svg)
     svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
     svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r'\1 aria-hidden="true"', svg, count=1)
-    svg = re.sub(r"font: ([0-9.]+)px [^;\"]+", r"font-size: \1px", svg)
+    svg = re.sub(r"font: ([0-9.]+)px [^;\"]+", r"font-size: \1px", svg)  # matplotlib 3.10 wrote it so
+    svg = re.sub(r" ?font-family: [^;\"]*;?", "", svg)
     svg = re.sub(r' xmlns(:\w+)?="[^"]*"', "", svg).replace("xlink:href", "href")
     svg = re.sub(r'="[^"]*"', lambda found: _LONG.sub(r"\1", found[0]), svg)
     for stand_in, named in ((INK, "ink"), (FAINT, "faint"), (SOFT, "soft")):
@@ -121,7 +125,7 @@ def intervals(name: str, rows: Sequence[Interval], label: str, *, zero: bool = F
             axes.plot([low, high], [place, place], color=tint, linewidth=3, solid_capstyle="round", alpha=0.55)
             axes.plot(value, place, "o", color=tint, markersize=8)
             axes.annotate(text, (1.02, place), xycoords=("axes fraction", "data"), va="center", annotation_clip=False)
-        axes.set_yticks(range(len(rows)), [short(each[0], 24) for each in rows])
+        axes.set_yticks(range(len(rows)), [fitting(each[0], 180, most=24) for each in rows])
         axes.set_ylim(len(rows) - 0.4, -0.6)
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
@@ -135,8 +139,29 @@ def intervals(name: str, rows: Sequence[Interval], label: str, *, zero: bool = F
 
 
 def short(text: str, most: int) -> str:
-    """At most so many characters; a dollar sign would start a formula."""
+    """At most so many characters of one line; a dollar sign would start a formula."""
+    text = " ".join(text.split())
     return (text if len(text) <= most else f"{text[: most - 1]}…").replace("$", r"\$")
+
+
+def breadth(text: str, size: float = 12) -> float:
+    """How many points a line of text takes in the font that figures are laid out with, which is a broad one.
+
+    Chinese and the like is not in that font; such letters are as broad as they are high, which is what a W is.
+    """
+    text = "".join("W" if unicodedata.east_asian_width(each) in "WF" else each for each in text)
+    return float(text_to_path.get_text_width_height_descent(text, FontProperties(size=size), ismath=False)[0])
+
+
+def fitting(text: str, room: float, size: float = 12, most: int = 40) -> str:
+    """At most so many characters, and fewer where they would take more than so many points."""
+    kept = next((count for count in range(most, 1, -1) if breadth(short(text, count), size) <= room), 1)
+    return short(text, kept)
+
+
+def lettering(names: int) -> int:
+    """The size of type, in points, with which so many names fit along the side of a figure."""
+    return 12 if names <= 10 else 10 if names <= 16 else 8
 
 
 def direction(metric: str) -> str:

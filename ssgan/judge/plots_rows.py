@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from ssgan.judge.metrics import Array, higher_is_better
-from ssgan.judge.plots import FAINT, INK, MARKERS, WIDTH, colour, draw, short
+from ssgan.judge.plots import FAINT, INK, MARKERS, WIDTH, breadth, colour, draw, fitting, lettering, short
 from ssgan.judge.words import metric_title, title
 from ssgan.records import CurvePoint, Reliability
 
@@ -23,27 +24,33 @@ def confusion(truth: Array, guess: Array, classes: Sequence[str]) -> str:
     size = len(classes)
     counts = np.bincount(truth * size + guess, minlength=size * size).reshape(size, size)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    names = [short(name, 14) for name in classes]
+    names, letters = [short(name, 14) for name in classes], lettering(size)
+    widest = max(breadth(name, letters) for name in names)
+    cell = (72 * WIDTH - widest - 40) / size  # points; the axis' own name and the margins take 40
+    slanted = widest > cell - 6
+    every = math.ceil(1.15 * letters / cell)  # a line of type is a little higher than its letters
 
     def paint(figure: Figure) -> None:
         axes = figure.subplots()
         shades = LinearSegmentedColormap.from_list("shades", [f"{colour('ssgan')}{alpha}" for alpha in ("00", "ff")])
-        axes.pcolormesh(shares, cmap=shades, vmin=0, vmax=1, edgecolors=FAINT, linewidth=0.5)
-        if size <= 12:
+        axes.pcolormesh(shares, cmap=shades, vmin=0, vmax=1, edgecolors=FAINT, linewidth=0.5 if every == 1 else 0)
+        digits = min(12, 12 * (cell - 3) / breadth(str(counts.max())))
+        if size <= 12 and digits >= 6:
             for row, column in np.ndindex(size, size):
                 tint = "#ffffff" if shares[row, column] > 0.55 else INK
-                axes.text(column + 0.5, row + 0.5, str(counts[row, column]), color=tint, ha="center", va="center")
-        slanted = sum(map(len, names)) > 40
-        axes.set_xticks(np.arange(size) + 0.5, names, rotation=90 if slanted else 0)
-        axes.set_yticks(np.arange(size) + 0.5, names)
+                text = str(counts[row, column])
+                axes.text(column + 0.5, row + 0.5, text, color=tint, ha="center", va="center", fontsize=digits)
+        ticks = np.arange(0, size, every) + 0.5
+        axes.set_xticks(ticks, names[::every], fontsize=letters, rotation=90 if slanted else 0)
+        axes.set_yticks(ticks, names[::every], fontsize=letters)
         axes.tick_params(length=0)
         axes.invert_yaxis()
-        axes.set_xlabel("guessed class")
+        axes.set_xlabel("guessed class" + (f" (one in {every} is named)" if every > 1 else ""))
         axes.set_ylabel("true class")
         for spine in axes.spines.values():
             spine.set_visible(False)
 
-    return draw("confusion", paint, min(WIDTH, 1.4 + 0.45 * size))
+    return draw("confusion", paint, min(WIDTH, 1.4 + 0.45 * size) + (widest / 72 if slanted else 0))
 
 
 def spread(rows: int) -> Array:
@@ -65,9 +72,10 @@ def residuals(truth: Array, answers: Array, label: str, half_width: float | None
                 axes.fill_between(ends, line - half_width, line + half_width, color=colour("ssgan"), alpha=0.12, lw=0)
             axes.plot(x, points, "o", color=colour("ssgan"), markersize=5, alpha=0.6, markeredgewidth=0)
             axes.grid()
-        above.set_ylabel(f"answered {label}")
+        below.locator_params(axis="x", nbins=5)
+        above.set_ylabel(f"answered {fitting(label, 140)}")
         below.set_ylabel("answered - true")
-        below.set_xlabel(f"true {label}")
+        below.set_xlabel(f"true {fitting(label, 270)}")
 
     return draw("residuals", paint, 5.6)
 

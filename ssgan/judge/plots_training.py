@@ -14,10 +14,26 @@ from matplotlib.figure import Figure
 from ssgan.judge.feature_map import FeatureMap
 from ssgan.judge.generated import Compared
 from ssgan.judge.metrics import Array
-from ssgan.judge.plots import CYCLE, FAINT, INK, MARKERS, SOFT, WIDTH, colour, draw, quiet, short
+from ssgan.judge.plots import (
+    CYCLE,
+    FAINT,
+    INK,
+    MARKERS,
+    SOFT,
+    WIDTH,
+    breadth,
+    colour,
+    draw,
+    fitting,
+    lettering,
+    quiet,
+    short,
+)
 
 VALUES = ("#0072b2", "#cc79a7", "#e69f00")  # from low to high; grey is for rows without a label
 NOBODY = "#9aa0a6"  # grey: without a label, as readable on white as on black
+PANEL = 36 * WIDTH - 24  # points across one of two panels side by side
+LEGEND = 11  # points
 
 
 def history(columns: Mapping[str, Sequence[float]]) -> str:
@@ -56,13 +72,15 @@ def columns_made(compared: Sequence[Compared]) -> str:
                 continue
             each = compared[place]
             _beside(axes, each)
-            axes.set_title(f"{short(each.column, 20)} ({each.distance:.2f})", loc="left", fontsize=12)
+            name = fitting(each.column, PANEL - breadth(" (0.00)"), most=20)
+            axes.set_title(f"{name} ({each.distance:.2f})", loc="left", fontsize=12)
             axes.set_yticks([])
             axes.spines["left"].set_visible(False)
         handles = panels[0].get_legend_handles_labels()
         figure.legend(*handles, loc="outside lower center", ncols=2)
 
-    return draw("columns", paint, 0.6 + 1.5 * rows)
+    upright = [max(map(_upright, compared[start : start + 2])) for start in range(0, len(compared), 2)]
+    return draw("columns", paint, 0.6 + 1.5 * rows + sum(upright) / 72)
 
 
 def _beside(axes: Axes, each: Compared) -> None:
@@ -75,11 +93,23 @@ def _beside(axes: Axes, each: Compared) -> None:
     places = np.arange(len(real))
     axes.bar(places - 0.2, real, 0.4, color=NOBODY, alpha=0.6, label="real")
     axes.bar(places + 0.2, fake, 0.4, color=colour("ssgan"), label="fake")
-    axes.set_xticks(places, [short(word, 9) for word in each.words], fontsize=10)
+    axes.set_xticks(places, _ticks(each), fontsize=10, rotation=90 if _upright(each) else 0)
+
+
+def _ticks(each: Compared) -> list[str]:
+    return [fitting(word, 72, 10, most=12) for word in each.words]
+
+
+def _upright(each: Compared) -> float:
+    """Points that the words below the bars need where they must stand upright to fit side by side; 0 where they lie."""
+    widest = max((breadth(name, 10) for name in _ticks(each)), default=0.0)
+    return widest if widest * len(each.words) > PANEL - 6 * len(each.words) else 0.0
 
 
 def correlations(names: Sequence[str], change: Array) -> str:
     """By how much the correlation of each two encoded features is larger among the fakes [f, f], -2..2."""
+    size, shown = lettering(len(names)), [short(name, 18) for name in names]
+    upright = max(breadth(name, size) for name in shown) / 72
 
     def paint(figure: Figure) -> None:
         axes = figure.subplots()
@@ -88,18 +118,17 @@ def correlations(names: Sequence[str], change: Array) -> str:
         shades = LinearSegmentedColormap.from_list("change", list(zip(places, ends, strict=True)))
         grid = axes.pcolormesh(change, cmap=shades, vmin=-1, vmax=1)
         ticks = np.arange(len(names)) + 0.5
-        size = 12 if len(names) <= 10 else 10 if len(names) <= 16 else 8
-        axes.set_yticks(ticks, [short(name, 18) for name in names], fontsize=size)
-        axes.set_xticks(ticks, [short(name, 18) for name in names], fontsize=size, rotation=90)
+        axes.set_yticks(ticks, shown, fontsize=size)
+        axes.set_xticks(ticks, shown, fontsize=size, rotation=90)
         axes.tick_params(length=0)
         axes.invert_yaxis()
         for spine in axes.spines.values():
             spine.set_color(FAINT)
         bar = figure.colorbar(grid, ax=axes, orientation="horizontal", shrink=0.6, aspect=30)
-        bar.set_label("correlation among fakes - among real rows")
+        bar.set_label("correlation among fakes\n- among real rows")
         bar.outline.set_edgecolor(FAINT)
 
-    return draw("correlations", paint, min(7.0, 2.2 + 0.3 * len(names)))
+    return draw("correlations", paint, min(6.4, 1.9 + 0.3 * len(names)) + upright)
 
 
 def pictures(real: Array, fake: Array) -> str:
@@ -128,24 +157,33 @@ def _sheet(images: Array, across: int = 12) -> Array:
 
 def feature_map(found: FeatureMap, classes: Sequence[str], label: str) -> str:
     """Rows as the discriminator sees them: labelled ones in colour, the others grey, requested ones ringed."""
+    shown = [*(short(name, 14) for name in classes), "ask"]
+    beside = _beside_one_another(shown)
 
     def paint(figure: Figure) -> None:
         axes = figure.subplots()
         known = found.labelled
         axes.plot(*found.places[~known].T, "o", color=NOBODY, markersize=3.5, alpha=0.6, markeredgewidth=0)
         if classes:
-            for place, name in enumerate(classes):
+            for place, name in enumerate(shown[:-1]):
                 rows = found.places[known & (found.label == place)]
                 marker = MARKERS[(place // len(CYCLE) + place) % len(MARKERS)]
                 tint = CYCLE[place % len(CYCLE)]
-                axes.plot(*rows.T, marker, color=tint, markersize=6, markeredgewidth=0, label=short(name, 14))
+                axes.plot(*rows.T, marker, color=tint, markersize=6, markeredgewidth=0, label=name)
         else:
             _values(figure, axes, found, label)
         axes.plot(*found.places[found.wanted].T, "o", color="none", markeredgecolor=INK, markersize=11, label="ask")
         quiet(axes)
-        figure.legend(loc="outside lower center", ncols=4 if len(classes) < 8 else 5, fontsize=11, handletextpad=0.2)
+        spaces = {"handlelength": 1.2, "handletextpad": 0.3, "columnspacing": 1.5}
+        figure.legend(loc="outside lower center", ncols=beside, fontsize=LEGEND, **spaces)
 
-    return draw("map", paint, 4.8)
+    return draw("map", paint, 4.57 + 0.23 * math.ceil(len(shown) / beside))
+
+
+def _beside_one_another(names: Sequence[str]) -> int:
+    """How many entries of a legend the figure has room for, at most 6: each has its mark and the space to the next."""
+    widest = max(breadth(name, LEGEND) for name in names)
+    return max(1, min(6, len(names), int((72 * WIDTH - LEGEND) / (widest + 3 * LEGEND))))
 
 
 def _values(figure: Figure, axes: Axes, found: FeatureMap, label: str) -> None:
@@ -155,5 +193,5 @@ def _values(figure: Figure, axes: Axes, found: FeatureMap, label: str) -> None:
     for place, value in zip(found.places[found.labelled], values, strict=True):
         axes.plot(*place, "o", color=to_hex(shades(scale(value))), markersize=6, markeredgewidth=0)
     bar = figure.colorbar(ScalarMappable(scale, shades), ax=axes, orientation="horizontal", shrink=0.6, aspect=30)
-    bar.set_label(label)
+    bar.set_label(fitting(label, 340))
     bar.outline.set_edgecolor(SOFT)

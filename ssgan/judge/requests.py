@@ -43,7 +43,7 @@ def write_requests(project: Project, contract: Contract, asked: Sequence[Request
     """Writes the rows that the requests name, in their order.
 
     Raises:
-        UserError: if the name does not fit the format, or the place cannot be written.
+        UserError: if the name does not fit the format, the place cannot be written, or the encoding lacks a letter.
     """
     _check_name(out, contract, form)
     rows = _rows(project, contract, [each.id for each in asked])
@@ -67,14 +67,14 @@ def write_answers(project: Project, export: Path, out: Path) -> int:
 
     Raises:
         DataError: if it is no such export, has no answer, or names rows that were never accepted.
-        UserError: if the name does not fit.
+        UserError: if the name does not fit, or the contract's encoding lacks a letter of the rows.
     """
     contract = read_contract(project.contract)
     _check_name(out, contract, "csv")
     try:
         tasks = json.loads(export.read_text(encoding="utf-8"))
         answers = {str(task["data"]["id"]): answer for task in tasks for answer in _answers(task)}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise DataError(f"{export} is no JSON export of Label Studio: {error!r}; export the project as JSON") from None
     if not answers:
         raise DataError(f"{export.name} has {len(tasks)} tasks and no answer; label some first")
@@ -159,12 +159,17 @@ def _write(rows: pd.DataFrame, contract: Contract, out: Path) -> None:
             (out / name).write_bytes(cell)
         rows, out = rows.drop(columns=image), out / INDEX
         rows.insert(0, "file", names)
+    out.write_bytes(_encoded(rows, contract))
+
+
+def _encoded(rows: pd.DataFrame, contract: Contract) -> bytes:
+    """The CSV as a whole, so that nothing is written of one that the contract's encoding cannot hold."""
     text, nothing = contract.files, "" if "" in contract.missing or not contract.missing else contract.missing[0]
-    rows.to_csv(
-        out,
-        index=False,
-        sep=text.delimiter,
-        decimal=text.decimal,
-        encoding=text.encoding,
-        na_rep=nothing,
-    )
+    content = rows.to_csv(index=False, sep=text.delimiter, decimal=text.decimal, na_rep=nothing)
+    try:
+        return content.encode(text.encoding)
+    except UnicodeEncodeError as error:
+        raise UserError(
+            f"the rows hold {error.object[error.start]!r}, which files.encoding {text.encoding} cannot write; "
+            "set `encoding: utf-8` under `files` in data/contract.yaml, and save later batches as UTF-8"
+        ) from None

@@ -36,10 +36,12 @@ table { width: 100%; border-collapse: separate; border-spacing: 0; font-size: .9
   font-variant-numeric: tabular-nums; }
 th, td { padding: .4rem .7rem .4rem 0; border-bottom: 1px solid var(--faint); text-align: left; vertical-align: top; }
 td, th { white-space: nowrap; }
-.prose td, .prose tbody th { white-space: normal; }
+.prose td { white-space: normal; }
+.prose tbody th { min-width: 4rem; }
 .prose td:nth-child(2) { min-width: 4.5rem; }
 thead th { color: var(--soft); font-weight: 500; }
-tbody th { position: sticky; left: 0; background: var(--card); font-weight: 500; }
+tbody th { position: sticky; left: 0; min-width: 8rem; max-width: min(45vw, 20rem); background: var(--card);
+  font-weight: 500; white-space: normal; overflow-wrap: break-word; }
 td small, th small { display: block; font-size: .75rem; }
 th i { display: inline-block; width: .7em; height: .7em; margin-right: .5em; border-radius: 50%; }
 summary { cursor: pointer; margin: .5rem 0; }

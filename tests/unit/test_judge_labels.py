@@ -214,8 +214,18 @@ def test_what_label_studio_exports_becomes_a_batch_of_labels(project, started, t
     assert (found == started[1].loc[found.index]).all()
 
 
-def test_an_export_that_is_none_is_refused_in_a_sentence(project, tmp_path):
-    (tmp_path / "export.json").write_text('[{"data": {}}]')
+@pytest.mark.parametrize(
+    "task",
+    [
+        {"data": {}},
+        {"data": {"id": "1"}, "annotations": [17]},
+        {"data": {"id": "1"}, "annotations": [{"result": [{"value": {"choices": []}}]}]},
+        {"data": {"id": "1"}, "annotations": [{"result": ["red"]}]},
+        17,
+    ],
+)
+def test_an_export_that_is_none_is_refused_in_a_sentence(project, tmp_path, task):
+    (tmp_path / "export.json").write_text(json.dumps([task]))
     with pytest.raises(DataError, match="no JSON export of Label Studio"):
         write_answers(project, tmp_path / "export.json", tmp_path / "answers.csv")
 
@@ -240,6 +250,18 @@ def test_numbers_come_back_to_the_last_digit_in_the_projects_own_way_of_writing(
     write_requests(project, contract, asked, tmp_path / "requests.csv", "csv")
     found = read_back(tmp_path / "requests.csv", contract)
     pd.testing.assert_frame_equal(found[["_id", "a", "b"]], accepted[["_id", "a", "b"]], check_exact=True)
+
+
+def test_a_letter_that_the_encoding_lacks_is_named_and_no_half_file_is_left(tmp_path):
+    columns = {"a": {"type": "number"}, "unit": {"type": "category", "values": ["100 €"]}}
+    text = {"columns": columns, "files": {"encoding": "latin-1"}, "id": "name"}
+    contract, project = Contract.model_validate({"name": "t", **_plain(), **text}), Project(tmp_path)
+    project.accepted.mkdir(parents=True)
+    accepted = pd.DataFrame({"_id": ["r1"], "_group": ["r1"], "a": [1.0], "unit": ["100 €"], "y": [None]})
+    accepted.to_parquet(project.accepted / "batch.parquet", index=False)
+    with pytest.raises(UserError, match=r"hold '€', which files\.encoding latin-1 cannot write; set `encoding: utf-8`"):
+        write_requests(project, contract, [replace(ASKED, id="r1")], tmp_path / "requests.csv", "csv")
+    assert not (tmp_path / "requests.csv").exists()
 
 
 def test_requests_for_images_are_a_folder_that_intake_reads(tmp_path):

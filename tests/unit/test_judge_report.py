@@ -9,12 +9,17 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 from judged import make_project
+from matplotlib.figure import Figure
+from matplotlib.text import Text as Drawn
+from matplotlib.transforms import Bbox
 
 from ssgan.config import set_knob
-from ssgan.judge import plots, plots_rows, report_rows, report_scores, words
+from ssgan.judge import plots, plots_rows, plots_training, report_rows, report_scores, style, words
 from ssgan.judge.baselines import baselines
 from ssgan.judge.document import Table
 from ssgan.judge.evaluate import evaluate
+from ssgan.judge.feature_map import FeatureMap
+from ssgan.judge.generated import Compared
 from ssgan.judge.report import read_history
 from ssgan.records import Calibration, GateDecision
 
@@ -163,3 +168,124 @@ def test_names_in_the_data_cannot_break_the_page(tmp_path):
     assert Page(text).open == []
     assert "b" not in Page(text).tags - {"b"}
     assert "<b>red" not in text
+
+
+class Drawing:
+    """What matplotlib has drawn last: the figure, and each text with the points that it covers."""
+
+    def __init__(self, monkeypatch):
+        self.figure, self.texts = None, []
+        start, write = Figure.draw, Drawn.draw
+
+        def paint(figure, renderer):
+            self.figure, self.texts = figure, []
+            start(figure, renderer)
+
+        def note(text, renderer):
+            if text.get_visible() and text.get_text():
+                self.texts.append((text.get_text(), text.get_window_extent(renderer)))
+            write(text, renderer)
+
+        monkeypatch.setattr(Figure, "draw", paint)
+        monkeypatch.setattr(Drawn, "draw", note)
+
+    def cut(self):
+        """The texts that reach over an edge."""
+        page = self.figure.bbox
+        kept = [
+            page.x0 - 1 < box.x0 and page.y0 - 1 < box.y0 and box.x1 < page.x1 + 1 and box.y1 < page.y1 + 1
+            for _, box in self.texts
+        ]
+        return [text for (text, _), whole in zip(self.texts, kept, strict=True) if not whole]
+
+    def crowded(self):
+        """The texts that cover more of each other than a rounding."""
+        pairs = [(one, two) for place, one in enumerate(self.texts) for two in self.texts[:place]]
+        covered = [(one[0], two[0], Bbox.intersection(one[1], two[1])) for one, two in pairs]
+        return [(one, two) for one, two, box in covered if box is not None and min(box.width, box.height) > 0.7]
+
+    def panel(self, place=0):
+        """Points from side to side and from top to bottom of a pair of axes."""
+        box = self.figure.axes[place].get_window_extent()
+        return box.width, box.height
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    return Drawing(monkeypatch)
+
+
+def map_of(classes):
+    rng = np.random.default_rng(0)
+    label = rng.integers(0, classes, 90) if classes else rng.normal(size=90)
+    return FeatureMap(np.arange(90), rng.normal(size=(90, 2)), np.arange(90) < 60, label, np.arange(90) > 80)
+
+
+LABELS = ["price_$_per_$", "price_$ ($)", "what_a_flat_costs_in_the_year_of_the_census (100,000 $)"]
+
+
+@pytest.mark.parametrize("label", LABELS)
+def test_a_dollar_sign_or_a_long_name_of_the_label_is_no_formula_and_is_not_cut(drawn, label):
+    truth = np.linspace(0, 1e5, 50)
+    assert f"true {label[:30]}" in plots_rows.residuals(truth, truth + 9, label, None)
+    assert not drawn.cut() + drawn.crowded()
+    assert f">{label[:30]}" in plots_training.feature_map(map_of(0), (), label)
+    assert not drawn.cut() + drawn.crowded()
+
+
+@pytest.mark.parametrize(("classes", "name"), [(2, "{}"), (7, "class_of_{}_w"), (30, "{} is a class with a long name")])
+def test_the_legend_of_the_map_is_whole_and_the_map_stays_large(drawn, classes, name):
+    plots_training.feature_map(map_of(classes), [name.format(k) for k in range(classes)], "y")
+    assert len(drawn.texts) == classes + 1
+    assert not drawn.cut() + drawn.crowded()
+    assert drawn.panel()[1] > 200
+
+
+@pytest.mark.parametrize("classes", [2, 3, 12, 30, 60])
+@pytest.mark.parametrize("name", ["{}", "class {} of many"])
+def test_names_of_classes_in_the_confusion_can_be_read(drawn, classes, name):
+    truth = np.arange(4 * classes) % classes
+    plots_rows.confusion(truth, truth, [name.format(k) for k in range(classes)])
+    assert len(drawn.texts) > classes
+    assert not drawn.cut() + drawn.crowded()
+    assert min(drawn.panel()) > 60
+
+
+def test_counts_of_many_rows_stay_inside_their_cells(drawn):
+    truth = np.repeat(np.arange(12), 2_000)
+    plots_rows.confusion(truth, truth, [f"class {k} of many" for k in range(12)])
+    assert [text for text, _ in drawn.texts].count("2000") == 12
+    assert all(box.width < drawn.panel()[0] / 12 for text, box in drawn.texts if text == "2000")
+
+
+def test_words_below_the_bars_do_not_lie_on_one_another(drawn):
+    shares = (0.2, 0.2, 0.2, 0.2, 0.1, 0.1)
+    long = Compared("a column of words with a name", 0.5, (), tuple(f"wordy {k}" for k in range(6)), shares, shares)
+    short = Compared("city", 0.5, (), ("no", "yes"), (0.5, 0.5), (0.4, 0.6))
+    number = Compared("age", 0.1, tuple(np.linspace(0, 90_000, 7).tolist()), (), shares, shares)
+    plots_training.columns_made([number, long, short])
+    assert not drawn.cut() + drawn.crowded()
+    shown = dict(drawn.texts)
+    assert shown["wordy 5"].height > shown["wordy 5"].width
+    assert shown["yes"].height < shown["yes"].width
+    assert drawn.panel(1)[1] > 50
+
+
+@pytest.mark.parametrize("names", [("a", "b", "c"), tuple(f"a column's name {k}" for k in range(6))])
+def test_correlations_of_few_columns_leave_room_for_their_names(drawn, names):
+    plots_training.correlations(names, np.zeros((len(names), len(names))))
+    assert not drawn.cut() + drawn.crowded()
+    assert drawn.panel()[1] > 24 * len(names)
+
+
+def test_text_of_figures_takes_the_font_of_the_page_and_brings_one_where_there_is_no_page():
+    svg = plots_rows.fake_histogram({"test": np.linspace(0, 0.5, 9)})
+    assert "<text" in svg
+    assert "font-size: 12px" in svg
+    assert not re.search(r"font-family|font:|DejaVu", svg)
+    assert plots.alone(svg).count("font-family: system-ui") == 1
+
+
+def test_a_long_name_at_the_start_of_a_row_does_not_fill_a_phone():
+    (rule,) = re.findall(r"tbody th \{ position: sticky;[^}]*\}", style.CSS)
+    assert all(each in rule for each in ("white-space: normal", "overflow-wrap:", "max-width: min(45vw,"))
