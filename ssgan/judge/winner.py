@@ -8,23 +8,26 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ssgan.config import CalibrateParams, Params, read_params
+from ssgan.errors import ArtefactError, SsganError
 from ssgan.judge.answers import answers_of, calibrated
 from ssgan.judge.baselines import answer
 from ssgan.judge.calibrate import fit, named, read_folds
 from ssgan.judge.methods import Method, Task, methods, predict
 from ssgan.judge.metrics import Array
 from ssgan.judge.prepared import Prepared
-from ssgan.judge.winner_graph import LEAST, write_graph
-from ssgan.learn.artefact import ALONE, CALIBRATION, Artefact, open_session, write_checksums
+from ssgan.judge.winner_graph import LEAST, first_words, refusal, write_graph
+from ssgan.learn.artefact import ALONE, CALIBRATION, TOLERANCE, Artefact, open_session, write_checksums
 from ssgan.learn.plan import hidden, scattered
 from ssgan.project import Project
 from ssgan.records import Calibration, RunRecord
 
 POOL = 20_000  # unlabelled rows that say how common a class is, at most
+COMPARED = 1000  # training rows beside the probe that ONNX and scikit-learn are both asked about, at most
 
 
 def package_baseline(
@@ -43,12 +46,15 @@ def package_baseline(
         The artefact, and the same answers calibrated.
 
     Raises:
-        SsganError: if the baseline cannot be written as ONNX, or answers otherwise there.
+        SsganError: if the baseline cannot be written as ONNX, if it does not run there, or if on training rows it
+            answers otherwise there than scikit-learn does, by more than the tolerance.
     """
     params, known = read_params(project.params), prepared.labelled
     classes = len(prepared.contract.classes)
-    x, (probe, pool) = _flat(prepared.x), _asked(prepared, trained)
-    task = Task(x, prepared.y, known, prepared.fold, _flat(np.concatenate([probe, pool])), classes, params.baselines)
+    x, (probe, some, pool) = _flat(prepared.x), _asked(prepared, trained)
+    compared = np.concatenate([probe, some])
+    asked = _flat(np.concatenate([compared, pool]))
+    task = Task(x, prepared.y, known, prepared.fold, asked, classes, params.baselines)
     method = methods(prepared.contract, params.baselines.more)[name]
     model = method(task)
     said = predict(model, task)
@@ -58,13 +64,20 @@ def package_baseline(
     shares = (
         np.bincount(prepared.y[known].astype(np.int64), minlength=classes) / known.sum() if classes else np.empty(0)
     )
-    write_graph(fresh / "model.onnx", name, model, x.shape[1], shares, trained)
-    parity = _write_probe(fresh, probe, said[: len(probe)], trained)
+    try:
+        write_graph(fresh / "model.onnx", name, model, x.shape[1], shares, trained)
+        apart = _apart(_outputs(fresh, name, compared)["task"], said[: len(compared)], trained)
+        _check_alike(name, model, apart, classes)
+    except SsganError:
+        shutil.rmtree(fresh)  # nothing that anybody should find
+        raise
+    _write_probe(fresh, name, probe)
     run = RunRecord.read(fresh / "run.json")
-    run.model_copy(update={"parity": parity, "knobs": {**run.knobs, "baseline": name}}).write(fresh / "run.json")
-    apart = answers if prepared.crossfit else _out_of_fold(method, prepared, params)
-    of_pool = _raw(said[len(probe) :], trained)[None] if classes else None
-    _calibrate(apart, prepared.y[known], of_pool, trained, params.calibrate).write(fresh / CALIBRATION)
+    about = {"parity": float(apart.max()), "knobs": {**run.knobs, "baseline": name}}
+    run.model_copy(update=about).write(fresh / "run.json")
+    unseen = answers if prepared.crossfit else _out_of_fold(method, prepared, params)
+    of_pool = _raw(said[len(compared) :], trained)[None] if classes else None
+    _calibrate(unseen, prepared.y[known], of_pool, trained, params.calibrate).write(fresh / CALIBRATION)
     write_checksums(fresh)
     shutil.rmtree(project.winner, ignore_errors=True)
     fresh.rename(project.winner)
@@ -80,12 +93,17 @@ def _flat(x: Array) -> Array:
     return np.asarray(x.reshape(len(x), -1), np.float64)
 
 
-def _asked(prepared: Prepared, trained: Artefact) -> tuple[Array, Array]:
-    """Encoded rows: the probe, and unlabelled ones for the shares of their classes."""
+def _asked(prepared: Prepared, trained: Artefact) -> tuple[Array, Array, Array]:
+    """Encoded rows: the probe, some of all rows to compare answers, and unlabelled ones for the shares of classes."""
     with np.load(trained.folder / "probe.npz", allow_pickle=False) as stored:
         probe = stored["x"]
-    unlabelled = np.flatnonzero(~prepared.labelled)
-    return probe, prepared.x[np.sort(np.random.default_rng(0).permutation(unlabelled)[:POOL])]
+    every, unlabelled = np.arange(len(prepared.x)), np.flatnonzero(~prepared.labelled)
+    some, pool = (_by_lot(rows, most) for rows, most in ((every, COMPARED), (unlabelled, POOL)))
+    return probe, prepared.x[some], prepared.x[pool]
+
+
+def _by_lot(rows: Array, most: int) -> Array:
+    return np.sort(np.random.default_rng(0).permutation(rows)[:most])
 
 
 def _out_of_fold(method: Method, prepared: Prepared, params: Params) -> Array | None:
@@ -126,14 +144,52 @@ def _raw(answers: Array, trained: Artefact) -> Array:
     return ((answers - mean) / scale)[:, None]
 
 
-def _write_probe(folder: Path, probe: Array, said: Array, trained: Artefact) -> float:
-    """Stores what the new graph answers to the probe rows, and returns how far that is from scikit-learn's answer."""
-    session = open_session(folder / "model.onnx")
-    present = {output.name for output in session.get_outputs()}
-    outputs = [each for each in ("task", "realness", ALONE) if each in present]
-    got = dict(zip(outputs, session.run(outputs, {"x": probe}), strict=True))
+def _outputs(folder: Path, name: str, rows: Array) -> dict[str, Array]:
+    """What the new graph answers to encoded rows, by output.
+
+    Raises:
+        SsganError: if it does not run.
+    """
+    try:
+        session = open_session(folder / "model.onnx")
+        present = {output.name for output in session.get_outputs()}
+        outputs = [each for each in ("task", "realness", ALONE) if each in present]
+        return dict(zip(outputs, session.run(outputs, {"x": rows}), strict=True))
+    except ArtefactError:  # whose own advice is to train again
+        raise refusal(name, "ONNX Runtime does not take its graph") from None
+    except Exception as error:  # the runtime's errors share no base but this
+        raise refusal(name, f"as ONNX it does not run ({first_words(error)})") from None
+
+
+def _apart(task: Array, said: Array, trained: Artefact) -> Array:
+    """How far the graph's answers are from scikit-learn's, row by row: in probability, or in standard deviations."""
+    got, expected = (np.exp(task), said) if said.ndim == 2 else (task, _raw(said, trained))
+    if got.shape != expected.shape:  # of such answers none is near
+        return np.full(len(said), np.inf)
+    found: Array = np.abs(got - expected).max(axis=1)
+    return found
+
+
+def _check_alike(name: str, model: Any, apart: Array, classes: int) -> None:
+    """Refuses a baseline whose graph is another model than the one that was judged.
+
+    Some are converted wrongly. Nearest neighbours are not, but where several rows lie equally far away, as in a table
+    of whole numbers or categories, scikit-learn and ONNX take different ones, by no rule that could be written down.
+    """
+    off = ~(apart <= TOLERANCE)
+    if not off.any():
+        return
+    unit = "in probability" if classes else "standard deviations"
+    tied = "where rows lie equally far away, other neighbours are taken: " if hasattr(model, "n_neighbors") else ""
+    raise refusal(
+        name,
+        f"as ONNX it answers otherwise than it was judged ({tied}{off.sum()} of {len(off)} training rows are off by "
+        f"more than {TOLERANCE}, the worst by {apart.max():.2g} {unit})",
+    )
+
+
+def _write_probe(folder: Path, name: str, probe: Array) -> None:
+    """Stores what the new graph answers to the probe rows."""
+    got = _outputs(folder, name, probe)
     with (folder / "probe.npz").open("wb") as handle:
-        np.savez(handle, x=probe, **got)
-    if said.ndim == 2:
-        return float(np.abs(np.exp(got["task"]) - said).max())
-    return float(np.abs(got["task"] - _raw(said, trained)).max())
+        np.savez(handle, allow_pickle=False, x=probe, **got)
