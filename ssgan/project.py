@@ -183,7 +183,7 @@ _STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, 
 
 @contextlib.contextmanager
 def writing(project: Project) -> Iterator[None]:
-    """Where the disk or the permissions of a project do not let us write, a person reads one sentence.
+    """Where the disk or the permissions do not let us write, a person reads one sentence.
 
     Raises:
         UserError: in place of the system's error.
@@ -195,10 +195,24 @@ def writing(project: Project) -> Iterator[None]:
             raise
         why = error.strerror or " ".join(str(error).split())
         full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        elsewhere = None if full else _elsewhere(project, error)
+        if elsewhere is not None:
+            raise UserError(
+                f"{elsewhere} cannot be used ({why}); mend its permissions and run the same command again: "
+                "the last version is as it was"
+            ) from None
         raise UserError(
             f"{project.root.name} cannot be written ({why}); {'free some space' if full else 'make it writable'} and "
             "run the same command again: the last version is as it was"
         ) from None
+
+
+def _elsewhere(project: Project, error: OSError) -> Path | None:
+    """The file that an error is about, if it is not one of the project; None if the error names no file."""
+    if not isinstance(error.filename, str | bytes):
+        return None
+    path = Path(os.fsdecode(error.filename))
+    return None if path.resolve().is_relative_to(project.root.resolve()) else path
 
 
 @contextlib.contextmanager
@@ -207,7 +221,14 @@ def locked(project: Project) -> Iterator[None]:
 
     Raises:
         BusyError: if another process holds it.
+        UserError: if the disk is full or the project may not be written, then or later on.
     """
+    with writing(project), _held(project):
+        yield
+
+
+@contextlib.contextmanager
+def _held(project: Project) -> Iterator[None]:
     project.runtime.mkdir(exist_ok=True)
     with (project.runtime / "lock").open("a+") as handle:
         try:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ssgan.config import set_knob
@@ -14,7 +15,7 @@ from ssgan.examples import make_example
 from ssgan.intake.draft import draft_contract
 from ssgan.intake.version import init_repository
 from ssgan.progress import step
-from ssgan.project import Project
+from ssgan.project import Project, writing
 
 
 def init(
@@ -47,8 +48,8 @@ def init(
         knobs: Changes to params.yaml, `section.knob=value`.
 
     Raises:
-        ProjectError: if the directory is not empty.
-        UserError: if the arguments do not go together, or a knob is not one.
+        ProjectError: if the directory is not empty, or cannot be made.
+        UserError: if the arguments do not go together, a knob is not one, or the directory cannot be written.
         DataError: if the file cannot be read.
     """
     check_new(directory)
@@ -62,9 +63,12 @@ def init(
             contract = draft_contract(source, label, name, id=id_column, group=group, task=task, files=files)
             current.result = f"from {source.name}; look it over, above all the ranges"
     fresh = not directory.exists()
-    directory.mkdir(parents=True, exist_ok=True)
+    with _possible(directory):
+        directory.mkdir(parents=True, exist_ok=True)
+    project = Project(directory.resolve())
     try:
-        return _fill(Project(directory.resolve()), contract, example, knobs)
+        with writing(project):
+            return _fill(project, contract, example, knobs)
     except BaseException:
         _empty(directory, remove=fresh)
         raise
@@ -84,12 +88,25 @@ def check_new(directory: Path) -> None:
     """Checks that a project can be made in `directory`.
 
     Raises:
-        ProjectError: if it is a file, or not empty.
+        ProjectError: if it is a file, not empty, or nowhere that a directory can be.
     """
-    if directory.is_file():
-        raise ProjectError(f"{directory} is a file; name a directory that does not exist yet")
-    if directory.is_dir() and any(directory.iterdir()):
-        raise ProjectError(f"{directory} is not empty; name a directory that does not exist yet, or empty this one")
+    with _possible(directory):
+        if directory.is_file():
+            raise ProjectError(f"{directory} is a file; name a directory that does not exist yet")
+        if directory.is_dir() and any(directory.iterdir()):
+            raise ProjectError(f"{directory} is not empty; name a directory that does not exist yet, or empty this one")
+
+
+@contextlib.contextmanager
+def _possible(directory: Path) -> Iterator[None]:
+    """Where the system has no such directory, and does not make one, a person reads one sentence."""
+    try:
+        yield
+    except OSError as error:
+        why = error.strerror or " ".join(str(error).split())
+        raise ProjectError(
+            f"{directory} cannot be a project ({why}); name a directory that you can make, or one that is empty"
+        ) from None
 
 
 def _fill(project: Project, contract: str | None, example: str | None, knobs: Sequence[str]) -> Project:

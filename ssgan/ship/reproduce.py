@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ssgan.errors import DiffersError
+from ssgan.errors import DiffersError, UserError
 from ssgan.intake.version import outputs, repro, stages
 from ssgan.intake.version.clone import Recorded, clone_at, damaged_data, pull, recorded
 from ssgan.progress import step
@@ -76,7 +76,7 @@ def reproduce(project: Project, version: str, tolerance: float = TOLERANCE, into
         into: a new folder for the clone, which is then kept; None means one that is removed.
 
     Raises:
-        UserError: if there is no such version, or the remote does not have its content.
+        UserError: if there is no such version, the remote does not have its content, or `into` cannot be made.
         DiffersError: if the data are not those that were recorded.
         ToolError: if a stage fails.
     """
@@ -108,11 +108,19 @@ def reproduce(project: Project, version: str, tolerance: float = TOLERANCE, into
 @contextlib.contextmanager
 def _folder(into: Path | None) -> Iterator[Path]:
     if into is not None:
-        into.mkdir(parents=True)
+        _make(into)
         yield into.resolve()
         return
     with tempfile.TemporaryDirectory(prefix="ssgan-reproduce-") as name:
         yield Path(name)
+
+
+def _make(into: Path) -> None:
+    try:
+        into.mkdir(parents=True)
+    except OSError as error:
+        why = "is there already" if isinstance(error, FileExistsError) else f"cannot be made ({error.strerror})"
+        raise UserError(f"{into} {why}; for --into name a folder that does not exist yet") from None
 
 
 def _copy(root: Path, to: Path, paths: list[str]) -> None:

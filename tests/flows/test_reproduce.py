@@ -15,6 +15,7 @@ import yaml
 
 from ssgan.errors import DiffersError, UserError
 from ssgan.intake import version
+from ssgan.intake.version.clone import clone_at, recorded
 from ssgan.machine import processor
 from ssgan.project import Project
 from ssgan.records import RunTimes
@@ -94,14 +95,20 @@ def test_what_differs_is_listed_and_judged_by_the_device(made: tuple[Project, Pa
     assert "with the same ssgan on the same device every byte should be equal" in same.lines()[-1]
 
 
+def test_a_folder_for_the_clone_that_cannot_be_made_is_refused(made: tuple[Project, Path], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for into, why in ((tmp_path, "is there already"), (tmp_path / "file" / "kept", "cannot be made")):
+        with pytest.raises(UserError, match=f"^{into} {why}.*name a folder that does not exist yet"):
+            reproduce(made[0], "data-2", into=into)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
 def test_data_without_a_training_are_checked_by_themselves(made: tuple[Project, Path]) -> None:
     found = reproduce(made[0], "data-2")
     assert found.lines()[0].endswith("no model was trained on it; its 2 data files: equal, byte for byte")
 
 
 def test_a_model_is_found_by_its_digest_and_its_tag(made: tuple[Project, Path]) -> None:
-    from ssgan.intake.version.clone import recorded
-
     commits = {recorded(made[0], name).commit for name in ("ab" * 32, "ababab", f"ssgan-toy:{'ab' * 6}", "data-1")}
     assert len(commits) == 1
 
@@ -110,6 +117,48 @@ def test_a_model_is_found_by_its_digest_and_its_tag(made: tuple[Project, Path]) 
 def test_an_unknown_version_is_refused_with_the_known_ones(made: tuple[Project, Path], name: str) -> None:
     with pytest.raises(UserError, match="data-1, data-2"):
         reproduce(made[0], name)
+
+
+def test_a_remote_in_a_directory_beside_the_project_is_found_from_the_clone(
+    made: tuple[Project, Path], tmp_path: Path
+) -> None:
+    project = Project(shutil.copytree(made[0].root, tmp_path / "project", symlinks=True))
+    version.run_dvc(project, "remote", "add", "--default", "shared", "../store")
+    assert "url = ../../store" in (project.root / ".dvc" / "config").read_text()
+    version.commit(project, [project.root / ".dvc" / "config"], "Share the store")
+    _accept(project, 3)
+    assert any((tmp_path / "store").rglob("*.dir"))
+    assert reproduce(project, "data-3").data_files == 3
+
+
+def test_a_clone_looks_for_each_remote_where_it_lies_now(made: tuple[Project, Path], tmp_path: Path) -> None:
+    project = Project(shutil.copytree(made[0].root, tmp_path / "project", symlinks=True))
+    config, local = (project.root / ".dvc" / name for name in ("config", "config.local"))
+    before = config.read_text()
+    remotes = {
+        "near": "../../near",
+        "far": "s3://bucket/data",
+        "whole": "/whole",
+        "moved": "../../was",
+        "quoted": "'../a,b'",
+    }
+    config.write_text(before + "".join(f"['remote \"{name}\"']\n    url = {url}\n" for name, url in remotes.items()))
+    version.commit(project, [config], "Name the remotes")
+    config.write_text(config.read_text().replace("../../was", "../../is"))
+    local.write_text(local.read_text() + "['remote \"far\"']\n    secret_access_key = a%b\n")
+    clone = clone_at(project, "HEAD", tmp_path / "deeper" / "clone")
+    found = dict(line.split()[:2] for line in version.run_dvc(clone, "remote", "list"))
+    store = f"{project.runtime / 'remote'}"
+    assert found == {
+        "store": store,
+        "near": f"{tmp_path / 'near'}",
+        "far": "s3://bucket/data",
+        "whole": "/whole",
+        "moved": f"{tmp_path / 'is'}",
+        "quoted": f"{project.root / 'a,b'}",
+    }
+    assert "secret_access_key = a%b" in (clone.root / ".dvc" / "config.local").read_text()
+    assert version.run_dvc(clone, "config", "core.remote") == ["store"]
 
 
 def test_damaged_content_at_the_remote_is_found(made: tuple[Project, Path], tmp_path: Path) -> None:

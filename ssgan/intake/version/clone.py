@@ -59,20 +59,37 @@ def recorded(project: Project, version: str) -> Recorded:
 
 
 def clone_at(project: Project, commit: str, folder: Path) -> Project:
-    """Clones the project into a new folder, at a commit, with the settings that lead to its DVC remote."""
+    """Clones the project into a new folder, at a commit, with the settings that lead to its DVC remotes."""
     git(project.root, "clone", "--quiet", "--no-checkout", "--no-hardlinks", str(project.root), str(folder))
     git(folder, "checkout", "--quiet", "--detach", commit)
-    local = project.root / ".dvc" / "config.local"
-    if local.is_file():
-        settings = configparser.RawConfigParser()
-        settings.read(local, encoding="utf-8")
-        for section in settings.sections():
-            url = settings.get(section, "url", fallback="")
-            if url and "://" not in url:  # relative to the folder of the file that says it
-                settings.set(section, "url", str((local.parent / url).resolve()))
-        with (folder / ".dvc" / "config.local").open("w", encoding="utf-8") as file:
-            settings.write(file)
+    settings = _leading_to_remotes(project.root / ".dvc", folder / ".dvc" / "config")
+    with (folder / ".dvc" / "config.local").open("w", encoding="utf-8") as file:
+        settings.write(file)
     return Project(folder.resolve())
+
+
+def _leading_to_remotes(here: Path, committed: Path) -> configparser.RawConfigParser:
+    """What a clone's `config.local` says: the local settings of the project, and where each remote lies, in full.
+
+    Which remote is the default, the commit says; where it lies, the project as it is now, for it may have been moved.
+    """
+    settings = configparser.RawConfigParser()
+    settings.read([committed, here / "config"], encoding="utf-8")
+    for section in settings.sections():
+        if not settings.has_option(section, "url"):
+            settings.remove_section(section)
+    settings.read(here / "config.local", encoding="utf-8")
+    for section in settings.sections():
+        if settings.has_option(section, "url"):
+            settings.set(section, "url", _in_full(settings.get(section, "url"), here))
+    return settings
+
+
+def _in_full(url: str, here: Path) -> str:
+    """A directory seen from anywhere; DVC takes a relative one from the folder of the file that says it."""
+    quote = url[:1] if url[:1] in ("'", '"') else ""  # where it holds a comma or a #
+    path = url.strip(quote) if quote else url
+    return url if "://" in path else f"{quote}{(here / path).resolve()}{quote}"
 
 
 def pull(project: Project, trained: bool) -> None:

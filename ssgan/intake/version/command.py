@@ -4,6 +4,7 @@ however ours ends."""
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -31,9 +32,12 @@ for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
 code = subprocess.Popen(sys.argv[2:]).wait()
 sys.exit(code if code >= 0 else 128 - code)
 """
-_STORAGE = (  # what the system says when it cannot write, and what a person should read
+_DISK = (  # what the system says when it cannot write, and what a person should read
     ("No space left on device", "the disk is full; free some space and run the same command again: no data is lost"),
     ("Read-only file system", "the project lies on a read-only file system; make it writable and run it again"),
+)
+_STORAGE = (
+    *_DISK,
     (
         "Permission denied",
         "a file of the project or its remote may not be written; mend its permissions and run again",
@@ -121,6 +125,23 @@ def storage_failure(text: str) -> UserError | None:
     return next((UserError(sentence) for found, sentence in _STORAGE if found in text), None)
 
 
+def disk_failure(text: str) -> UserError | None:
+    """The same, of the disk alone: where only the text itself says which file may not be written."""
+    return next((UserError(sentence) for found, sentence in _DISK if found in text), None)
+
+
+def _foreign(folder: Path, text: str) -> UserError | None:
+    """The one sentence for what git said, if it does not work in a repository of somebody else; None otherwise."""
+    if "dubious ownership" not in text:
+        return None
+    named = re.search(r"--add safe\.directory (.+)", text)
+    where = named[1] if named else str(folder)
+    return UserError(
+        f"{where} belongs to another user, and git works there only if it is told to; run "
+        f"`git config --global --add safe.directory {where}`, or make it yours"
+    )
+
+
 def git(folder: Path, *args: str, may_fail: bool = False) -> str:
     """What git prints, as text; see `git_bytes`."""
     return git_bytes(folder, *args, may_fail=may_fail).decode(errors="replace")
@@ -130,10 +151,10 @@ def git_bytes(folder: Path, *args: str, may_fail: bool = False) -> bytes:
     """Runs git in `folder` and returns what it prints; nothing where it failed and `may_fail`.
 
     Raises:
-        UserError: if the disk is full, or git may not write.
+        UserError: if the disk is full, git may not write, or the repository is another user's.
         ToolError: if git fails otherwise, with its last lines, or is not there.
     """
-    environment = child_environment()
+    environment = {**child_environment(), "LC_ALL": "C.UTF-8"}  # what it says is looked at here
     try:
         done = subprocess.run(
             ["git", "-c", "commit.gpgsign=false", "-c", "tag.gpgsign=false", *args],
@@ -146,10 +167,14 @@ def git_bytes(folder: Path, *args: str, may_fail: bool = False) -> bytes:
         raise ToolError("git is not installed; install it and try again") from None
     if done.returncode == 0:
         return done.stdout
+    said = done.stderr.decode(errors="replace")
+    foreign = _foreign(folder, said)  # this is no answer, even where git may fail
+    if foreign is not None:
+        raise foreign
     if may_fail:
         return b""
-    storage = storage_failure(done.stderr.decode(errors="replace"))
+    storage = storage_failure(said)
     if storage is not None:
         raise storage
-    last = "\n".join(done.stderr.decode(errors="replace").strip().splitlines()[-LAST_LINES:])
+    last = "\n".join(said.strip().splitlines()[-LAST_LINES:])
     raise ToolError(f"`git {' '.join(args[:2])}` failed with {done.returncode}; its last lines:\n{last}")

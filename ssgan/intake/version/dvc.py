@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from ssgan.errors import BusyError, ToolError, UserError
-from ssgan.intake.version.command import LAST_LINES, OnLine, run, storage_failure
+from ssgan.intake.version.command import LAST_LINES, OnLine, disk_failure, run, storage_failure
 from ssgan.progress import say
 from ssgan.project import Project
 
@@ -96,10 +96,21 @@ def quietly(project: Project, *args: str) -> None:
 
 
 def _failure(args: Sequence[str], code: int, lines: Sequence[str]) -> Exception:
-    text = "\n".join(lines)
-    if "Unable to acquire lock" in text or "is busy, it is being blocked by" in text:
+    """What went wrong: how the stage itself ended, if one did, or else what DVC says in its own lines."""
+    said = [line.removeprefix("ssgan: ") for line in lines if line.startswith("ssgan: ")]
+    last_lines = ToolError(
+        f"`dvc {' '.join(args)}` failed with {code}; its last lines:\n" + "\n".join(lines[-LAST_LINES:])
+    )
+    _, _, of_stage = "\n".join(["", *lines]).rpartition("\nERROR: failed to reproduce")
+    exited = re.findall(r", exited with (-?\d+)", of_stage)
+    if exited and said and int(exited[-1]) == UserError.exit_code:
+        return UserError(said[-1])
+    if exited:
+        return (disk_failure(said[-1]) if said else None) or last_lines
+    own = "\n".join(line for line in lines if line.startswith("ERROR:"))
+    if "Unable to acquire lock" in own or "is busy, it is being blocked by" in own:
         return BusyError("another DVC process is working on this project; wait until it has ended")
-    storage = storage_failure(text)
+    storage = storage_failure(own)
     if storage is not None:
         return storage
     if args[0] in ("push", "pull", "fetch"):
@@ -108,11 +119,7 @@ def _failure(args: Sequence[str], code: int, lines: Sequence[str]) -> Exception:
             f"the DVC remote does not answer ({' '.join(reason.removeprefix('ERROR:').split())[:200]}); "
             "nothing that was accepted is lost: mend the remote and run the same command again"
         )
-    said = [line.removeprefix("ssgan: ") for line in lines if line.startswith("ssgan: ")]
-    exited = re.search(r"exited with (\d+)", text)
-    if said and (exited is None or int(exited[1]) == UserError.exit_code):
-        return UserError(said[-1])
-    return ToolError(f"`dvc {' '.join(args)}` failed with {code}; its last lines:\n" + "\n".join(lines[-LAST_LINES:]))
+    return UserError(said[-1]) if said else last_lines
 
 
 def stages(project: Project) -> list[str]:

@@ -22,6 +22,11 @@ _CONFIG = """\
     url = {url}
 """
 _IGNORED = (
+    "!/.dvc",  # these DVC does not touch where git ignores them, as the user may have it do in every repository
+    "!/data/",
+    "!/data/*.dvc",
+    "!/dvc.yaml",
+    "!/dvc.lock",
     "/.ssgan",
     "/data/incoming",
     "/data/accepted",
@@ -53,12 +58,12 @@ def init_repository(project: Project, remote: str | Path | None = None) -> None:
         if not git(project.root, "config", "--default", "", key).strip():
             git(project.root, "config", "--local", key, value)
     git(project.root, "config", "--local", "core.fsync", "all")  # a commit outlives a power cut
-    if not (project.root / ".dvc").is_dir():
-        quietly(project, "init")
-        _write_config(project, remote)
     ignore = project.root / ".gitignore"
     lines = ignore.read_text(encoding="utf-8").splitlines() if ignore.exists() else []
     ignore.write_text("\n".join(dict.fromkeys([*lines, *_IGNORED])) + "\n", encoding="utf-8")
+    if not (project.root / ".dvc").is_dir():
+        quietly(project, "init")
+        _write_config(project, remote)
     made = [project.root / name for name in (".gitignore", ".dvcignore", ".dvc/.gitignore", ".dvc/config")]
     commit(project, [*made, project.params, project.stages, project.contract], "Make the project")
 
@@ -83,7 +88,7 @@ def head(project: Project) -> str:
 
 
 def commit(project: Project, paths: Sequence[Path], message: str) -> str | None:
-    """Commits exactly these files, whatever else is changed or staged.
+    """Commits exactly these files, whatever else is changed or staged, and whatever the user has git ignore.
 
     Returns:
         The new commit, or None if none of the files had changed.
@@ -95,7 +100,7 @@ def commit(project: Project, paths: Sequence[Path], message: str) -> str | None:
     names = [path.relative_to(project.root).as_posix() for path in paths if path.exists()]
     if not names:
         return None
-    git(project.root, "add", "--", *names)
+    git(project.root, "add", "--force", "--", *names)
     if not git(project.root, "diff", "--cached", "--name-only", "--", *names).strip():
         return None
     git(project.root, "commit", "--quiet", "--message", message, "--", *names)
@@ -117,7 +122,9 @@ def _require_own(project: Project) -> None:
     """The git history of a directory above is somebody else's."""
     try:
         top = git(project.root, "rev-parse", "--show-toplevel").strip()
-    except ToolError:
+    except ToolError as error:  # git may be missing, or find the repository damaged: its own words say so
+        if "not a git repository" not in str(error):
+            raise
         top = ""
     if not top or Path(top).resolve() != project.root.resolve():
         found = f"it lies in the one of {top}" if top else "there is none"

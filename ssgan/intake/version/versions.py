@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import tarfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from ssgan.project import Project
 from ssgan.records import DatasetVersion, Verdict
 
 TAG = "data-"
+_NEWEST = (f"--match={TAG}[0-9]*", f"--exclude={TAG}*[!0-9]*")  # a user's own tag may be data-2024-05-export
 
 
 def accept_version(project: Project, message: str) -> DatasetVersion:
@@ -65,8 +67,9 @@ def _pushed(project: Project, pointers: Sequence[Path]) -> None:
 
 
 def tags(project: Project) -> list[str]:
-    """The names of all versions, oldest first."""
-    return git(project.root, "tag", "--list", f"{TAG}[0-9]*", "--sort=version:refname").split()
+    """The names of all versions, oldest first; git's patterns let through tags of the user's that begin alike."""
+    found = git(project.root, "tag", "--list", f"{TAG}[0-9]*", "--sort=version:refname").split()
+    return [name for name in found if re.fullmatch(rf"{TAG}[0-9]+", name)]
 
 
 def version_named(project: Project, name: str) -> DatasetVersion:
@@ -140,7 +143,7 @@ def message_of(verdict: Verdict) -> str:
 
 def current_version(project: Project) -> DatasetVersion | None:
     """The newest version of the data behind the commit the project stands at, or None before the first."""
-    name = git(project.root, "describe", "--tags", "--abbrev=0", f"--match={TAG}[0-9]*", may_fail=True).strip()
+    name = git(project.root, "describe", "--tags", "--abbrev=0", *_NEWEST, may_fail=True).strip()
     if not name:
         return None
     return _version_at(project, name)
@@ -152,8 +155,7 @@ def trained_version(project: Project) -> DatasetVersion | None:
     locked = yaml.safe_load(lock.read_text(encoding="utf-8")) if lock.is_file() else {"stages": {}}
     read = locked["stages"].get("prepare", {}).get("deps", ())
     wanted = next((dep["md5"] for dep in read if dep["path"] == "data/accepted"), None)
-    names = git(project.root, "tag", "--list", f"{TAG}[0-9]*", "--sort=-version:refname").split()
-    versions = (_version_at(project, name) for name in names)
+    versions = (_version_at(project, name) for name in reversed(tags(project)))
     return next((version for version in versions if version.dvc_hash == wanted), None)
 
 
