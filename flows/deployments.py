@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
+import datetime
+import os
+import signal
+import sys
 import warnings
+import zoneinfo
 from pathlib import Path
 
 from prefect import flow, get_run_logger
-from prefect.client.schemas.schedules import CronSchedule
+from prefect.schedules import Cron
+from prefect.server.schemas.schedules import CronSchedule
 
 from flows.intake import intake
 from flows.retrain import retrain
+from flows.standing import nothing_to_do
 from ssgan.contract import read_contract
 from ssgan.errors import RejectedError, UserError
 from ssgan.intake.ingest import waiting_files
-from ssgan.project import locked, open_project
+from ssgan.intake.wait import locked_patiently
+from ssgan.project import open_project
+
+PATIENCE = 3600.0  # seconds for a command that has the project when a run is due: a training may take long
+_FIELDS = 5
+_LOCALTIME = Path("/etc/localtime")
 
 
 @flow(name="scheduled-retraining")
@@ -24,12 +37,14 @@ def whole_way(root: str) -> str:
         What came out, in one sentence.
     """
     project = open_project(Path(root))
-    with locked(project):
+    with locked_patiently(project, PATIENCE):
         for file in waiting_files(project):
             try:
                 intake(root, str(file))
             except (RejectedError, UserError) as error:
                 get_run_logger().warning("%s is not taken in: %s", file.name, error)
+        if nothing_to_do(project):
+            return "nothing is new; the model in service stays"
         return retrain(root).sentence
 
 
@@ -37,18 +52,48 @@ def check_cron(cron: str) -> None:
     """Checks the five fields.
 
     Raises:
-        UserError: if they are none.
+        UserError: if they are none, or name no day that ever comes.
     """
     try:
-        CronSchedule(cron=cron)
+        if len(cron.split()) != _FIELDS:  # Prefect also takes six, and words such as @daily
+            raise ValueError
+        next_run(cron, "UTC")
     except ValueError:
         raise UserError(
-            f"--cron is {cron!r}: it must be five cron fields, such as '0 3 * * *' for 3:00 a day"
+            f"--cron is {cron!r}: it must be five cron fields that are due some day, such as '0 3 * * *' for 3:00 a day"
         ) from None
 
 
-def serve_schedule(root: str, cron: str) -> None:
-    """Serves the flow on its schedule until interrupted; a run that is due while one is under way waits for it."""
+def next_run(cron: str, zone: str) -> datetime.datetime:
+    """When the schedule is due next, as Prefect's server reckons it, by the clock of a time zone.
+
+    Raises:
+        ValueError: if it is no cron schedule, or is never due.
+    """
+    due: datetime.datetime = asyncio.run(CronSchedule(cron=cron, timezone=zone).get_dates(n=1))[0]
+    return due
+
+
+def local_zone() -> str:
+    """The IANA name of this machine's time zone, which Prefect needs: by TZ, else by /etc/localtime; else UTC."""
+    given = os.environ.get("TZ")
+    place = str(_LOCALTIME.resolve()) if given is None else given.removeprefix(":")
+    name = place.rpartition("zoneinfo/")[2]
+    return name if name in zoneinfo.available_timezones() else "UTC"
+
+
+def serve_schedule(root: str, cron: str, zone: str) -> None:
+    """Serves the flow on its schedule until interrupted; a run that is due while one is under way waits for it.
+
+    Raises:
+        KeyboardInterrupt: when Ctrl-C has ended it.
+        SystemExit: when a signal has.
+    """
     warnings.filterwarnings("ignore", "coroutine 'Runner.astop'", RuntimeWarning)  # Prefect's own, when it is stopped
     name = read_contract(open_project(Path(root)).contract).name
-    whole_way.serve(name=name, cron=cron, limit=1, parameters={"root": root}, print_starting_message=False)
+    when = Cron(cron, timezone=zone)
+    try:
+        whole_way.serve(name=name, schedule=when, limit=1, parameters={"root": root}, print_starting_message=False)
+    except SystemExit as ended:  # with 0 from Prefect, for whom SIGTERM is a good end
+        sys.exit(ended.code or 128 + signal.SIGTERM)
+    raise KeyboardInterrupt  # Prefect keeps it to itself, and there is no other way out

@@ -13,14 +13,15 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 
 from flows.logs import logged
+from flows.standing import kept_of_promotion, kept_of_training, note_pushed
 from ssgan.errors import ToolError
 from ssgan.intake import version
 from ssgan.intake.ingest import settle
-from ssgan.judge.gate import gate
+from ssgan.judge.gate import gate, is_new
 from ssgan.progress import say, step
 from ssgan.project import open_project
 from ssgan.records import Evaluation, GateDecision
-from ssgan.ship.champion import promote
+from ssgan.ship.champion import promote, read_champion
 from ssgan.ship.package import package
 
 
@@ -65,12 +66,10 @@ def keep(root: str, message: str) -> None:
     """Commits what the stages and the gate wrote, and pushes the content."""
     project = open_project(Path(root))
     with logged(), step("version") as current:
-        reports = [project.evaluation, project.reports / "scores.csv", project.report, project.card, project.figures]
-        reports += [project.gate, project.gate_page, project.gate_card, project.times]
-        inputs = [project.params, project.stages, project.contract, project.root / "dvc.lock"]
-        made = version.commit(project, [*inputs, *reports], message)
+        made = version.commit(project, kept_of_training(project), message)
         current.result = f"commit {made[:10]}" if made else "nothing has changed"
         version.push(project)
+        note_pushed(project)
 
 
 @task(cache_policy=NO_CACHE, task_run_name="package")
@@ -87,9 +86,7 @@ def put_in_service(root: str, tag: str) -> None:
     project = open_project(Path(root))
     with logged(), step("promote") as current:
         champion = promote(project, tag)
-        version.commit(
-            project, [project.champion, project.champions, project.judged_of(champion.digest)], f"Promote {tag}"
-        )
+        version.commit(project, kept_of_promotion(project, champion), f"Promote {tag}")
         current.result = f"{tag} is the champion, before it: {champion.previous or 'none'}"
 
 
@@ -112,8 +109,11 @@ def retrain(root: str, force: str | None = None) -> GateDecision:
     decision = judge(root, force)
     _leave(evaluation, decision)
     keep(root, f"Train on {_data_name(root)}: {decision.decision}")
+    champion = read_champion(project)
     if decision.decision == "promote":
         put_in_service(root, build(root))
+    elif champion is not None and not is_new(decision):  # a run may have been killed before the pointer's commit
+        put_in_service(root, champion.tag)
     return decision
 
 

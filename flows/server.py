@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ssgan import settings
+from ssgan.errors import ToolError
 from ssgan.process import HOST, free_port, server
 
 
@@ -23,11 +24,12 @@ def prefect_server(log: Path) -> Iterator[Callable[[], str]]:
         log: File for what the server prints.
 
     Yields:
-        A function that waits until the server answers and returns the address of its API.
+        A function that waits until the server answers and returns the address of its API; of one that does not, it
+        raises a ToolError.
     """
     given = os.environ.get("PREFECT_API_URL")
     if given:
-        yield lambda: given
+        yield lambda: _reached(given)
         return
     home = log.parent / "prefect"
     port = free_port()
@@ -51,6 +53,25 @@ def prefect_server(log: Path) -> Iterator[Callable[[], str]]:
     finally:
         for name in ours:
             del os.environ[name]
+
+
+def _reached(given: str) -> str:
+    """The address that the user has set, if a Prefect server answers there.
+
+    Raises:
+        ToolError: if none does; the first flow would only say that it is not reached.
+    """
+    from prefect.client.orchestration import get_client
+
+    with get_client(sync_client=True) as client:
+        error = client.api_healthcheck()
+    if error is not None:
+        why = " ".join(str(error).split())[:200] or type(error).__name__
+        raise ToolError(
+            f"PREFECT_API_URL is {given}, and no Prefect server answers there ({why}); start it, or unset "
+            "PREFECT_API_URL and one is started for as long as it is needed"
+        )
+    return given
 
 
 def _send_last_lines() -> None:

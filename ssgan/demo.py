@@ -25,7 +25,7 @@ from ssgan.errors import NotPromotedError, RejectedError
 from ssgan.examples import truth_file
 from ssgan.learn.artefact import Artefact
 from ssgan.learn.prepare import frame_columns
-from ssgan.process import free_port
+from ssgan.process import ask_directly, free_port
 from ssgan.progress import step
 from ssgan.project import Project, locked
 from ssgan.records import Evaluation, GateDecision, Verdict
@@ -131,7 +131,7 @@ def _post(url: str, content: object) -> dict[str, Any]:
     request = urllib.request.Request(
         url, json.dumps(content).encode(), {"Content-Type": "application/json"}, method="POST"
     )
-    with urllib.request.urlopen(request, timeout=30) as answer:
+    with ask_directly(request, timeout=30) as answer:
         said: dict[str, Any] = json.load(answer)
         return said
 

@@ -8,12 +8,14 @@ import signal
 import socket
 import ssl
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ssgan.errors import PortError, ToolError
 
@@ -22,6 +24,25 @@ HOST = "127.0.0.1"
 _OWN = ssl.create_default_context()  # for asking a child of ours whether it is ready; its certificate may be anybody's
 _OWN.check_hostname = False
 _OWN.verify_mode = ssl.CERT_NONE
+_DIRECTLY = urllib.request.build_opener(  # a proxy would look for our children on its own machine
+    urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=_OWN)
+)
+
+# Between us and a server stands this: it reads from a pipe whose other end we alone hold, so when we are killed, even
+# by SIGKILL, it reads the end, and ends the server and all the server's children. The kernel's signal at a parent's
+# death would come too early where the thread that has started the server ends before us. Signals to the whole group are
+# for the server; it waits for how the server takes them.
+_LEASH = """
+import os, signal, subprocess, sys, threading
+def follow():
+    os.read(0, 1)
+    os.killpg(0, signal.SIGKILL)
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, lambda *_: None)
+threading.Thread(target=follow, daemon=True).start()
+code = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL).wait()
+sys.exit(code if code >= 0 else 128 - code)
+"""
 
 
 def stop_group(process: subprocess.Popen[str], patience: float = 15.0) -> None:
@@ -69,6 +90,7 @@ class Server:
     url: str
     ready: str  # a URL that answers 200 when it is
     log: Path
+    begin: int = 0  # where in the log its own lines begin
 
     def wait(self, patience: float = 120.0) -> None:
         """Returns when the server answers.
@@ -94,27 +116,54 @@ class Server:
         raise self._failure("has ended by itself")
 
     def _failure(self, what: str) -> ToolError:
-        tail = "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:])
+        said = self.log.read_bytes()[self.begin :].decode(errors="replace")
+        tail = "\n".join(said.splitlines()[-15:])
         return ToolError(f"the server at {self.url} {what}; its last lines:\n{tail}")
 
 
 @contextlib.contextmanager
 def server(command: Sequence[str], url: str, ready: str, log: Path, environment: Mapping[str, str]) -> Iterator[Server]:
-    """Runs a server while the block runs; it is started at once, and `wait` tells when it answers."""
+    """Runs a server while the block runs; it is started at once, and `wait` tells when it answers.
+
+    Its lines are added to the log, where another server may be writing. However we end, it ends too.
+    """
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("w", encoding="utf-8") as sink:
+    with log.open("ab") as sink, _leash() as hold:
+        begin = sink.tell()
         process = subprocess.Popen(
-            command, stdout=sink, stderr=subprocess.STDOUT, text=True, env=dict(environment), start_new_session=True
+            [sys.executable, "-I", "-S", "-c", _LEASH, *command],
+            stdin=hold,
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=dict(environment),
+            start_new_session=True,
         )
+        try:
+            yield Server(process, url, ready, log, begin)
+        finally:
+            stop_group(process)
+
+
+@contextlib.contextmanager
+def _leash() -> Iterator[int]:
+    """The end of a pipe that a child reads; the other one is ours, and no child of ours inherits it."""
+    reading, writing = os.pipe()
     try:
-        yield Server(process, url, ready, log)
+        yield reading
     finally:
-        stop_group(process)
+        os.close(reading)
+        os.close(writing)
+
+
+def ask_directly(request: str | urllib.request.Request, timeout: float) -> Any:
+    """The answer of a server on this machine, past any proxy that the environment names."""
+    return _DIRECTLY.open(request, timeout=timeout)
 
 
 def _answers(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=2, context=_OWN) as answer:
+        with ask_directly(url, timeout=2) as answer:
             return bool(answer.status == 200)
     except (urllib.error.URLError, OSError):
         return False

@@ -12,15 +12,11 @@ from rich.console import Console
 from ssgan.config import read_params
 from ssgan.contract import read_contract
 from ssgan.errors import DataError, NotPromotedError
-from ssgan.intake.ingest import accepted_before
 from ssgan.intake.read import check_file
-from ssgan.intake.version import out_of_date, require_repository
-from ssgan.judge.gate import is_new
-from ssgan.judge.words import OURS
+from ssgan.intake.version import require_repository
+from ssgan.judge.gate import is_new, require_reason
 from ssgan.progress import step
 from ssgan.project import Project, locked, open_project
-from ssgan.records import Evaluation, GateDecision
-from ssgan.ship.champion import read_champion
 from ssgan.summary import show_models, show_next
 
 
@@ -40,8 +36,11 @@ def run(root: Path, files: Sequence[Path], force: str | None, console: Console) 
     """
     project = open_project(root)
     check(project, files)
+    require_reason(force)
     with locked(project):
-        if force is None and _nothing_to_do(project, files):
+        from flows.standing import nothing_to_do
+
+        if force is None and nothing_to_do(project, files):
             return
         from flows.server import prefect_server
 
@@ -69,13 +68,18 @@ def schedule(root: Path, cron: str) -> None:
     from flows.server import prefect_server
 
     with prefect_server(project.runtime / "prefect.log") as wait:
-        from flows.deployments import check_cron, serve_schedule
+        from flows.deployments import check_cron, local_zone, next_run, serve_schedule
 
         check_cron(cron)
+        zone = local_zone()
+        due = next_run(cron, zone)
         url = wait()
-        sys.stdout.write(f"retraining {project.root} on {cron!r}; runs are listed at {url.removesuffix('/api')}\n")
+        sys.stdout.write(
+            f"retraining {project.root} on {cron!r}, by the clock of {zone}: next on {due:%Y-%m-%d at %H:%M}; "
+            f"runs are listed at {url.removesuffix('/api')}\n"
+        )
         sys.stdout.flush()
-        serve_schedule(str(project.root), cron)
+        serve_schedule(str(project.root), cron, zone)
 
 
 def check(project: Project, files: Sequence[Path] | None) -> None:
@@ -87,19 +91,3 @@ def check(project: Project, files: Sequence[Path] | None) -> None:
         raise DataError(f"nothing was accepted yet: name a file, `ssgan run -C {project.root.name} FILE`")
     for file in files or ():
         check_file(file)
-
-
-def _nothing_to_do(project: Project, files: Sequence[Path]) -> bool:
-    """Whether every file was accepted before, no stage is out of date, and the model that came out is in service."""
-    if not all(accepted_before(project, file) for file in files):
-        return False
-    champion = read_champion(project)
-    if champion is None or not project.evaluation.is_file() or not project.gate.is_file():
-        return False
-    with step("look for changes") as current:
-        stale = out_of_date(project)
-        current.result = f"{', '.join(stale)} to be computed" if stale else f"none; {champion.tag} stays in service"
-    decision = GateDecision.read(project.gate)
-    judged = {Evaluation.read(project.evaluation).model, decision.challenger}  # or the winner's
-    baseline_may_win = read_params(project.params).gate.serve == "winner" and decision.entrant == OURS
-    return not stale and champion.digest in judged and not baseline_may_win

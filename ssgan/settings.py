@@ -25,6 +25,7 @@ _QUIET = {
     "TF_CPP_MIN_LOG_LEVEL": "3",
     "MPLBACKEND": "Agg",
 }
+_OF_THIS_MACHINE = ("127.0.0.1", "localhost")  # where our servers listen: no proxy leads there
 
 
 def environment() -> dict[str, str]:
@@ -36,7 +37,16 @@ def environment() -> dict[str, str]:
     path = os.environ.get("PATH", os.defpath)
     if path.split(os.pathsep)[0] != scripts:
         path = scripts + os.pathsep + path
-    return {**_QUIET, **os.environ, **_NO_REPORTS_HOME, "PATH": path}
+    return {**_QUIET, **os.environ, **_NO_REPORTS_HOME, **_no_proxy(), "PATH": path}
+
+
+def _no_proxy() -> dict[str, str]:
+    """The user's exceptions from the proxy, and this machine; under both names, as a tool may read only one."""
+    given = os.environ.get("no_proxy") or os.environ.get("NO_PROXY", "")
+    hosts = [host for host in map(str.strip, given.split(",")) if host]
+    if "*" not in hosts:  # which means every host, and only by itself
+        hosts += [host for host in _OF_THIS_MACHINE if host not in hosts]
+    return dict.fromkeys(("no_proxy", "NO_PROXY"), ",".join(hosts))
 
 
 def apply() -> None:

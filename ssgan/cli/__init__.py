@@ -58,8 +58,9 @@ def main() -> None:
         ended.append(number)
         sys.exit(128 + number)  # so that every block ends, and with it every child process
 
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, end)
+    signal.signal(signal.SIGTERM, end)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # else it was started with nohup, to outlive the terminal
+        signal.signal(signal.SIGHUP, end)
     try:
         code = cli(standalone_mode=False) or 0
     except click.ClickException as error:
@@ -82,15 +83,13 @@ def main() -> None:
     sys.exit(128 + ended[0] if ended else code)
 
 
-def _signals(error: BaseException | None) -> list[int]:
-    """What ended a flow: while one runs Prefect listens in our place, and an error on its way out hides the signal."""
+def _signals(error: BaseException) -> list[int]:
+    """What ended a flow, if one ran: Prefect listens in our place then, and an error on its way out hides it."""
     if "prefect" not in sys.modules:
         return []
-    from prefect.exceptions import TerminationSignal
+    from flows.ended import signals
 
-    while error is not None and not isinstance(error, TerminationSignal):
-        error = error.__context__
-    return [] if error is None else [int(error.signal)]
+    return signals(error)
 
 
 def _internal(error: Exception) -> str:

@@ -12,7 +12,7 @@ import json
 from typing import Any
 
 from ssgan.config import read_params
-from ssgan.errors import ProjectError
+from ssgan.errors import ProjectError, UserError
 from ssgan.judge import rules, words
 from ssgan.judge.answers import answers_of, gather
 from ssgan.judge.baselines import stored_answers
@@ -37,9 +37,11 @@ def gate(project: Project, force: str | None = None) -> GateDecision:
     Raises:
         ProjectError: if this model has not been evaluated yet.
         ArtefactError: if the challenger is damaged.
+        UserError: if `force` is given without a reason.
     """
     from ssgan.judge.report import add_decision  # draws, and so loads matplotlib
 
+    require_reason(force)
     if not project.evaluation.is_file():
         raise ProjectError("the gate reads reports/evaluation.json, which is not there; run `ssgan evaluate` first")
     evaluation = Evaluation.read(project.evaluation)
@@ -58,10 +60,21 @@ def gate(project: Project, force: str | None = None) -> GateDecision:
         decision = decide(evaluation, found, candidate.artefact.digest, champion, force, candidate.name)
     if decision.decision == "promote":
         keep_answers(project, decision.challenger, candidate.answers[candidate.name])
-    decision.write(project.gate)
-    add_decision(project, decision)
+    recorded = _to_record(project, decision)
+    recorded.write(project.gate)
+    add_decision(project, recorded)
     say(f"gate: {decision.sentence}")
     return decision
+
+
+def require_reason(force: str | None) -> None:
+    """Checks that whoever forces a promotion says why: without it nothing would be recorded.
+
+    Raises:
+        UserError: if the reason is empty.
+    """
+    if force is not None and not force.strip():
+        raise UserError(f"--force must give the reason, which is recorded, and is {force!r}; say why")
 
 
 def is_new(decision: GateDecision) -> bool:
@@ -93,6 +106,15 @@ def decide(
 def _nothing_new(digest: str, champion: Champion) -> GateDecision:
     sentence = f"Nothing new: the challenger is the model in service, {champion.tag}, byte for byte."
     return GateDecision(decision="keep", challenger=digest, champion=digest, rules=(), sentence=sentence)
+
+
+def _to_record(project: Project, decision: GateDecision) -> GateDecision:
+    """The decision, or the one that put this model into service: why it was promoted is not to be lost."""
+    if is_new(decision) or not project.gate.is_file():
+        return decision
+    before = GateDecision.read(project.gate)
+    promoted = before.decision == "promote" and before.challenger == decision.challenger
+    return before if promoted else decision
 
 
 def _candidate(project: Project, prepared: Prepared, evaluation: Evaluation, trained: Artefact) -> Candidate:

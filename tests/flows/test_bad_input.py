@@ -15,6 +15,7 @@ from PIL import Image
 from ssgan import settings
 from ssgan.config import set_knob
 from ssgan.errors import DataError
+from ssgan.process import free_port
 from ssgan.project import Project, locked
 from ssgan.run import check
 
@@ -140,6 +141,21 @@ def test_an_unknown_knob_is_refused_before_any_work(project: Path, ssgan) -> Non
     done = ssgan("run", "-C", project)
     assert done.returncode == 2
     assert done.stderr.strip() == "ssgan: params.yaml: `train.stpes` is not a key; did you mean `train.steps`?"
+
+
+def test_a_run_forced_without_a_reason_is_refused(shared: Path, ssgan_here) -> None:
+    code, said = ssgan_here("run", "-C", shared, "--force", "")
+    assert code == 2, said
+    assert "--force must give the reason" in said
+
+
+def test_a_prefect_server_that_does_not_answer_is_named(project: Path, ssgan, monkeypatch) -> None:
+    url = f"http://127.0.0.1:{free_port()}/api"
+    monkeypatch.setenv("PREFECT_API_URL", url)
+    done = ssgan("run", "-C", project, "--force", "to have it called")
+    assert done.returncode == 1
+    assert f"PREFECT_API_URL is {url}, and no Prefect server answers there" in done.stderr.splitlines()[-1]
+    assert "fault" not in done.stderr
 
 
 def test_a_second_run_is_refused_while_one_is_running(project: Path, ssgan) -> None:

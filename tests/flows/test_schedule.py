@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import datetime
+import signal
 import subprocess
 import sys
 import threading
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
+import pytest
 
 from ssgan import settings
 from ssgan.config import set_knob
+from ssgan.errors import UserError
+from ssgan.intake import version, wait
+from ssgan.project import Project, locked
 
 
 def test_a_scheduled_run_takes_in_what_waits_and_retrains(prefect_api: str, project: Path) -> None:
@@ -34,12 +43,86 @@ def test_a_scheduled_run_takes_in_what_waits_and_retrains(prefect_api: str, proj
         finally:
             server.terminate()
             said, _ = server.communicate(timeout=60)
-    assert said.startswith(f"retraining {project}")
+    assert server.returncode == 128 + signal.SIGTERM
+    from flows.deployments import local_zone, next_run
+
+    zone = local_zone()
+    due = f"{next_run('0 3 1 1 *', zone):%Y}-01-01 at 03:00"
+    assert said.startswith(f"retraining {project} on '0 3 1 1 *', by the clock of {zone}: next on {due}; ")
     status = subprocess.run(
         [sys.executable, "-m", "ssgan", "status", "-C", str(project)], capture_output=True, text=True, check=True
     )
     assert "data-3" in status.stdout
     assert "4-next.csv" in status.stdout
+
+
+def test_a_scheduled_run_waits_for_a_command_under_way_and_with_nothing_new_changes_nothing(
+    prefect_api: str, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from flows.deployments import whole_way
+
+    held = contextlib.ExitStack()
+    held.enter_context(locked(Project(project)))
+    ends = SimpleNamespace(monotonic=time.monotonic, sleep=lambda seconds: held.close())
+    monkeypatch.setattr(wait, "time", ends)  # while the run waits, the command ends
+    gate, head = (project / "reports" / "gate.json").read_bytes(), version.head(Project(project))
+    assert whole_way(str(project)) == "nothing is new; the model in service stays"
+    assert (project / "reports" / "gate.json").read_bytes() == gate
+    assert version.head(Project(project)) == head
+
+
+INTERRUPTED_WHILE_IT_SERVES = """
+import asyncio, os, signal
+from prefect.runner import Runner
+from ssgan.cli import main
+
+start = Runner.start
+
+async def interrupted(self, *args, **named):
+    asyncio.get_running_loop().call_soon(os.kill, os.getpid(), signal.SIGINT)
+    await start(self, *args, **named)
+
+Runner.start = interrupted
+main()
+"""
+
+
+def test_a_schedule_interrupted_by_the_user_says_so_in_its_exit_code(prefect_api: str, project: Path) -> None:
+    schedule = ["schedule", "-C", str(project), "--cron", "0 3 1 1 *"]
+    command = [sys.executable, "-c", INTERRUPTED_WHILE_IT_SERVES, *schedule]
+    done = subprocess.run(command, capture_output=True, text=True, env=settings.environment(), timeout=120)
+    assert done.returncode == 130, done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout.startswith("retraining ")
+
+
+@pytest.mark.parametrize("cron", ["@daily", "0 3 * * * *", "0 3 * *", "0 0 30 2 *", "0 25 * * *", "R 3 * * *", ""])
+def test_a_schedule_is_five_fields_that_are_due_some_day(cron: str) -> None:
+    from flows.deployments import check_cron
+
+    with pytest.raises(UserError, match="it must be five cron fields"):
+        check_cron(cron)
+
+
+def test_the_schedule_goes_by_the_clock_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    from flows.deployments import check_cron, local_zone, next_run
+
+    check_cron("0 3 * * MON")
+    for given, found in (("Asia/Tokyo", "Asia/Tokyo"), (":/usr/share/zoneinfo/Asia/Tokyo", "Asia/Tokyo"), ("", "UTC")):
+        monkeypatch.setenv("TZ", given)
+        assert local_zone() == found
+    assert next_run("0 3 * * *", "Asia/Tokyo").astimezone(datetime.UTC).hour == 18
+
+
+def test_without_tz_the_zone_is_where_localtime_points(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from flows import deployments
+
+    monkeypatch.delenv("TZ", raising=False)
+    (tmp_path / "localtime").symlink_to("/usr/share/zoneinfo/Asia/Kolkata")
+    monkeypatch.setattr(deployments, "_LOCALTIME", tmp_path / "localtime")
+    assert deployments.local_zone() in ("Asia/Kolkata", "Asia/Calcutta")  # one is a link to the other
+    monkeypatch.setattr(deployments, "_LOCALTIME", tmp_path / "a copy of some zone")
+    assert deployments.local_zone() == "UTC"
 
 
 def _wait_for_deployment(url: str, patience: int = 600) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import click
@@ -9,6 +10,9 @@ import pytest
 from click.testing import CliRunner
 
 from ssgan.cli import cli
+from ssgan.errors import UserError
+from ssgan.judge.gate import gate
+from ssgan.project import Project
 
 VERBS = (
     *("init", "ingest", "run", "prepare", "train", "calibrate", "baselines", "evaluate", "gate"),
@@ -83,3 +87,18 @@ def test_init_leaves_nothing_behind_when_the_file_cannot_be_read(ssgan_here, tmp
 def test_init_leaves_nothing_behind_when_a_knob_is_wrong(ssgan_here, tmp_path: Path) -> None:
     refused(ssgan_here("init", tmp_path / "new", "--set", "train.stpes=3"), 2, "did you mean `train.steps`")
     assert not (tmp_path / "new").exists()
+
+
+def test_a_hangup_that_was_ignored_stays_ignored(ssgan_here) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        ssgan_here("trian")
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize("reason", ["", "  "])
+def test_force_without_a_reason_is_refused_before_anything_is_judged(tmp_path: Path, reason: str) -> None:
+    with pytest.raises(UserError, match="--force must give the reason"):
+        gate(Project(tmp_path), force=reason)

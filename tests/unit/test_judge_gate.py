@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from dataclasses import replace
 
@@ -11,13 +12,15 @@ import pandas as pd
 import pytest
 from judged import make_frame, make_project, write_model, write_prepared
 
-from ssgan.config import EvaluateParams, GateParams, set_knob
+from ssgan.config import EvaluateParams, GateParams, read_params, set_knob
 from ssgan.contract import GROUP, ROW_ID, read_contract
 from ssgan.errors import ProjectError, SsganError
+from ssgan.judge import winner_graph
 from ssgan.judge.baselines import baselines, stored_answers
 from ssgan.judge.evaluate import evaluate, judge
 from ssgan.judge.frozen import champions_answers
 from ssgan.judge.gate import decide, gate, is_new
+from ssgan.judge.methods import Task, methods, predict
 from ssgan.judge.metrics import ClassScorer, ValueScorer
 from ssgan.judge.prepared import read_prepared
 from ssgan.judge.rules import (
@@ -37,7 +40,7 @@ from ssgan.judge.rules import (
 )
 from ssgan.judge.winner import package_baseline
 from ssgan.judge.words import best_baseline, title
-from ssgan.learn.artefact import Artefact, write_checksums
+from ssgan.learn.artefact import Artefact, open_session, write_checksums
 from ssgan.project import Project
 from ssgan.records import Champion, GateDecision, Lineage, RunRecord
 
@@ -396,3 +399,110 @@ def test_a_winner_that_cannot_be_packaged_says_what_to_do(beaten):
     answers = stored_answers(project, prepared)[0]["random_forest"]
     with pytest.raises(SsganError, match=r"cannot be written as ONNX .* set gate\.serve to ssgan"):
         package_baseline(project, prepared, "odd", trained, answers)
+
+
+@pytest.fixture(scope="module")
+def small_projects(tmp_path_factory):
+    """Projects whose folds judge, by their number of classes and whether their rows are whole numbers, made once."""
+    known = {}
+
+    def get(count, whole=False):
+        if (count, whole) not in known:
+            root, classes = tmp_path_factory.mktemp("small") / "project", ("red", "green", "blue")[:count]
+            project = make_project(root, folds=3, classes=classes, labelled=60)
+            if whole:
+                contract = read_contract(project.contract)
+                frames = (make_frame(contract, 120, 60, seed=0), make_frame(contract, 90, 80, seed=1))
+                write_prepared(project, contract, *(frame.round({"a": 0, "b": 0}) for frame in frames), folds=3)
+                write_model(project, project.model, 3.0)
+            known[count, whole] = project
+        return known[count, whole]
+
+    return get
+
+
+def package_alone(project, name, estimator=None):
+    """A baseline packaged without the stages before; it is calibrated as if it had known nothing."""
+    if estimator is not None:
+        set_knob(project.params, f"baselines.more={{{name}: {estimator}}}")
+    prepared, trained = read_prepared(project), Artefact.load(project.model)
+    classes = len(prepared.contract.classes)
+    fair = np.full((len(prepared.truth), classes), 1 / classes) if classes else np.zeros(len(prepared.truth))
+    return package_baseline(project, prepared, name, trained, fair)[0]
+
+
+@pytest.mark.parametrize("count", [2, 3])
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        "sklearn.svm.SVC",
+        "sklearn.svm.LinearSVC",
+        "sklearn.linear_model.RidgeClassifier",
+        "sklearn.linear_model.SGDClassifier",
+    ],
+)
+def test_a_winner_without_probabilities_is_as_sure_as_the_one_that_was_judged(small_projects, estimator, count):
+    project = small_projects(count)
+    served = package_alone(project, "sure", estimator)
+    prepared, knobs = read_prepared(project), read_params(project.params).baselines
+    known, rows = prepared.labelled, prepared.x.astype(float)
+    task = Task(rows, prepared.y, known, prepared.fold, rows, count, knobs)
+    judged = predict(methods(prepared.contract, knobs.more)["sure"](task), task)
+    assert set(judged.ravel()) == {0.0, 1.0}
+    (logits,) = open_session(served.folder / "model.onnx").run(["task"], {"x": prepared.x})
+    np.testing.assert_allclose(np.exp(logits), judged, atol=1e-6)
+    assert RunRecord.read(served.folder / "run.json").parity < 1e-6
+
+
+def smooth():
+    """A Gaussian process; ONNX calls its answer something else than other regressions'."""
+    from sklearn.gaussian_process import GaussianProcessRegressor
+    from sklearn.gaussian_process.kernels import RBF
+
+    return GaussianProcessRegressor(RBF(1.0, "fixed"), alpha=0.1, normalize_y=True)
+
+
+def test_a_winner_whose_graph_names_its_values_otherwise_is_packaged(small_projects):
+    served = package_alone(small_projects(0), "process", f"{__name__}.smooth")
+    assert RunRecord.read(served.folder / "run.json").parity < 1e-4
+
+
+def test_a_winner_that_is_converted_wrongly_is_refused_with_how_far_it_is_off(small_projects):
+    project = small_projects(2)
+    before = sorted(project.winner.parent.rglob("*"))
+    with pytest.raises(SsganError) as refused:
+        package_alone(project, "lda", "sklearn.discriminant_analysis.LinearDiscriminantAnalysis")
+    said = str(refused.value)
+    assert re.fullmatch(
+        r"lda has won, but as ONNX it answers otherwise than it was judged \(\d+ of 122 training rows are off by more "
+        r"than 0\.0001, the worst by 0\.\d+ in probability\); set gate\.serve to ssgan, or take it out of "
+        r"baselines\.more",
+        said,
+    )
+    assert sorted(project.winner.parent.rglob("*")) == before  # nothing half made is left
+
+
+@pytest.mark.parametrize(
+    ("name", "count"), [("nearest_neighbours", 3), ("nearest_neighbours", 0), ("label_spreading", 3)]
+)
+def test_a_winner_whose_nearest_rows_are_a_matter_of_chance_is_refused(small_projects, name, count):
+    with pytest.raises(SsganError) as refused:
+        package_alone(small_projects(count, whole=True), name)
+    said = str(refused.value)
+    assert "where rows lie equally far away, other neighbours are taken" in said
+    assert said.endswith("; set gate.serve to ssgan")
+
+
+def test_a_winner_that_asks_for_no_neighbours_is_packaged_where_rows_are_whole_numbers(small_projects):
+    served = package_alone(small_projects(3, whole=True), "logistic_regression")
+    assert RunRecord.read(served.folder / "run.json").parity < 1e-4
+
+
+def test_a_winner_whose_graph_the_runtime_does_not_take_or_run_is_refused(small_projects, monkeypatch):
+    monkeypatch.setattr(winner_graph, "_answers_surely", lambda _: False)  # decision scores in the place of labels
+    with pytest.raises(
+        SsganError, match=r"odd has won, but as ONNX it does not run \(.*\); set gate\.serve to ssgan, or"
+    ):
+        package_alone(small_projects(2), "odd", "sklearn.linear_model.RidgeClassifier")
+    with pytest.raises(SsganError, match=r"odd has won, but ONNX Runtime does not take its graph; set gate\.serve to"):
+        package_alone(small_projects(3), "odd", "sklearn.svm.SVC")

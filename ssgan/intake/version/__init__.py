@@ -13,6 +13,7 @@ from ssgan.intake.version.repository import (
     commit,
     head,
     init_repository,
+    is_committed,
     require_repository,
     restore_file,
 )
@@ -44,6 +45,7 @@ __all__ = [
     "has_content",
     "head",
     "init_repository",
+    "is_committed",
     "listed",
     "message_of",
     "out_of_date",

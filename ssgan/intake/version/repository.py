@@ -107,6 +107,12 @@ def commit(project: Project, paths: Sequence[Path], message: str) -> str | None:
     return head(project)
 
 
+def is_committed(project: Project, paths: Sequence[Path]) -> bool:
+    """Whether a commit of these files would hold nothing."""
+    names = [path.relative_to(project.root).as_posix() for path in paths if path.exists()]
+    return not git(project.root, "status", "--porcelain", "--untracked-files=all", "--", *names).strip()
+
+
 def require_repository(project: Project) -> None:
     """Makes sure that versions can be made here.
 
