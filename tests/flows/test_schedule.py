@@ -83,6 +83,7 @@ async def interrupted(self, *args, **named):
     await start(self, *args, **named)
 
 Runner.start = interrupted
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has what runs in the background ignore it
 main()
 """
 
