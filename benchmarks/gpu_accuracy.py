@@ -18,11 +18,12 @@ Results: benchmarks/results/gpu_accuracy.json.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -99,18 +100,16 @@ def choosing() -> list[Job]:
     ]
 
 
-PARTS = {
+PARTS: dict[str, Callable[[], Iterable[Job]]] = {
     "svhn": lambda: grid("svhn", (1000, 250, 500), 5, OURS),
     "mnist": lambda: grid("mnist", (100, 20), 10, OURS),
     "long": lambda: grid("mnist", (100,), 10, ("ssgan", "a = 0"), LONG),
-    "precise": lambda: (
-        job
-        for jobs in (grid("svhn", (1000,), 5, ("ssgan",), precision="bfloat16"),
-                     grid("mnist", (100,), 10, ("ssgan",), precision="bfloat16"))
-        for job in jobs
+    "precise": lambda: itertools.chain(
+        grid("svhn", (1000,), 5, ("ssgan",), precision="bfloat16"),
+        grid("mnist", (100,), 10, ("ssgan",), precision="bfloat16"),
     ),
     "rivals": choosing,
-}  # fmt: skip
+}
 
 
 class Runs:
@@ -121,7 +120,7 @@ class Runs:
         self._data, self._end = data, time.monotonic() + seconds
         self._threads = ThreadPoolExecutor(at_once)
 
-    def start(self, jobs: Iterator[Job] | Sequence[Job]) -> list[Future[None]]:
+    def start(self, jobs: Iterable[Job]) -> list[Future[None]]:
         """Those that the cache does not have, in their order."""
         return [self._threads.submit(self._do, job) for job in jobs if job.key not in self.cache.found]
 

@@ -14,6 +14,7 @@ USE_UNLABELLED = (OURS, ABLATION, ALONE, "self_training", "label_spreading")  # 
 FEW_ROWS, FEW_OF_A_CLASS = 50, 10  # fewer labelled test rows than this make a weak verdict
 FEW_GROUPS = 10  # fewer groups, such as patients, do not tell how far groups are apart
 SMALL = 0.01  # below it two digits that matter are shown, for an error may be of any size
+NOISE = 1e-12  # below it a number is what rounding has left of nothing
 TOSS_UP = 0.2  # ahead in a share of resamples between this and its complement: no more than luck
 
 _TITLES = {
@@ -54,7 +55,7 @@ def metric_title(metric: str) -> str:
 def number(value: float) -> str:
     """Three digits that matter, no exponent for everyday sizes: 0.0043, 0.914, 54.1, 1230."""
     size = abs(float(f"{value:.3g}"))  # 999.7 is shown as a thousand
-    if 0 < abs(value) < SMALL:
+    if NOISE < abs(value) < SMALL:
         return f"{value:.2g}"
     if size <= 1:
         return f"{round(value, 3) + 0.0:.3f}"  # no negative zero
