@@ -10,6 +10,7 @@ from ssgan.learn import backend
 from ssgan.learn.fakes import Fakes
 from ssgan.learn.heads import ClassHead, Head
 from ssgan.learn.prepare import is_labelled
+from ssgan.learn.run import task_and_realness
 from ssgan.learn.training_rows import evenly
 
 ROWS = 512
@@ -66,8 +67,7 @@ def of_answers(average: Any, head: Head, x: np.ndarray, y: np.ndarray) -> tuple[
     known = is_labelled(y)
     if not isinstance(head, ClassHead) or known.all():
         return ()
-    outputs = backend.predictor(average)(x[evenly(np.flatnonzero(~known), ANSWERS)])[1]
-    logits = np.asarray(backend.keras.ops.convert_to_numpy(head.task(head.pooled(outputs))))
+    logits, _ = task_and_realness(average, head, x[evenly(np.flatnonzero(~known), ANSWERS)])
     answered = np.bincount(logits.argmax(axis=1), minlength=head.classes) / len(logits)
     labelled = np.bincount(y[known], minlength=head.classes) / known.sum()
     return tuple(
