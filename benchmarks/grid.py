@@ -31,6 +31,7 @@ class Grid:
     ours: Mapping[str, Method]
     better: int  # 1: a high score is good; -1: a low one
     metric: str
+    load: Callable[[str, Path], tables.Table] = tables.load
 
     @property
     def methods(self) -> dict[str, Method]:
@@ -66,7 +67,7 @@ def run(
     cache = Cache(grid.name)
     for draw in draws:
         for name in sets:
-            table = tables.load(name, folder)
+            table = grid.load(name, folder)
             for labels in grid.labels:
                 wanted = [each for each in methods if again or (name, labels, draw, each) not in cache.found]
                 if not wanted:

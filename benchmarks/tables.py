@@ -114,7 +114,9 @@ def _test_rows(table: Table, rng: np.random.Generator) -> np.ndarray:
     return np.isin(table.groups, rng.permutation(names)[: round(TEST_SHARE * len(names))])
 
 
-def _limited(table: Table) -> Table:
+def limited(table: Table) -> Table:
+    """At most 6000 rows, and columns of numbers or of text."""
+    table = Table(table.name, _words(table.X), table.y, table.groups)
     if len(table.y) <= MOST_ROWS:
         return table
     rows = np.sort(np.random.default_rng(0).permutation(len(table.y))[:MOST_ROWS])
@@ -279,5 +281,4 @@ VALUES: dict[str, Callable[[Path], Table]] = {
 
 def load(name: str, folder: Path) -> Table:
     """A set by its name, at most 6000 rows of it."""
-    table = (CLASSES | VALUES)[name](folder)
-    return _limited(Table(table.name, _words(table.X), table.y, table.groups))
+    return limited((CLASSES | VALUES)[name](folder))
