@@ -1,6 +1,6 @@
 """Classification of tables with few labels: the product beside eight usual methods, its twin and its committee.
 
-    python benchmarks/accuracy_classes.py --data ../shared/data                       # everything; hours on one core
+    python benchmarks/accuracy_classes.py --data DIR                                  # everything; hours on one core
     python benchmarks/accuracy_classes.py --data DIR --methods ssgan twin --again     # the product's rows alone, anew
 
 Protocol: tables.py. Balanced accuracy (macro AUC is kept beside it). Rank of a method: among the baselines and

@@ -1,6 +1,6 @@
 """MNIST with few labels: test error of the product, without its GAN, and of its supervised twin.
 
-    python benchmarks/accuracy_mnist.py --data ../shared/data                     # 3 draws, on a processor
+    python benchmarks/accuracy_mnist.py --data DIR                                # 3 draws, on a processor
     KERAS_BACKEND=jax python benchmarks/accuracy_mnist.py --data DIR --draws 0 10 --steps 60000 --labels 20 100
 
 All 60,000 training images, of which a few per class keep their label; all 10,000 test images. Protocol: pictures.py.

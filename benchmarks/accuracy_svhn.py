@@ -1,6 +1,6 @@
 """SVHN digits with few labels: test error of the product, its ablations, Mean Teacher, ICT and VAT on one trunk.
 
-    python benchmarks/accuracy_svhn.py --data ../shared/data                        # one split, on a processor
+    python benchmarks/accuracy_svhn.py --data DIR                                   # one split, on a processor
     KERAS_BACKEND=jax python benchmarks/accuracy_svhn.py --data DIR --draws 0 5 --steps 60000
 
 The first 10,000 of SVHN's test images (cropped digits): per split 2,000 of them for testing, 8,000 for training, of

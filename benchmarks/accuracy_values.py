@@ -1,6 +1,6 @@
 """Values of tables with few labels: the product beside six usual methods, its twin and its committee.
 
-    python benchmarks/accuracy_values.py --data ../shared/data                       # everything
+    python benchmarks/accuracy_values.py --data DIR                                  # everything
     python benchmarks/accuracy_values.py --data DIR --methods ssgan twin --again     # the product's rows alone, anew
 
 Protocol: tables.py. Root mean squared error over the test rows' deviation: 1 is what predicting their mean gives.

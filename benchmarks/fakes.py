@@ -1,6 +1,6 @@
 """Which fakes teach a table most? The supervised twin, a generator, and shuffled columns on the same rows.
 
-    python benchmarks/fakes.py --data ../shared/data
+    python benchmarks/fakes.py --data DIR
 
 Protocol: per draw 30 % of the rows for testing (the given groups are not needed here: one row is one person), 10
 labelled rows per class (100 in all for values) among the rest, the last averaged weights, no choice by test score.

@@ -1,6 +1,6 @@
 """Which head learns a value best: Huber, the likelihood of a normal, or soft buckets with the K-logit trick?
 
-    python benchmarks/heads.py --data ../shared/data
+    python benchmarks/heads.py --data DIR
     python benchmarks/heads.py --data DIR --sets concrete abalone --draws 2
 
 Protocol: tables.py, 100 labels. Everything else at the product's defaults, once with the teacher that values have by

@@ -29,7 +29,7 @@ def describe() -> dict[str, str]:
     return {
         "processor": model,
         "cores": str(os.cpu_count()),
-        "system": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
+        "system": f"{platform.system()}, Python {platform.python_version()}",
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "versions": ", ".join(f"{name} {version}" for name in PACKAGES if (version := _version(name))),
     }

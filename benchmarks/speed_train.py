@@ -1,6 +1,6 @@
 """How many steps per second? Our engine, a plain PyTorch loop and Keras `fit`, on the same networks and batch.
 
-    python benchmarks/speed_train.py --torch-python ../peers/bin/python
+    python benchmarks/speed_train.py --torch-python PYTHON
 
 One process per peer, all alive at once, pinned to one core and on one thread; they are measured in turn, round after
 round, and the medians are compared. PyTorch is no dependency: give the Python of an environment that has it, or its

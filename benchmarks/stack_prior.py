@@ -1,6 +1,6 @@
 """How many rows equal weights are worth where a teacher of values is stacked: `stacking.VALUE_PRIOR`, chosen again.
 
-    python benchmarks/stack_prior.py --data ../shared/data      # two minutes; writes results/stack_prior.json
+    python benchmarks/stack_prior.py --data DIR        # two minutes; writes results/stack_prior.json
 
 RMSE over the deviation of the test rows, of the teacher alone, with 50, 100 and 200 labels. Sets: concrete, abalone and
 insurance (tables.py), and Friedman's three functions with noise. Draws from 100 on, which no table of accuracy has.

@@ -1,6 +1,6 @@
 """How long to which error on MNIST with 100 labels? Our engine and a plain PyTorch loop.
 
-    python benchmarks/time_to_accuracy.py --data DIR --torch-python ../peers/bin/python
+    python benchmarks/time_to_accuracy.py --data DIR --torch-python PYTHON
     python benchmarks/time_to_accuracy.py --data DIR --accelerator --precisions float32 bfloat16 --steps 40000
 
 DIR holds MNIST's four idx files. Both train the networks of Improved GAN with 100 rows of each kind per step, from the
