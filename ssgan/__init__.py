@@ -5,11 +5,13 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from ssgan.errors import SSGANWarning
+
 if TYPE_CHECKING:
     from ssgan.learn.estimator import SSGANClassifier, SSGANRegressor
 
 __version__ = "0.1.0"
-__all__ = ["SSGANClassifier", "SSGANRegressor", "__version__"]
+__all__ = ["SSGANClassifier", "SSGANRegressor", "SSGANWarning", "__version__"]
 
 
 def __getattr__(name: str) -> Any:

@@ -74,7 +74,7 @@ class TrainParams(_Section):
     entropy_weight: float = Field(0.0, ge=0)
     consistency: Literal["none", "ict", "mean teacher", "pseudo-label", "vat"] | None = None
     consistency_weight: float | None = Field(None, ge=0)
-    align: float = Field(0.0, ge=0, le=1)
+    align: float | None = Field(None, ge=0, le=1)
     sure: float = Field(0.95, gt=0, le=1)
     teacher_weight: float | None = Field(None, ge=0)
     teach_from: float | None = Field(None, ge=0, lt=1)

@@ -8,13 +8,15 @@
     │   ├── ParamsError      params.yaml
     │   ├── ContractError    data/contract.yaml
     │   ├── DataError        a data file, or a record sent to the service
+    │   │   └── InputError   what is given to an estimator: a ValueError too
     │   ├── BusyError        another run holds the project
     │   └── PortError        the port is taken
     ├── RejectedError        exit 3: the batch was refused as a whole
     ├── NotPromotedError     exit 4: the challenger stays a challenger
     └── DiffersError         exit 5: a version does not come out again as it was recorded
 
-Every message is one sentence that states the rule, the value found, and what to do.
+Every message is one sentence that states the rule, the value found, and what to do. What the estimators only warn of is
+an `SSGANWarning`.
 """
 
 from __future__ import annotations
@@ -62,6 +64,10 @@ class DataError(UserError):
     """A file or a record does not hold what it should."""
 
 
+class InputError(DataError, ValueError):
+    """A `DataError` that scikit-learn takes for its own."""
+
+
 class BusyError(UserError):
     """Another process works on the same project."""
 
@@ -86,6 +92,10 @@ class DiffersError(SsganError):
     """What was computed again is not what was recorded."""
 
     exit_code = 5
+
+
+class SSGANWarning(UserWarning):
+    """What an estimator has found in its data, or in its training, and goes on with."""
 
 
 def describe(error: ValidationError, model: type[BaseModel]) -> str:

@@ -7,20 +7,20 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
-import pandas as pd
-from pydantic import ValidationError
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from ssgan.config import Content, FakesKind, TrainParams
-from ssgan.errors import ParamsError, describe
+from ssgan.config import Content, FakesKind
+from ssgan.errors import ParamsError
 from ssgan.learn import stored
 from ssgan.learn.artefact import Artefact, Predictions, answers
 from ssgan.learn.encode import Encoder
-from ssgan.learn.given import checked, one_dimension
+from ssgan.learn.form import Form
+from ssgan.learn.given import checked, one_dimension, params_of
+from ssgan.learn.labels import group_names
+from ssgan.learn.notices import of_columns, of_new_words
 from ssgan.learn.tabular import Layout
-from ssgan.progress import say
+from ssgan.progress import Cautions, caution
 
 
 class Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
@@ -32,7 +32,8 @@ class Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no typ
         committee_: what joins the discriminator, if it answers with a committee.
         contract_, encoder_, layout_: what the fit found in X.
         knobs_: every knob as it was used.
-        warnings_: what a person should know of the fakes, and of classes that are never answered, in words.
+        warnings_: what a person should know of labels, columns, fakes, and classes that are never answered, in words;
+            each was an `SSGANWarning` too.
     """
 
     def __init__(
@@ -69,7 +70,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no typ
         entropy_weight: float = 0.0,
         consistency: Literal["none", "ict", "mean teacher", "pseudo-label", "vat"] | None = None,
         consistency_weight: float | None = None,
-        align: float = 0.0,
+        align: float | None = None,
         sure: float = 0.95,
         teacher_weight: float | None = None,
         teach_from: float | None = None,
@@ -130,12 +131,13 @@ class Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no typ
 
     def disagreement(self, X: Any) -> np.ndarray:
         """[n]: how far the members of the network are apart; 0 with `members=1`. See `Artefact.disagreement`."""
-        check_is_fitted(self)
-        x = self.layout_.encode(checked(self, X, fitting=False), self.encoder_)
+        x = self._encoded(X)
         return self.artefact_.disagreement(x) if self.artefact_ is not None else self.fitted_.disagreement(x)
 
     def sample(self, n: int = 1, random_state: int = 0) -> Any:
-        """n fake rows in the form of X, from what made them in training; before `save` drops it.
+        """n fake rows from what made them in training, before `save` drops it; names and types are those of X.
+
+        Whole numbers with gaps among them are of pandas' type `Int64`, where X held them as objects.
 
         Raises:
             ParamsError: if there was no real/fake term, or the estimator was loaded.
@@ -145,10 +147,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no typ
             why = "it was loaded, and a saved model has none" if self.fitted_ is None else "gan_weight is 0"
             raise ParamsError(f"sampling needs the source of fakes, which this estimator has not: {why}; fit another")
         fakes = self.fitted_.fakes.sample(self._training_rows, n, random_state)
-        decoded = self.layout_.decode(np.asarray(fakes, np.float32), self.encoder_)
-        if isinstance(decoded, pd.DataFrame) and hasattr(self, "feature_names_in_"):
-            decoded.columns = self.feature_names_in_
-        return decoded
+        return self._form.rows(np.asarray(fakes, np.float32), self.layout_, self.encoder_)
 
     def save(self, folder: str | Path) -> str:
         """Writes an artefact (ONNX, JSON, npz; see docs), and returns its digest. The generator stays behind.
@@ -194,22 +193,27 @@ class Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no typ
         callbacks: Iterable[Any],
         groups: Any,
         validation: tuple[Any, np.ndarray] | None,
+        cautions: Cautions,
     ) -> None:
         from ssgan.learn.fit import committee_of, fit_discriminator
         from ssgan.learn.heads import head_for
         from ssgan.learn.knobs import resolve
         from ssgan.learn.lessons import taught_by
         from ssgan.learn.prepare import is_labelled
+        from ssgan.learn.trial import settled
 
-        groups = None if groups is None else one_dimension(X, groups, self, "groups").astype(str)
-        layout = Layout.of(X)
-        contract = layout.contract(X, classes)
-        encoder = Encoder.fit({} if contract.image else layout.columns(X), contract)
-        x = layout.encode(X, encoder)
-        knobs = resolve(self._params(), contract, x)
+        groups = None if groups is None else group_names(one_dimension(X, groups, self, "groups"))
+        layout = Layout.of(X, cautions.add)
+        columns = layout.columns(X)
+        contract = layout.contract_of(columns, classes)
+        encoder = Encoder.fit(columns, contract)
+        x = layout.encode_read(X, columns, encoder)
+        knobs = resolve(params_of(self), contract, x)
         head = head_for(contract, y, knobs.head)
+        knobs = settled(x, y, encoder, head, knobs)
+        cautions.add_all(of_columns(columns, dict(zip(layout.names, layout.kinds, strict=True)), encoder))
         if is_labelled(y).all():
-            say(f"fit: all {len(y)} rows have a label, so there is nothing to learn from unlabelled ones")
+            cautions.add(f"all {len(y)} rows have a label, so there is nothing to learn from unlabelled ones")
         name = "regressor" if classes is None else "classifier"
         taught = taught_by(x, y, encoder, head, knobs, groups)
         told = None if validation is None else (layout.encode(validation[0], encoder), validation[1])
@@ -218,8 +222,9 @@ class Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no typ
         )
         self._place(contract, encoder, layout, fitted, None)
         self.committee_ = committee_of(taught, knobs)
-        self.knobs_, self.warnings_ = knobs.as_record(), tuple(fitted.warnings)
-        self._training_rows, self._labels = x, y
+        cautions.add_all(fitted.warnings)
+        self.knobs_, self.warnings_ = knobs.as_record(), tuple(cautions.told)
+        self._training_rows, self._labels, self._form = x, y, Form.of(X, layout, columns, encoder)
 
     def _place(self, contract: Any, encoder: Encoder, layout: Layout, fitted: Any, artefact: Artefact | None) -> None:
         self.contract_, self.encoder_, self.layout_ = contract, encoder, layout
@@ -230,17 +235,16 @@ class Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no typ
         if about.feature_names is not None:
             self.feature_names_in_ = np.asarray(about.feature_names, object)
 
-    def _params(self) -> TrainParams:
-        given = {name: value for name, value in self.get_params().items() if name in TrainParams.model_fields}
-        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        try:
-            return TrainParams(**{**given, "hidden": tuple(self.hidden)}, seed=seed)
-        except ValidationError as error:
-            raise ParamsError(describe(error, TrainParams)) from None
+    def _encoded(self, X: Any) -> np.ndarray:
+        check_is_fitted(self)
+        X = checked(self, X, fitting=False)
+        columns = self.layout_.columns(X)
+        for text in of_new_words(columns, self.contract_, self.encoder_):
+            caution(text)
+        return self.layout_.encode_read(X, columns, self.encoder_)
 
     def _ask(self, X: Any, alone: bool = False) -> Predictions:
-        check_is_fitted(self)
-        x = self.layout_.encode(checked(self, X, fitting=False), self.encoder_)
+        x = self._encoded(X)
         if self.artefact_ is not None:
             return self.artefact_.predict_alone(x) if alone else self.artefact_.predict_encoded(x)
         task, realness = self.fitted_.outputs(x)

@@ -7,11 +7,14 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.metrics import accuracy_score, r2_score
 
+from ssgan.errors import InputError
 from ssgan.learn import stored
 from ssgan.learn.base import Estimator
 from ssgan.learn.given import checked, one_dimension, told_by
-from ssgan.learn.tabular import class_labels, places_among, value_labels
+from ssgan.learn.labels import class_labels, known_classes, places_among, value_labels
+from ssgan.progress import Cautions
 
 
 class SSGANClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
@@ -47,25 +50,26 @@ class SSGANClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
         groups: Any = None,
         validation: tuple[Any, Any] | None = None,
     ) -> Self:
-        """Fits on all rows of X; an unlabelled row's y is None, NaN or -1.
+        """Fits on all rows of X; an unlabelled row's y is None, NaN or -1, or a word such as "" or "NA".
 
         Args:
-            X: frame or array [n, columns], numbers may be NaN, words may be None; or images [n, height, width] or
-                [n, height, width, channels], whole numbers 0 .. 255 or fractions 0 .. 1.
+            X: frame or array [n, columns], numbers may be NaN, words may be None, dates and lengths of time are numbers
+                of days; or images [n, height, width] or [n, height, width, channels], whole numbers 0 .. 255 or
+                fractions 0 .. 1.
             y: [n] class labels, all words or all whole numbers.
             callbacks: of Keras.
             groups: [n], such as patients: the teacher is judged on labelled rows of groups that it has not seen; None:
-                rows have nothing to do with one another.
+                rows have nothing to do with one another. A row whose group is missing is a group of its own.
             validation: X and y of rows that are not learned from: their score is told as training goes on, and is
                 `validation` in the callbacks' logs.
 
         Raises:
             InputError: a DataError and a ValueError: if fewer than two classes are labelled, or X cannot be read.
         """
-        X = checked(self, X, fitting=True)
-        classes, places = class_labels(one_dimension(X, y, self))
+        X, cautions = checked(self, X, fitting=True), Cautions()
+        classes, places = class_labels(one_dimension(X, y, self), cautions.add)
         told = told_by(self, validation, lambda labels: places_among(classes, labels))
-        self._fit(X, places, tuple(str(each) for each in classes.tolist()), callbacks, groups, told)
+        self._fit(X, places, tuple(str(each) for each in classes.tolist()), callbacks, groups, told, cautions)
         self.classes_ = classes
         return self
 
@@ -81,6 +85,23 @@ class SSGANClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
     def discriminator_proba(self, X: Any) -> np.ndarray:
         """As `predict_proba`, but of the discriminator alone, where a committee answers."""
         return np.asarray(self._ask(X, alone=True).probabilities)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """The share of right answers among the rows that have a label; those without are left out.
+
+        Args:
+            X: as `predict` takes it.
+            y: [n], as `fit` takes it.
+            sample_weight: [n], what a row counts for.
+
+        Raises:
+            InputError: if no row has a label.
+        """
+        answers = self.predict(X)
+        known, classes = known_classes(one_dimension(answers, y, self))
+        if not known.any():
+            raise InputError(f"a score needs a labelled row; none of the {len(known)} rows has a label: label some")
+        return float(accuracy_score(classes, answers[known], sample_weight=_of(sample_weight, known)))
 
     def _named(self, about: stored.About) -> None:
         super()._named(about)
@@ -118,16 +139,16 @@ class SSGANRegressor(RegressorMixin, Estimator):  # type: ignore[misc]
             y: [n] numbers.
             callbacks: of Keras.
             groups: [n], such as patients: the teacher is judged on labelled rows of groups that it has not seen; None:
-                rows have nothing to do with one another.
+                rows have nothing to do with one another. A row whose group is missing is a group of its own.
             validation: X and y of rows that are not learned from: their score is told as training goes on, and is
                 `validation` in the callbacks' logs.
 
         Raises:
             InputError: a DataError and a ValueError: if y has no number, or one that is infinite, or X cannot be read.
         """
-        X = checked(self, X, fitting=True)
-        values = value_labels(one_dimension(X, y, self))
-        self._fit(X, values, None, callbacks, groups, told_by(self, validation, value_labels))
+        X, cautions = checked(self, X, fitting=True), Cautions()
+        values = value_labels(one_dimension(X, y, self), cautions.add)
+        self._fit(X, values, None, callbacks, groups, told_by(self, validation, value_labels), cautions)
         return self
 
     def predict(self, X: Any) -> np.ndarray:
@@ -137,3 +158,23 @@ class SSGANRegressor(RegressorMixin, Estimator):  # type: ignore[misc]
     def discriminator_predict(self, X: Any) -> np.ndarray:
         """As `predict`, but of the discriminator alone, where a committee answers."""
         return self._ask(X, alone=True).answer
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """R2 on the rows that have a label; those without are left out.
+
+        Args:
+            X: as `predict` takes it.
+            y: [n], as `fit` takes it.
+            sample_weight: [n], what a row counts for.
+
+        Raises:
+            InputError: if no row has a label.
+        """
+        answers = self.predict(X)
+        values = value_labels(one_dimension(answers, y, self))
+        known = ~np.isnan(values)
+        return float(r2_score(values[known], answers[known], sample_weight=_of(sample_weight, known)))
+
+
+def _of(weights: Any, rows: np.ndarray) -> np.ndarray | None:
+    return None if weights is None else np.asarray(weights)[rows]

@@ -62,7 +62,7 @@ class Knobs:
     entropy_weight: float
     consistency: Literal["none", "ict", "mean teacher", "pseudo-label", "vat"]
     consistency_weight: float
-    align: float
+    align: float | None  # None: found by trial, see `trial.py`
     sure: float
     teacher_weight: float
     teach_from: float
@@ -109,6 +109,8 @@ def resolve(params: TrainParams, contract: Contract, x: np.ndarray | None = None
     knobs.setdefault("gan_weight", _gan_weight(contract, knobs["fakes"]))
     resolved = Knobs(**knobs)
     _check(resolved, contract)
+    if resolved.align is None and (contract.task == "regression" or not resolved.asks_average):
+        return replace(resolved, align=0.0)  # there is nothing that could be held
     return resolved
 
 
@@ -122,6 +124,7 @@ def _content(params: TrainParams, contract: Contract, x: np.ndarray | None) -> C
 def _defaults(contract: Contract, content: Content | None) -> dict[str, Any]:
     common: dict[str, Any] = {
         "head": None,
+        "align": None,
         "content": content,
         "batch": 64,
         "ema": 0.99,
@@ -181,7 +184,7 @@ def _check(knobs: Knobs, contract: Contract) -> None:
         raise ParamsError("train.consistency must not be pseudo-label for values: there is no class to be sure of")
     if contract.task == "classification" and knobs.head is not None:
         raise ParamsError(f'train.head must be null for classes, because it is for values; it is "{knobs.head}"')
-    if contract.task == "regression" and knobs.align > 0:
+    if contract.task == "regression" and knobs.align:
         raise ParamsError("train.align must be 0 for values: there are no classes whose shares could be held to")
     if contract.task == "regression" and knobs.entropy_weight > 0:
         raise ParamsError("train.entropy_weight must be 0 for values: there are no classes to be sure of")

@@ -117,7 +117,7 @@ class Run:
             stirred=stirs(knobs, draws),
             lesson=self._lesson,
             asks=knobs.asks_average,
-            align=knobs.align,
+            align=knobs.align or 0.0,
         )
 
     def _steps(self, objective: Objective, draws: Draws) -> tuple[list[Callable[[Tensor], Tensor]], list[Variable]]:

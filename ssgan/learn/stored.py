@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import asdict
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -45,19 +46,29 @@ class About(BaseModel):
     @classmethod
     def of(cls, model: Estimator) -> Self:
         """What a fitted estimator has; a random state that is not a number is left out."""
-        params = model.get_params()
-        state = params["random_state"]
+        params, state = plain(model.get_params()), model.random_state
         names = getattr(model, "feature_names_in_", None)
         classes = getattr(model, "classes_", None)
         return cls(
             kind=type(model).__name__,
-            params={**params, "random_state": state if isinstance(state, int) else None},
+            params={**params, "random_state": int(state) if isinstance(state, Integral) else None},
             knobs=model.knobs_,
             warnings=model.warnings_,
             classes=None if classes is None else tuple(classes.tolist()),
             feature_names=None if names is None else tuple(names),
             **asdict(model.layout_),
         )
+
+
+def plain(value: Any) -> Any:
+    """Numbers and arrays of numpy as Python's own, within dicts and sequences too: files hold nothing else."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, dict):
+        return {key: plain(each) for key, each in value.items()}
+    return type(value)(map(plain, value)) if type(value) in (list, tuple) else value
 
 
 def save(model: Estimator, folder: Path) -> str:

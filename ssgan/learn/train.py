@@ -41,6 +41,7 @@ from ssgan.learn.prepare import SPLIT, frame_columns, is_labelled
 from ssgan.learn.run import Run
 from ssgan.learn.tables import is_light
 from ssgan.learn.theirs import source_digest
+from ssgan.learn.trial import settled
 from ssgan.progress import say
 from ssgan.project import Project
 from ssgan.records import RunRecord, RunTimes, Split
@@ -107,13 +108,14 @@ def train(project: Project) -> None:
     params = read_params(project.params)
     rows = Rows.read(project, params.train.rows)
     knobs = resolve(params.train, rows.contract, rows.x)
+    head = head_for(rows.contract, rows.y, knobs.head)
     settle(rows.encoder, knobs)
     all_known = rows.labelled == len(rows.y)
     nothing = "; every row has a label, so nothing is learned from unlabelled ones" if all_known else ""
     images = f", images taken for {knobs.content}s (train.content)" if knobs.content else ""
     say(f"train: {len(rows.x)} rows, {rows.labelled} labelled{images}, on {backend.device()}{nothing}")
     plan = Plan.of(rows.split, rows.x, rows.y, rows.fold, rows.judged, params.evaluate.curve)
-    head, folds = head_for(rows.contract, rows.y, knobs.head), Folds(plan, rows)
+    knobs, folds = settled(rows.x, rows.y, rows.encoder, head, knobs), Folds(plan, rows)
     code = f"{__version__} {source_digest(knobs.networks)}"
     digest = hashlib.sha256(f"{rows.digest} {knobs.digest()} {backend.name} {code}".encode()).hexdigest()
     stage = Stage(project, rows, head, folds, digest, params.train.tensorboard)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from warned import warned
 
 from ssgan import SSGANClassifier, SSGANRegressor
 from ssgan.errors import DataError, ParamsError
-from ssgan.progress import listening
 
 RNG = np.random.default_rng(0)
 X = np.concatenate([RNG.normal(-2, 1, (60, 2)), RNG.normal(2, 1, (60, 2))])
@@ -40,6 +40,15 @@ SMALL = {"steps": 60, "hidden": (16, 16), "random_state": 0, "teacher_weight": 0
         (np.zeros((120, 4, 4)), TRUTH, "8 to 64 pixels"),
         (np.full((120, 8, 8), 7.5), TRUTH, "fractions 0 .. 1"),
         (np.full((120, 8, 8), np.nan), TRUTH, "none missing"),
+        (np.arange(120 * 64).reshape(120, 8, 8) % 17, TRUTH, "the largest of 120 images is 16: divide"),
+        (np.ones((120, 8, 8), np.uint8), TRUTH, "the largest of 120 images is 1: divide"),
+        (np.array(["a", 1.5] * 60, object), TRUTH, "Expected 2D array, got a 1D array"),
+        (
+            X,
+            [pd.Timestamp("2020-01-01"), pd.Timestamp("2021-01-01")] * 60,
+            "y holds Timestamp: write its classes as text",
+        ),
+        (X, [np.timedelta64(1, "D"), np.timedelta64(2, "D")] * 60, "y holds timedelta64"),
     ],
 )
 def test_what_cannot_be_fitted_is_refused_with_the_reason(rows: object, y: object, fault: str) -> None:
@@ -80,6 +89,20 @@ def test_other_columns_than_in_the_fit_are_refused() -> None:
         model.predict(np.array([[1.0, "large"]], object))
 
 
+def test_an_array_of_images_is_no_table_that_was_fitted() -> None:
+    model = SSGANClassifier(**{**SMALL, "steps": 2}).fit(X, LABELS)
+    with pytest.raises(DataError, match=r"must be a table \[rows, 2\] as in the fit; its shape is \(3, 8, 8\)"):
+        model.predict(np.zeros((3, 8, 8)))
+
+
+def test_masks_of_noughts_and_ones_are_no_whole_pixels_in_predict_either() -> None:
+    images = RNG.integers(0, 256, (20, 8, 8), np.uint8)
+    model = SSGANClassifier(steps=2, batch=4, unlabelled=1).fit(images, np.tile([0, 1, -1, -1], 5))
+    with pytest.raises(DataError, match="the largest of 20 images is 1: divide"):
+        model.predict((images > 99).astype(np.uint8))
+    assert model.predict(np.zeros((2, 8, 8), np.uint8)).shape == (2,)
+
+
 def test_a_class_with_one_labelled_row_is_learned() -> None:
     y = np.full(120, -1)
     y[[0, 119]] = 0, 1
@@ -87,10 +110,10 @@ def test_a_class_with_one_labelled_row_is_learned() -> None:
 
 
 def test_when_all_rows_are_labelled_it_says_so_and_trains() -> None:
-    told: list[str] = []
-    with listening(lambda event: told.append(event.text)):
+    with warned(__file__) as texts:
         model = SSGANClassifier(**SMALL).fit(X, TRUTH)
-    assert any("all 120 rows have a label" in text for text in told)
+    assert any("all 120 rows have a label" in text for text in texts)
+    assert model.warnings_ == tuple(texts)
     assert model.score(X, TRUTH) > 0.9
 
 

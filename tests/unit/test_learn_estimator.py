@@ -115,6 +115,86 @@ def test_samples_have_the_form_of_x() -> None:
         SSGANClassifier(**SMALL, gan_weight=0.0).fit(X, TRUTH).sample(1)
 
 
+def test_samples_have_the_types_of_x() -> None:
+    days = pd.Series(pd.date_range("2020-01-01", periods=120, freq="37h"))
+    frame = pd.DataFrame(
+        {
+            "flag": X[:, 0] > 0,
+            "maybe": pd.Series([True, False, None] * 40, dtype="boolean"),
+            "count": pd.Series([1, None, 3] * 40, dtype="Int64"),
+            "objects": pd.Series([1, None, 3] * 40, dtype=object),
+            "single": X[:, 1].astype(np.float32),
+            "grade": pd.Series([1.0, 2.0, 3.0] * 40).astype("category"),
+            "day": days,
+            "zoned": days.dt.tz_localize("Europe/Berlin"),
+            "since": days - days[0],
+        }
+    )
+    rows = SSGANClassifier(**{**SMALL, "steps": 2}).fit(frame, np.where(FEW, TRUTH, -1)).sample(60)
+    assert rows.dtypes.to_dict() == {**frame.dtypes.to_dict(), "objects": pd.Int64Dtype()}
+    assert set(rows["flag"]) == {True, False}
+    assert set(rows["count"].dropna()) <= {1, 2, 3}
+    assert rows["count"].isna().any()
+    assert rows["day"].between(days.min(), days.max()).all()
+
+
+@pytest.mark.parametrize("kind", [np.bool_, np.int64, np.float32])
+def test_samples_of_an_array_have_its_type(kind: type) -> None:
+    rows = (10 * X).astype(kind)
+    assert SSGANClassifier(**{**SMALL, "steps": 2}).fit(rows, np.where(FEW, TRUTH, -1)).sample(3).dtype == kind
+
+
+def test_rows_without_a_label_have_no_part_in_a_score() -> None:
+    y = np.where(FEW, TRUTH, -1)
+    model = SSGANClassifier(**SMALL).fit(X, y)
+    assert model.score(X, y) == (model.predict(X)[FEW] == TRUTH[FEW]).mean() > 0.5
+    wrong = np.where(np.arange(120) == 0, 1 - model.predict(X)[0], y)
+    weights = np.where(np.arange(120) == 0, 0.0, 1.0)
+    assert model.score(X, wrong, sample_weight=weights) == model.score(X[1:], y[1:])
+    with pytest.raises(DataError, match="none of the 120 rows has a label"):
+        model.score(X, np.full(120, -1))
+
+
+def test_rows_without_a_value_have_no_part_in_a_score() -> None:
+    y = np.where(FEW, X[:, 0], np.nan)
+    model = SSGANRegressor(**SMALL).fit(X, y)
+    assert model.score(X, y) == pytest.approx(model.score(X[FEW], y[FEW]))
+    weights = np.where(np.arange(120) == 0, 0.0, 2.0)
+    assert model.score(X, y, weights) == pytest.approx(model.score(X[1:], y[1:]))
+    with pytest.raises(DataError, match="at least one finite number"):
+        model.score(X, np.full(120, np.nan))
+
+
+def test_knobs_that_are_numpy_s_are_saved_as_numbers(tmp_path: Path) -> None:
+    knobs = {**SMALL, "steps": np.int64(2), "noise": np.float32(0.5), "mirror": np.bool_(False)}
+    knobs |= {"hidden": np.array([4, 4]), "random_state": np.int64(1)}
+    model = SSGANClassifier(**knobs).fit(X, TRUTH)
+    model.save(tmp_path / "model")
+    loaded = SSGANClassifier.load(tmp_path / "model")
+    assert loaded.random_state == 1
+    assert loaded.hidden == (4, 4)
+    assert loaded.knobs_ == model.knobs_
+
+
+def test_a_saved_model_reads_columns_as_the_fit_did(tmp_path: Path) -> None:
+    days = pd.Series(pd.date_range("2020-01-01", periods=120))
+    frame = pd.DataFrame({"size": X[:, 0].astype(str), "flag": X[:, 1] > 0, "day": days})
+    model = SSGANClassifier(**{**SMALL, "steps": 2}).fit(frame, TRUTH)
+    model.save(tmp_path / "model")
+    loaded = SSGANClassifier.load(tmp_path / "model")
+    assert loaded.warnings_ == model.warnings_
+    other = frame.assign(size=X[:, 0], flag=frame["flag"].astype(int), day=days.astype(str))
+    assert loaded.predict_proba(other) == pytest.approx(model.predict_proba(frame), abs=1e-4)
+
+
+def test_names_of_a_frame_are_gone_when_images_are_fitted() -> None:
+    model = SSGANClassifier(**{**SMALL, "steps": 1}).fit(pd.DataFrame(X, columns=["a", "b"]), TRUTH)
+    images = RNG.uniform(0, 1, (20, 8, 8))
+    model.fit(images, np.arange(20) % 2)
+    assert not hasattr(model, "feature_names_in_")
+    assert model.n_features_in_ == 64
+
+
 @pytest.mark.parametrize("answer", ["discriminator", "committee"])
 def test_a_saved_classifier_answers_the_same_when_loaded(tmp_path: Path, answer: str) -> None:
     frame = pd.DataFrame({"size": X[:, 0], "word": np.where(X[:, 1] > 0, "b", "a")})

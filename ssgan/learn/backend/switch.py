@@ -18,7 +18,7 @@ with quiet():
     except ModuleNotFoundError as error:
         raise ParamsError(
             f"KERAS_BACKEND is {os.environ['KERAS_BACKEND']!r}, but {error.name!r} is not installed: "
-            'pip install "ssgan[jax]", or set it to "tensorflow"'
+            'in the checkout of ssgan run `pip install ".[jax]"`, or set it to "tensorflow"'
         ) from None
 
 name: str = keras.backend.backend()
