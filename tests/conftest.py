@@ -1,4 +1,8 @@
-"""What every kind of test shares: a quiet environment, the command line as a process, and one finished project."""
+"""What every kind of test shares: an environment of its own, the command line as a process, and one finished project.
+
+A session's server and demos lie in a folder of their own, which goes when the session ends, with failures too; with
+SSGAN_KEEP=1 in the environment it stays, to be looked at.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +20,19 @@ import pytest
 
 from ssgan import settings
 
+HERE = Path(__file__).parent
+# Before anything reads them: what the user has set for the tools is not for tests, which would break, write to the
+# user's servers, or commit to the repository whose hook runs them.
+OF_THE_USER = ("AWS_", "BENTOML_", "DVC_", "GIT_", "PREFECT_", "SSGAN_")
+OF_THE_TESTS = ("SSGAN_DATA", "SSGAN_FUZZ", "SSGAN_KEEP", "SSGAN_KILLS", "SSGAN_KILL_SEED")
+for _name in [each for each in os.environ if each.startswith(OF_THE_USER) and each not in OF_THE_TESTS]:
+    del os.environ[_name]
+os.environ |= {
+    "GIT_CONFIG_GLOBAL": str(HERE / "gitconfig"),
+    "GIT_CONFIG_SYSTEM": os.devnull,
+    "DVC_GLOBAL_CONFIG_DIR": str(HERE / "no_dvc_config"),  # a folder that is not there
+    "DVC_SYSTEM_CONFIG_DIR": str(HERE / "no_dvc_config"),
+}
 settings.apply()
 os.environ["COLUMNS"] = "200"
 
@@ -54,13 +71,17 @@ def ssgan_here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[st
 class Background:
     """A Prefect server and the demos that tests ask for, on the second core while the first runs other tests."""
 
-    def __init__(self, folder: Path, examples: Sequence[str]) -> None:
+    def __init__(self, examples: Sequence[str]) -> None:
         from flows.server import prefect_server
 
+        folder = Path(tempfile.mkdtemp(prefix="ssgan-tests-"))
         os.environ["PREFECT_HOME"] = str(folder / "prefect")
-        self._stack = contextlib.ExitStack()
-        self.wait = self._stack.enter_context(prefect_server(folder / "server.log"))
-        self._pool = ThreadPoolExecutor(max_workers=1)
+        with contextlib.ExitStack() as stack:
+            if not os.environ.get("SSGAN_KEEP"):
+                stack.callback(shutil.rmtree, folder, ignore_errors=True)
+            self.wait = stack.enter_context(prefect_server(folder / "server.log"))
+            self._pool = stack.enter_context(ThreadPoolExecutor(max_workers=1))
+            self._stack = stack.pop_all()
         self.demos = {name: self._pool.submit(self._demo, name, folder) for name in examples}
 
     def _demo(self, example: str, folder: Path) -> tuple[Path, str]:
@@ -72,8 +93,8 @@ class Background:
         return directory, done.stderr
 
     def close(self) -> None:
-        self._pool.shutdown(wait=True, cancel_futures=True)
-        self._stack.close()
+        with self._stack:
+            self._pool.shutdown(cancel_futures=True)
 
 
 _background = pytest.StashKey[Background]()
@@ -85,8 +106,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     asked |= {item.callspec.params["example"] for item in session.items if "example" in _params(item)}
     examples = [name for name in ("cancer", "diabetes", "digits") if name in asked]
     if not session.config.option.collectonly and (examples or "prefect_api" in asked):
-        folder = Path(tempfile.mkdtemp(prefix="ssgan-tests-"))
-        session.config.stash[_background] = Background(folder, examples)
+        session.config.stash[_background] = Background(examples)
 
 
 def _params(item: pytest.Item) -> dict[str, object]:

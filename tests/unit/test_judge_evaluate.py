@@ -8,11 +8,12 @@ import shutil
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from judged import make_frame, make_project, write_folds, write_model, write_prepared
 
 from ssgan.config import CalibrateParams, EvaluateParams, set_knob
-from ssgan.contract import Contract, read_contract
+from ssgan.contract import GROUP, Contract, read_contract
 from ssgan.errors import ArtefactError, DataError, ParamsError
 from ssgan.judge import words
 from ssgan.judge.answers import answers_of, calibrated, gather
@@ -146,13 +147,23 @@ def test_few_test_rows_make_a_weak_verdict_that_says_how_few(tmp_path):
     assert "the verdict is weak, for it rests on 15 labelled test rows (only 5 of red" in evaluation.sentence
 
 
-def test_rows_of_few_groups_make_a_weak_verdict_and_are_not_enough(tmp_path):
+@pytest.mark.parametrize(
+    ("groups", "said"),
+    [
+        (3, "the verdict is weak, for it rests on 80 labelled test rows of 3 groups."),
+        (10, "judged on 80 labelled test rows of 10 groups."),
+        (80, "judged on 80 labelled test rows."),  # each stands alone
+    ],
+)
+def test_rows_of_few_groups_make_a_weak_verdict_that_says_how_few(tmp_path, groups, said):
     project = make_project(tmp_path)
-    prepared = read_prepared(project)
-    evaluation = judge_answers(project, *(guesses(prepared.truth, count) for count in (0, 1, 2)))
-    few = evaluation.model_copy(update={"test_groups": 3})
-    assert "the verdict is weak, for it rests on 80 labelled test rows of 3 groups" in words.sentence(few, 1)
-    assert "is weak" not in words.sentence(evaluation.model_copy(update={"test_groups": 30}), 1)
+    judged = pd.read_parquet(project.prepared / "judged.parquet")
+    judged[GROUP] = (np.arange(len(judged)) % groups).astype(str)
+    judged.to_parquet(project.prepared / "judged.parquet", index=False)
+    truth = read_prepared(project).truth
+    evaluation = judge_answers(project, *(guesses(truth, count) for count in (0, 1, 2)))
+    assert evaluation.test_groups == (groups if groups < 80 else 0)
+    assert evaluation.sentence.endswith(said)
 
 
 @pytest.mark.parametrize(

@@ -239,6 +239,23 @@ def test_too_few_rows_are_a_verdict_that_says_how_many_are_lacking(ready):
     assert "26 labelled rows for class blue, 40 are needed" in decision.sentence
 
 
+def test_rows_of_few_groups_are_not_enough_however_many_they_are(ready):
+    project = ready()
+    judged = pd.read_parquet(project.prepared / "judged.parquet")
+    judged[GROUP] = (np.arange(len(judged)) % 3).astype(str)
+    judged.to_parquet(project.prepared / "judged.parquet", index=False)
+    evaluation = evaluate(project)
+    assert (evaluation.test_rows, evaluation.test_groups) == (80, 3)
+    decision = gate(project)
+    assert decision.decision == "keep"
+    assert "the labelled rows are of 3 groups, 10 are needed: label rows of others" in decision.sentence
+    passed = {}
+    for groups in (3, 9, 10, 0):  # 0: each row stands alone
+        evaluation.model_copy(update={"test_groups": groups}).write(project.evaluation)
+        passed[groups] = verdicts(gate(project))[ENOUGH_ROWS]
+    assert passed == {3: False, 9: False, 10: True, 0: True}
+
+
 def test_a_challenger_that_is_shown_to_be_worse_than_its_twin_is_kept_out(ready):
     assert verdicts(gate(ready(good=-1.0)))[NO_WORSE_THAN_TWIN] is False
 

@@ -14,12 +14,13 @@ from matplotlib.text import Text as Drawn
 from matplotlib.transforms import Bbox
 
 from ssgan.config import set_knob
-from ssgan.judge import plots, plots_rows, plots_training, report_rows, report_scores, style, words
+from ssgan.judge import document, plots, plots_rows, plots_training, report_rows, report_scores, style, words
 from ssgan.judge.baselines import baselines
 from ssgan.judge.document import Table
 from ssgan.judge.evaluate import evaluate
 from ssgan.judge.feature_map import FeatureMap
 from ssgan.judge.generated import Compared
+from ssgan.judge.page import page
 from ssgan.judge.report import read_history
 from ssgan.records import Calibration, GateDecision
 
@@ -36,6 +37,8 @@ class Page(HTMLParser):
         self.links: list[str] = []
         self.labels: list[str] = []
         self.tags: set[str] = set()
+        self.attributes: set[str] = set()
+        self.said = ""
         self.feed(text)
         self.close()
 
@@ -44,6 +47,7 @@ class Page(HTMLParser):
         if tag not in VOID:
             self.open.append(tag)
         for name, value in attrs:
+            self.attributes.add(name)
             if name == "id":
                 self.ids.append(value)
             if name in ("href", "src"):
@@ -55,6 +59,9 @@ class Page(HTMLParser):
         self.handle_starttag(tag, attrs)
         if tag not in VOID:
             self.handle_endtag(tag)
+
+    def handle_data(self, data):
+        self.said += data
 
     def handle_endtag(self, tag):
         assert self.open.pop() == tag
@@ -158,16 +165,42 @@ def test_every_model_of_a_task_has_a_colour_of_its_own():
         assert len({plots.colour(name) for name in names}) == len(names)
 
 
-def test_names_in_the_data_cannot_break_the_page(tmp_path):
-    project = make_project(tmp_path, classes=("<b>red", 'gr"een', "blue&"))
+@pytest.mark.parametrize("report", ["classification"], indirect=True)
+def test_names_in_the_data_cannot_break_the_page(report, tmp_path):
+    names = "<u>red</u>", 'gr"een', "blue&lt;"
+    project = make_project(tmp_path, classes=names)
     set_knob(project.params, "baselines.trees=5")
     set_knob(project.params, "evaluate.resamples=50")
     baselines(project)
     evaluate(project)
-    text = project.report.read_text(encoding="utf-8")
-    assert Page(text).open == []
-    assert "b" not in Page(text).tags - {"b"}
-    assert "<b>red" not in text
+    page, plain = Page(project.report.read_text(encoding="utf-8")), Page(report[1])
+    assert page.open == []
+    assert page.tags == plain.tags
+    assert page.attributes == plain.attributes
+    assert all(name in page.said for name in names)
+
+
+def page_of(word):
+    """A page that says this word in every place there is for words, and how often it is read there."""
+    cell = document.Cell(word, small=word)
+    figure = document.Figure("figure", "<svg></svg>", word, word, ("a",), ((1,),))
+    blocks = (
+        document.Text(word, strong=word),
+        document.Items((word,)),
+        document.Table((word, word), ((word, cell), (cell, word))),
+        document.Place("gate", (document.Text(word),)),
+        figure,
+    )
+    sections = (document.Section(word, (*blocks, document.Fold(word, blocks))),)
+    made = Page(page(document.Document(word, word, word, (document.Tile(word, word, word),), sections)))
+    return made, (made.said + "".join(made.labels)).count(word)
+
+
+def test_no_word_in_any_place_can_break_the_page():
+    (odd, shown), (plain, wanted) = page_of("<u class='b' id=\"c\">d</u>&amp;'"), page_of("plainly")
+    assert odd.open == []
+    assert (odd.tags, odd.attributes) == (plain.tags, plain.attributes)
+    assert shown == wanted > 30
 
 
 class Drawing:
