@@ -73,7 +73,7 @@ def of_answers(average: Any, head: Head, x: np.ndarray, y: np.ndarray) -> tuple[
     return tuple(
         f"of the unlabelled rows {answered[each]:.1%} are taken for class {head.name(each)}, which has "
         f"{labelled[each]:.1%} of the labels: either the rest has few of it, or they are taken for another; "
-        "train.align (0.5) is for labels that are very few and were drawn like the rest"
+        "train.align (0.5) is for labels that are few and were drawn like the rest"
         for each in np.flatnonzero(answered < LOST * labelled).tolist()
     )
 
