@@ -14,6 +14,7 @@ import pytest
 from ssgan import settings
 from ssgan.intake.version import repro
 from ssgan.learn.artefact import Artefact
+from ssgan.learn.prepare import frame_columns
 from ssgan.project import Project
 from ssgan.records import Champion, Evaluation, GateDecision, RunRecord, Verdict
 
@@ -151,14 +152,21 @@ def test_a_run_with_nothing_new_changes_nothing(project: Path, ssgan) -> None:
 
 
 def test_score_gives_the_same_answers_as_the_artefact(project: Path, tmp_path: Path, ssgan) -> None:
-    out = tmp_path / "answers.parquet"
-    done = ssgan("score", "-C", project, project / "data" / "incoming" / "1-good.csv", "-o", out)
+    file, out = project / "data" / "incoming" / "1-good.csv", tmp_path / "answers.parquet"
+    done = ssgan("score", "-C", project, file, "-o", out)
     assert done.returncode == 0, done.stderr
+    champion = Champion.read(project / "champion.json")
+    artefact, rows = Artefact.load(project / champion.model), pd.read_csv(file, dtype=str)
+    numbers = rows[list(artefact.contract.features)].astype(float)
+    expected = artefact.predict_columns(frame_columns(numbers, artefact.contract))
     answers = pd.read_parquet(out)
-    assert len(answers) == 280
-    assert answers["fake_probability"].between(0, 1).all()
-    assert np.allclose(answers[["probability_benign", "probability_malignant"]].sum(axis=1), 1)
-    assert set(answers["model"]) == {Champion.read(project / "champion.json").tag}
+    assert answers["record_id"].tolist() == rows["record_id"].tolist()
+    assert answers["label"].tolist() == expected.answer.tolist()
+    probabilities = answers[[f"probability_{name}" for name in artefact.contract.classes]]
+    assert np.array_equal(probabilities.to_numpy(), expected.probabilities)
+    assert np.array_equal(answers["fake_probability"], expected.fake_probability)
+    assert np.array_equal(answers["unlike_training_data"], expected.unlike)
+    assert set(answers["model"]) == {champion.tag}
 
 
 def test_rollback_without_a_predecessor_says_so(project: Path, ssgan) -> None:

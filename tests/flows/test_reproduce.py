@@ -95,6 +95,17 @@ def test_what_differs_is_listed_and_judged_by_the_device(made: tuple[Project, Pa
     assert "with the same ssgan on the same device every byte should be equal" in same.lines()[-1]
 
 
+def test_what_does_not_come_out_again_has_an_exit_code_of_its_own(made: tuple[Project, Path], ssgan_here) -> None:
+    project, outside = made
+    outside.write_text("0.9")
+    try:
+        code, said = ssgan_here("reproduce", "-C", project.root, "data-1")
+    finally:
+        outside.write_text("0.5")
+    assert code == 5
+    assert said.strip().splitlines()[-1].startswith("ssgan: not reproduced: beyond the tolerance of 0.02")
+
+
 def test_a_folder_for_the_clone_that_cannot_be_made_is_refused(made: tuple[Project, Path], tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for into, why in ((tmp_path, "is there already"), (tmp_path / "file" / "kept", "cannot be made")):
@@ -168,5 +179,6 @@ def test_damaged_content_at_the_remote_is_found(made: tuple[Project, Path], tmp_
         if path.is_file() and path.read_bytes().startswith(b"PAR1"):
             path.chmod(0o644)
             path.write_bytes(path.read_bytes() + b"x")
-    with pytest.raises((DiffersError, UserError)):
+    told = r"^data-2: data/accepted/1\.parquet is not the file that was recorded, nor are 1 others; mend the DVC remote"
+    with pytest.raises(DiffersError, match=told):
         reproduce(copy, "data-2")

@@ -22,13 +22,16 @@ from ssgan.config import set_knob
 from ssgan.errors import UserError
 from ssgan.intake import version, wait
 from ssgan.project import Project, locked
+from ssgan.records import Verdict
 
 
-def test_a_scheduled_run_takes_in_what_waits_and_retrains(prefect_api: str, project: Path) -> None:
-    waiting = pd.read_csv(project / "data" / "incoming" / "1-good.csv", dtype={"diagnosis": object}).head(150)
-    waiting.assign(record_id=[f"N{row}" for row in range(150)]).to_csv(
-        project / "data" / "incoming" / "4-next.csv", index=False
-    )
+def test_a_scheduled_run_takes_in_what_waits_past_what_is_refused_and_retrains(prefect_api: str, project: Path) -> None:
+    incoming = project / "data" / "incoming"
+    waiting = pd.read_csv(incoming / "1-good.csv", dtype={"diagnosis": object}).head(150)
+    waiting = waiting.assign(record_id=[f"N{row}" for row in range(150)])
+    (incoming / "4-empty.csv").write_text("")
+    waiting.drop(columns="worst_area").to_csv(incoming / "5-narrow.csv", index=False)
+    waiting.to_csv(incoming / "6-next.csv", index=False)
     for knob in ("train.steps=20", "train.teacher_weight=0.0", "evaluate.folds=2", "baselines.trees=5"):
         set_knob(project / "params.yaml", knob)  # that it is trained is the claim, not how well
     command = [sys.executable, "-m", "ssgan", "schedule", "-C", str(project), "--cron", "0 3 1 1 *"]
@@ -53,7 +56,11 @@ def test_a_scheduled_run_takes_in_what_waits_and_retrains(prefect_api: str, proj
         [sys.executable, "-m", "ssgan", "status", "-C", str(project)], capture_output=True, text=True, check=True
     )
     assert "data-3" in status.stdout
-    assert "4-next.csv" in status.stdout
+    assert "6-next.csv" in status.stdout
+    verdicts = [Verdict.read(path) for path in (project / "data" / "batches").glob("*.json")]
+    decisions = {verdict.manifest.source: verdict.decision for verdict in verdicts}
+    assert (decisions["5-narrow.csv"], decisions["6-next.csv"]) == ("reject", "accept")
+    assert "4-empty.csv" not in decisions
 
 
 def test_a_scheduled_run_waits_for_a_command_under_way_and_with_nothing_new_changes_nothing(

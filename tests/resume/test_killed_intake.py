@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from left_over import settled
 
 from ssgan import settings
 from ssgan.intake import store, version
@@ -131,31 +132,6 @@ def batch(number: int, before: pd.DataFrame | None) -> tuple[pd.DataFrame, int]:
 
 def git(root: Path, *args: str) -> str:
     return subprocess.run(["git", *args], cwd=root, capture_output=True, text=True, check=True).stdout.strip()
-
-
-def orphans(root: Path) -> list[str]:
-    """Processes at work in the project."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            state = (entry / "stat").read_text().rpartition(")")[2].split()[0]
-            if state != "Z" and (entry / "cwd").resolve().is_relative_to(root):
-                found.append((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
-        except OSError:
-            continue
-    return found
-
-
-def settled(root: Path) -> list[str]:
-    """Waits until nobody is at work in the project; who still is when that takes long.
-
-    The kernel tells a tool's guard of the intake's death, and the guard ends the tool: at once, but on a busy machine
-    it must be its turn first. What is cut short by a power failure has no writer left.
-    """
-    deadline = time.monotonic() + 30
-    while (left := orphans(root)) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return left
 
 
 def check(root: Path, expected: dict[str, tuple[float, str | None]], refused: int) -> None:

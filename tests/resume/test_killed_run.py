@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -11,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from left_over import about, settled
 
 from ssgan import settings
 from ssgan.errors import UserError
@@ -40,7 +40,7 @@ def test_a_run_killed_while_training_is_finished_by_the_next_one(
         said = run.stderr.read()
     assert run.returncode == 128 + signal.SIGTERM, said
     assert "Traceback" not in said
-    assert not [line for line in _processes() if str(project) in line]
+    assert settled(project, about) == []
     assert Champion.read(project / "champion.json") == Champion.read(cancer[0] / "champion.json")
 
     done = ssgan("run", "-C", project)
@@ -139,17 +139,3 @@ def test_a_run_ended_before_prefect_knows_its_task_says_no_fault_of_ours(project
 def _git(project: Path, *arguments: str) -> str:
     """What git says in a project."""
     return subprocess.run(["git", *arguments], cwd=project, capture_output=True, text=True, check=True).stdout
-
-
-def _processes() -> list[str]:
-    """Command lines and working directories of all processes but this one."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        if entry.name == str(os.getpid()):
-            continue
-        try:
-            words = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            found.append(f"{words} {(entry / 'cwd').readlink()}")
-        except OSError:
-            continue
-    return found

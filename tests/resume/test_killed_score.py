@@ -1,4 +1,4 @@
-"""Scoring that is killed goes on as if it had not been."""
+"""Scoring that is killed goes on where it was, and ends as if it had not been."""
 
 from __future__ import annotations
 
@@ -25,6 +25,12 @@ def finished(parts: Path) -> int:
     return len([*parts.glob("*.answers.arrow")])
 
 
+def written(parts: Path) -> dict[str, tuple[int, int]]:
+    """Of each finished part: when it was written, and as which file."""
+    found = {path.name: path.stat() for path in parts.glob("*.answers.arrow")}
+    return {name: (stat.st_mtime_ns, stat.st_ino) for name, stat in found.items()}
+
+
 def test_scoring_killed_again_and_again_ends_with_the_bytes_of_an_unbroken_run(tmp_path: Path) -> None:
     project = make_shipped(tmp_path / "project")
     rows = frame(20_000)
@@ -34,6 +40,7 @@ def test_scoring_killed_again_and_again_ends_with_the_bytes_of_an_unbroken_run(t
     score(project, file, tmp_path / "whole.parquet", "quarantine")
     command = [sys.executable, "-m", "ssgan", "score", "-C", project.root, file, "-o", out, "--bad", "quarantine"]
     parts, chance, kills = tmp_path / ".out.parquet.parts", random.Random(7), 0
+    kept, torn = dict[str, tuple[int, int]](), set[str]()
     while kills < KILLS:
         before = finished(parts)
         process = subprocess.Popen(list(map(str, command)), env=settings.environment(), stderr=subprocess.DEVNULL)
@@ -46,9 +53,13 @@ def test_scoring_killed_again_and_again_ends_with_the_bytes_of_an_unbroken_run(t
             pytest.fail(f"the run was over after {kills} kills; make ROWS larger")
         assert finished(parts) >= wanted
         assert not out.exists()
-        if kills == 1:  # as a power cut would leave it
+        now = written(parts)
+        assert {name: now.get(name) for name in kept} == kept  # what was finished is not done again
+        if kills == 0:  # as a power cut would leave it
             victim = sorted(parts.glob("*.answers.arrow"))[0]
             os.truncate(victim, victim.stat().st_size // 2)
+            torn.add(victim.name)
+        kept = {name: each for name, each in now.items() if name not in torn}
         kills += 1
     done = subprocess.run(list(map(str, command)), env=settings.environment(), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -8,8 +8,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import onnxruntime
@@ -20,9 +21,11 @@ from serving.desk import Desk
 from serving.front import Front
 from ssgan.config import ServeParams
 from ssgan.contract import Contract
+from ssgan.errors import PortError, ToolError
 from ssgan.learn.artefact import write_checksums
 from ssgan.learn.encode import Encoder
 from ssgan.learn.parts import encode_image
+from ssgan.process import free_port
 from ssgan.project import Project
 from ssgan.records import Calibration, Lineage, RunRecord
 from ssgan.ship.champion import model_folder, promote
@@ -41,6 +44,9 @@ LABEL: dict[str, object] = {"column": "state", "classes": ["ill", "well"]}
 VALUE: dict[str, object] = {"column": "level", "unit": "mm"}
 IMAGE: dict[str, object] = {"scan": {"type": "image", "height": 8, "width": 8, "channels": 1}}
 GOOD: dict[str, object] = {"age": 61, "blood pressure": 140.5, "ward": "north"}
+PORTS = 5  # that are tried
+
+_Started = TypeVar("_Started")
 
 
 def make_project(root: Path) -> Project:
@@ -157,6 +163,20 @@ def served(project: Project, tag: str, follow: bool = True, **knobs: object) -> 
             yield client, desk
     finally:
         desk.close()
+
+
+@contextmanager
+def on_a_free_port(start: Callable[[int], AbstractContextManager[_Started]]) -> Iterator[_Started]:
+    """A server on a port that is free; on another one where somebody is given it before the server listens."""
+    with ExitStack() as stack:
+        for left in reversed(range(PORTS)):
+            try:
+                started = stack.enter_context(start(free_port()))
+                break
+            except (PortError, ToolError) as error:
+                if not left or not (isinstance(error, PortError) or "already in use" in str(error)):
+                    raise
+        yield started
 
 
 def eventually(holds: Callable[[], bool], patience: float = 20.0) -> None:

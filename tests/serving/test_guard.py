@@ -7,7 +7,7 @@ import os
 import stat
 
 import pytest
-from made import GOOD, add_model, make_project, served
+from made import GOOD, add_model, eventually, make_project, served
 
 from serving.guard import ClientGone, Guard
 from serving.refusal import Refusal
@@ -56,6 +56,20 @@ def test_the_file_holds_hashes_for_its_owner_alone_and_is_read_again_when_it_cha
     path.write_text("ward-8 nonsense\n")
     desk.guard.follow_keys()  # unreadable: the keys stay
     assert client.get("/v1/schema", headers={"x-api-key": other}).status_code == 200
+
+
+def test_a_line_taken_out_of_the_file_is_a_key_gone_while_the_service_runs(own) -> None:
+    file = own.root / "keys.txt"
+    gone, stays = (make_key(file, name) for name in ("ward-7", "ward-8"))
+
+    def asked_with(key: str) -> int:
+        return client.get("/v1/schema", headers={"x-api-key": key}).status_code
+
+    with served(own, add_model(own), keys="keys.txt") as (client, _):
+        assert asked_with(gone) == asked_with(stays) == 200
+        file.write_text("".join(line for line in file.read_text().splitlines(True) if not line.startswith("ward-7 ")))
+        eventually(lambda: asked_with(gone) == 401)
+        assert asked_with(stays) == 200
 
 
 def test_keys_may_come_from_the_environment(own, monkeypatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +18,6 @@ from serving.desk import Desk
 from serving.front import Front
 from ssgan.config import ServeParams
 from ssgan.learn.parts import encode_image
-from ssgan.process import free_port
 from ssgan.project import Project
 from ssgan.records import Calibration, ColumnRange
 from ssgan.ship.champion import model_folder, promote
@@ -67,14 +67,14 @@ def running(project: Project, tag: str, params: ServeParams) -> Iterator[str]:
 
     desk = Desk(params, project.root)
     desk.open(model_folder(project, tag))
-    port = free_port()
-    server = uvicorn.Server(uvicorn.Config(Front(bentoml, desk), port=port, log_level="warning", http="h11"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    eventually(lambda: server.started)
-    yield f"http://127.0.0.1:{port}/ui"
-    server.should_exit = True
-    thread.join()
+    server = uvicorn.Server(uvicorn.Config(Front(bentoml, desk), log_level="warning", http="h11"))
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        thread = threading.Thread(target=server.run, args=([bound],), daemon=True)
+        thread.start()
+        eventually(lambda: server.started)
+        yield f"http://127.0.0.1:{bound.getsockname()[1]}/ui"
+        server.should_exit = True
+        thread.join()
     desk.close()
 
 

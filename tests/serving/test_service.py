@@ -7,7 +7,9 @@ import http.client
 import importlib
 import json
 import os
+import shutil
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -22,16 +24,19 @@ from typing import Any
 import bentoml
 import pandas as pd
 import pytest
-from made import add_model, eventually
+from made import add_model, eventually, on_a_free_port
 from starlette.testclient import TestClient
 
 from ssgan import settings
+from ssgan.config import set_knob
+from ssgan.errors import PortError
 from ssgan.learn.artefact import Artefact
 from ssgan.learn.prepare import frame_columns
-from ssgan.process import free_port
-from ssgan.project import open_project
+from ssgan.process import Server, free_port
+from ssgan.project import Project, open_project
 from ssgan.records import Champion
 from ssgan.ship.champion import model_folder, promote, rollback
+from ssgan.ship.keys import make_key
 from ssgan.ship.serve import serving_champion
 
 
@@ -74,9 +79,14 @@ def test_under_bentoml_our_paths_answer_and_its_page_with_trackers_does_not(clie
     assert client.get("/static_content/swagger-ui.css").status_code == 404
 
 
+def serving(project: Project) -> contextlib.AbstractContextManager[Server]:
+    """The champion behind HTTP."""
+    return on_a_free_port(lambda port: serving_champion(project, port))
+
+
 def test_over_real_http_the_served_champion_answers_and_goes(cancer: tuple[Path, str], records) -> None:
     project = open_project(cancer[0])
-    with serving_champion(project, free_port()) as service:
+    with serving(project) as service:
         url = service.url
         request = urllib.request.Request(
             f"{url}/v1/predict", json.dumps(records[0]).encode(), {"Content-Type": "application/json"}
@@ -116,7 +126,7 @@ def test_under_load_models_change_and_a_broken_one_stays_outside_without_one_fai
     def spoke(tag: str) -> None:
         eventually(lambda: bool(seen) and seen[-1][1] == tag)
 
-    with serving_champion(own, free_port()) as service, ThreadPoolExecutor(8) as pool:
+    with serving(own) as service, ThreadPoolExecutor(8) as pool:
         asking = [pool.submit(ask, int(service.url.rpartition(":")[2])) for _ in range(8)]
         try:
             spoke(a.tag)
@@ -157,7 +167,7 @@ def make_certificate(folder: Path) -> None:
 def test_over_tls_the_service_answers_whom_its_certificate_convinces(project: Path, records) -> None:
     make_certificate(project)
     set_certificate(project, both=True)
-    with serving_champion(open_project(project), free_port()) as service:
+    with serving(open_project(project)) as service:
         assert service.url.startswith("https://")
         port = int(service.url.rpartition(":")[2])
         trusting = ssl.create_default_context(cafile=str(project / "certificate.pem"))
@@ -184,10 +194,10 @@ def test_a_certificate_without_its_key_is_refused_in_one_sentence(project: Path,
     assert "a certificate needs its key" in said
 
 
-def test_a_new_server_takes_over_from_the_one_before_without_a_failed_request(project: Path, records) -> None:
+def test_a_new_server_takes_over_without_a_failed_request_and_one_whose_switch_fails_leaves_the_one_before(
+    project: Path, records
+) -> None:
     """The file `port` stands for a proxy: whoever asks looks into it first."""
-    blue, green = free_port(), free_port()
-    (project / "port").write_text(str(blue))
     body, statuses, enough = json.dumps(records[0]), [], threading.Event()
 
     def ask() -> None:
@@ -198,12 +208,16 @@ def test_a_new_server_takes_over_from_the_one_before_without_a_failed_request(pr
             link.close()
 
     switch = 'printf %s "${SSGAN_URL##*:}" > port.new && mv port.new port'
-    with started(project, blue) as first:
+    with started(project) as (first, blue):
+        (project / "port").write_text(str(blue))
+        with started(project, "--instead", "--switch", "echo no proxy; false", "--drain", "0") as (failed, _):
+            assert failed.wait(60) == 1
+            assert said_by(failed) == "ssgan: the switch failed with exit code 1: no proxy"
         asking = threading.Thread(target=ask)
         asking.start()
         try:
             eventually(lambda: len(statuses) > 20)
-            with started(project, green, "--instead", "--switch", switch, "--drain", "0.5"):
+            with started(project, "--instead", "--switch", switch, "--drain", "0.5") as (_, green):
                 eventually(lambda: first.poll() is not None, 60)
                 before = len(statuses)
                 eventually(lambda: len(statuses) > before + 20)
@@ -216,21 +230,85 @@ def test_a_new_server_takes_over_from_the_one_before_without_a_failed_request(pr
     assert {port for port, _ in statuses} == {blue, green}
 
 
+Started = tuple[subprocess.Popen[str], int]
+
+
+def started(project: Path, *options: str) -> contextlib.AbstractContextManager[Started]:
+    """`ssgan serve`, once it answers, and its port."""
+    return on_a_free_port(lambda port: started_on(port, project, *options))
+
+
 @contextlib.contextmanager
-def started(project: Path, port: int, *options: str) -> Iterator[subprocess.Popen[str]]:
-    """`ssgan serve`, once it answers."""
+def started_on(port: int, project: Path, *options: str) -> Iterator[Started]:
+    """`ssgan serve` on a port.
+
+    Raises:
+        PortError: if somebody has it.
+    """
     command = [sys.executable, "-m", "ssgan", "serve", "-C", str(project), "--port", str(port), *options]
-    process = subprocess.Popen(command, env=settings.environment(), stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        assert "answers at" in process.stdout.readline()
-        yield process
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-        process.wait(60)
-        if process.stdout is not None:
-            process.stdout.close()
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, env=settings.environment(), stdout=pipe, stderr=pipe, text=True) as process:
+        try:
+            if "answers at" not in process.stdout.readline():
+                said = process.stderr.read()
+                assert "is taken" in said or "already in use" in said, said
+                raise PortError(said)
+            yield process, port
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+            process.wait(60)
+
+
+def said_by(process: subprocess.Popen[str]) -> str:
+    """The last line of what it told before it ended."""
+    return process.stderr.read().strip().splitlines()[-1]
+
+
+@pytest.fixture(scope="module")
+def guarded(cancer: tuple[Path, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, int]]:
+    """`ssgan serve` of a project that asks for keys and takes eight connections; and its port."""
+    project = tmp_path_factory.mktemp("guarded") / "project"
+    shutil.copytree(cancer[0], project, symlinks=True)
+    for knob in ("serve.keys=keys.txt", "serve.connections_at_most=8"):
+        set_knob(project / "params.yaml", knob)
+    make_key(project / "keys.txt", "always")
+    with started(project) as (_, port):
+        yield project, port
+
+
+def test_ssgan_serve_asks_for_a_key_until_its_line_is_gone(guarded: tuple[Path, int], records) -> None:
+    project, port = guarded
+    file, body = project / "keys.txt", json.dumps(records[0])
+    before = file.read_text()
+    key = make_key(file, "ward-7")
+
+    def status(**headers: str) -> int:
+        link = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        link.request("POST", "/v1/predict", body, {"content-type": "application/json", **headers})
+        with contextlib.closing(link):
+            return link.getresponse().status
+
+    assert status() == 401
+    eventually(lambda: status(authorization=f"Bearer {key}") == 200)
+    file.write_text(before)
+    eventually(lambda: status(authorization=f"Bearer {key}") == 401)
+
+
+def test_unless_told_otherwise_ssgan_serve_listens_on_one_address_alone(guarded: tuple[Path, int]) -> None:
+    with socket.create_connection(("127.0.0.1", guarded[1]), timeout=30):
+        pass
+    with pytest.raises(ConnectionRefusedError), socket.create_connection(("127.0.0.2", guarded[1]), timeout=30):
+        pass
+
+
+def test_connections_that_ask_nothing_keep_nobody_from_ssgan_serve(guarded: tuple[Path, int]) -> None:
+    port = guarded[1]
+    with contextlib.ExitStack() as stack:
+        silent = [stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=5)) for _ in range(8)]
+        read(f"http://127.0.0.1:{port}/livez")
+        with contextlib.suppress(ConnectionResetError):
+            assert silent[0].recv(1) == b""
 
 
 def test_there_is_nobody_to_take_over_from_where_nothing_runs(project: Path, ssgan_here) -> None:
@@ -241,8 +319,6 @@ def test_there_is_nobody_to_take_over_from_where_nothing_runs(project: Path, ssg
 
 
 def test_a_taken_port_is_refused_in_one_sentence(cancer: tuple[Path, str], ssgan_here) -> None:
-    import socket
-
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

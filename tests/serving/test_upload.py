@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import resource
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from made import GOOD
+from made import GOOD, eventually
+
+from ssgan.ship.champion import model_folder
 
 CSV, PARQUET = {"content-type": "text/csv"}, {"content-type": "application/vnd.apache.parquet"}
 LINES = {"accept": "application/x-ndjson"}
@@ -101,14 +107,46 @@ def one_large_page() -> pa.Table:
     return pa.table({"age": [1.0], "blood pressure": [1.0], "ward": ["z" * 30_000_000]})
 
 
-@pytest.mark.parametrize("made", [many_rows, one_long_word, one_large_page])
-def test_a_parquet_bomb_bursts_alone(asked, made) -> None:
-    import resource
-
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        (many_rows, "2000000 rows, and 500 are allowed"),
+        (one_long_word, "more memory than is allowed"),  # 1.6 GB, which the reader never gets
+        (one_large_page, "rows need more than 2621440 bytes"),
+    ],
+)
+def test_a_parquet_bomb_bursts_alone(asked, made, words) -> None:
     body = parquet(made(), compression="zstd")
     assert len(body) < 260_000
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     said = asked.post("/v1/predict_file", content=body, headers=PARQUET)
     assert said.status_code == 413, said.text
+    assert words in said.json()["error"]
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 * 1024
     assert asked.post("/v1/predict", json=GOOD).status_code == 200
+
+
+def test_the_system_holds_whoever_reads_a_file_to_a_gibibyte_and_twenty_seconds(toy, tmp_path) -> None:
+    project, tag = toy
+    (tmp_path / "contract.json").write_bytes((model_folder(project, tag) / "schema.json").read_bytes())
+    file = tmp_path / "file.csv"
+    os.mkfifo(file)  # in which nothing comes, so that the reader waits in the middle of its work
+    ends: list[int] = []
+
+    def is_being_read() -> bool:
+        try:
+            ends.append(os.open(file, os.O_WRONLY | os.O_NONBLOCK))
+        except OSError:
+            return False
+        return True
+
+    with subprocess.Popen([sys.executable, "-m", "serving.reader", str(file), "500", "1000000"]) as reader:
+        try:
+            eventually(is_being_read)
+            kinds = (resource.RLIMIT_AS, resource.RLIMIT_CPU, resource.RLIMIT_CORE)
+            limits = [resource.prlimit(reader.pid, kind) for kind in kinds]
+        finally:
+            reader.kill()
+            for end in ends:
+                os.close(end)
+    assert limits == [(2**30, 2**30), (20, 20), (0, 0)]

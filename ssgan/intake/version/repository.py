@@ -28,6 +28,7 @@ _IGNORED = (
     "!/dvc.yaml",
     "!/dvc.lock",
     "/.ssgan",
+    "/keys.txt",
     "/data/incoming",
     "/data/accepted",
     "/data/quarantine",
