@@ -210,11 +210,11 @@ class Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no typ
         x = layout.encode_read(X, columns, encoder)
         knobs = resolve(params_of(self), contract, x)
         head = head_for(contract, y, knobs.head)
-        knobs = settled(x, y, encoder, head, knobs)
         cautions.add_all(of_columns(columns, dict(zip(layout.names, layout.kinds, strict=True)), encoder))
         if is_labelled(y).all():
             cautions.add(f"all {len(y)} rows have a label, so there is nothing to learn from unlabelled ones")
         name = "regressor" if classes is None else "classifier"
+        knobs = settled(x, y, encoder, head, knobs)
         taught = taught_by(x, y, encoder, head, knobs, groups)
         told = None if validation is None else (layout.encode(validation[0], encoder), validation[1])
         fitted = fit_discriminator(

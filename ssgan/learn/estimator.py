@@ -137,11 +137,7 @@ class SSGANRegressor(RegressorMixin, Estimator):  # type: ignore[misc]
         Args:
             X: as `SSGANClassifier.fit` takes it.
             y: [n] numbers.
-            callbacks: of Keras.
-            groups: [n], such as patients: the teacher is judged on labelled rows of groups that it has not seen; None:
-                rows have nothing to do with one another. A row whose group is missing is a group of its own.
-            validation: X and y of rows that are not learned from: their score is told as training goes on, and is
-                `validation` in the callbacks' logs.
+            callbacks, groups, validation: as `SSGANClassifier.fit` takes them.
 
         Raises:
             InputError: a DataError and a ValueError: if y has no number, or one that is infinite, or X cannot be read.

@@ -46,14 +46,28 @@ def settled(x: np.ndarray, y: np.ndarray, encoder: Encoder, head: Head, knobs: K
     known = is_labelled(y)
     if known.all() or known.sum() > FEW * head.classes:
         return replace(knobs, align=0.0)
-    held, free = (_doubt(x, y, encoder, head, _short(knobs, align)) for align in (HELD, 0.0))
-    found = ALIGN if held <= MUCH * free else 0.0  # not where a loss was no number
+    held, free = doubts(x, y, encoder, head, knobs)
+    found = chosen(held, free)
     say(
         f"train: with {known.sum()} labels of {head.classes} classes one is easily lost; answers are "
         f"{'held' if found else 'not held'} to the labels' shares at first (train.align): in a trial their entropy was "
         f"{held:.3f} with it, which may be {MUCH:g} times that without, {free:.3f}"
     )
     return replace(knobs, align=found)
+
+
+def doubts(x: np.ndarray, y: np.ndarray, encoder: Encoder, head: Head, knobs: Knobs) -> tuple[float, float]:
+    """The trial: mean entropy of the answers to unlabelled rows, in nats, of a run that is held and of a free one.
+
+    NaN if a loss became no number. The arguments are those of `settled`.
+    """
+    held, free = (_doubt(x, y, encoder, head, _short(knobs, align)) for align in (HELD, 0.0))
+    return held, free
+
+
+def chosen(held: float, free: float) -> float:
+    """`align` by what a trial found; 0 where a loss became no number."""
+    return ALIGN if held <= MUCH * free else 0.0
 
 
 def _short(knobs: Knobs, align: float) -> Knobs:
@@ -63,7 +77,8 @@ def _short(knobs: Knobs, align: float) -> Knobs:
 
 
 def _doubt(x: np.ndarray, y: np.ndarray, encoder: Encoder, head: Head, knobs: Knobs) -> float:
-    """The mean entropy of a run's answers to unlabelled rows, in nats; not a number if a loss became none."""
+    from scipy.special import entr, softmax
+
     with closing(Run(x, y, encoder, head, knobs)) as run:
         for first in range(0, knobs.steps, run.per_call):
             losses = run.advance(first, min(run.per_call, knobs.steps - first))
@@ -71,6 +86,4 @@ def _doubt(x: np.ndarray, y: np.ndarray, encoder: Encoder, head: Head, knobs: Kn
                 return float("nan")
         rows = x[evenly(np.flatnonzero(~is_labelled(y)), ROWS)]
         logits, _ = task_and_realness(run.nets.average, head, rows)
-    logits = logits - logits.max(axis=1, keepdims=True)
-    sums = np.exp(logits).sum(axis=1, keepdims=True)
-    return float((np.log(sums[:, 0]) - (np.exp(logits) / sums * logits).sum(axis=1)).mean())
+    return float(entr(softmax(logits, axis=1)).sum(axis=1).mean())
