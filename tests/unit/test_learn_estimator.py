@@ -308,7 +308,6 @@ CHECKS = {
     "check_estimators_pickle": NOT_PICKLED,
     "check_classifiers_train": WEAK,
     "check_regressors_train": WEAK,
-    "check_supervised_y_no_nan": "NaN in y means unlabelled",
     "check_classifiers_classes": "-1 in y means unlabelled, and here it is a class",
 }
 
