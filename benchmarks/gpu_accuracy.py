@@ -1,9 +1,12 @@
 """Images with few labels, on an accelerator: the product, its ablations and its rivals, many label draws.
 
-    KERAS_BACKEND=jax python benchmarks/gpu_accuracy.py --data DIR --parts svhn mnist rivals long --at-once 8
+    KERAS_BACKEND=jax python benchmarks/gpu_accuracy.py --data DIR --parts svhn mnist few rivals long --at-once 8
 
 svhn    five splits, 250, 500 and 1000 labels: the product, without its real/fake term, and its supervised twin
 mnist   ten draws, 20 and 100 labels: the same three
+few     MNIST, 20 labels, ten draws: the product that is not to ask whether the rest has the labels' shares of classes,
+        with its real/fake term and without
+alone   MNIST with 100 labels and SVHN with 1000, five draws: the real/fake term at weight 1, and no consistency
 rivals  Mean Teacher, ICT and VAT on SVHN's splits, on the same trunk, each at the weight (of WEIGHTS) that has the
         least mean error on three draws of training images held out, with 1000 labels
 long    MNIST, 100 labels, ten draws: four times the steps, with and without the real/fake term
@@ -40,7 +43,7 @@ from pictures import METHODS, one
 NAME = "gpu_accuracy"
 TABLES = {"mnist": accuracy_mnist.TABLE, "svhn": accuracy_svhn.TABLE}
 OURS = ("ssgan", "a = 0", "twin")
-WEIGHTS = {"mean teacher": (2.0, 5.0, 15.0), "ict": (5.0, 15.0, 50.0), "vat": (0.3, 1.0, 3.0)}
+WEIGHTS = {"mean teacher": (2.0, 5.0, 15.0), "ict": (1.0, 2.0, 5.0, 15.0, 50.0), "vat": (0.3, 1.0, 3.0)}
 HELD_OUT = (100, 101, 102)  # draws of labels that no table has
 LONG = 20_000  # steps
 LIMIT = 900  # seconds of one run
@@ -103,6 +106,11 @@ def choosing() -> list[Job]:
 PARTS: dict[str, Callable[[], Iterable[Job]]] = {
     "svhn": lambda: grid("svhn", (1000, 250, 500), 5, OURS),
     "mnist": lambda: grid("mnist", (100, 20), 10, OURS),
+    "few": lambda: grid("mnist", (20,), 10, ("free", "free, a = 0")),
+    "alone": lambda: itertools.chain(
+        grid("mnist", (100,), 5, ("no consistency",), gan_weight=1.0),
+        grid("svhn", (1000,), 5, ("no consistency",), gan_weight=1.0),
+    ),
     "long": lambda: grid("mnist", (100,), 10, ("ssgan", "a = 0"), LONG),
     "precise": lambda: itertools.chain(
         grid("svhn", (1000,), 5, ("ssgan",), precision="bfloat16"),

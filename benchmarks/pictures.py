@@ -4,7 +4,8 @@ Protocol: the label draws are functions of the draw's number; every method of a 
 network, the same random moves and the same number of steps; the last averaged weights answer; the test images take no
 part in any choice, and are asked once. `twin` is the same network with the labelled images alone; `a = 0` the product
 without its real/fake term; Mean Teacher, ICT and VAT are the twin with that term and nothing else. `aligned` is
-the product that was told that its labels were drawn like the rest, `no consistency` the pure GAN.
+the product that was told that its labels were drawn like the rest, `free` that they were not; `no consistency` is the
+pure GAN.
 
 A finished run is one JSON line in results/cache: a command that was stopped goes on where it was, on any machine.
 """
@@ -32,6 +33,8 @@ METHODS: dict[str, dict[str, Any]] = {
     "ict": {**ALONE, "consistency": "ict"},
     "vat": {**ALONE, "consistency": "vat"},
     "aligned": {"align": 0.5},
+    "free": {"align": 0.0},
+    "free, a = 0": {**ALONE, "align": 0.0},
     "no consistency": {"consistency": "none"},
 }
 
