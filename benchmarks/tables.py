@@ -208,16 +208,7 @@ def _icd9(code: object) -> str | None:
     number = float(code)
     if int(number) == 250:
         return "diabetes"
-    groups = (
-        (390, 459, "circulatory"),
-        (460, 519, "respiratory"),
-        (520, 579, "digestive"),
-        (580, 629, "genitourinary"),
-    )
-    more = ((800, 999, "injury"), (710, 739, "musculoskeletal"), (140, 239, "neoplasms"))
-    special = {785: "circulatory", 786: "respiratory", 787: "digestive", 788: "genitourinary"}
-    found = next((name for low, high, name in (*groups, *more) if low <= int(number) <= high), "other")
-    return special.get(int(number), found)
+    return next((name for low, high, name in ICD9 if low <= int(number) <= high), "other")
 
 
 def _shipped(name: str, loader: str) -> Callable[[Path], Table]:
