@@ -5,15 +5,17 @@ from __future__ import annotations
 import base64
 import binascii
 import difflib
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import AfterValidator, ConfigDict, FailFast, Field, TypeAdapter, ValidationError
+from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
 from serving.refusal import FAULTS_AT_MOST, Fault, Refusal, shown
-from ssgan.contract import CategoryColumn, Contract, ImageColumn, NumberColumn
+from ssgan.contract import KEEPABLE, CategoryColumn, Contract, ImageColumn, NumberColumn
 from ssgan.errors import DataError
 from ssgan.learn.encode import decode_image
 
@@ -37,7 +39,8 @@ class Checker:
     @classmethod
     def of(cls, contract: Contract) -> Checker:
         """Made from the contract; takes a moment, so once per model."""
-        fields = {name: _field(column) for name, column in contract.features.items()}
+        kept = [rule for rule in KEEPABLE if contract.severity_of(rule) == "info"]
+        fields = {name: _field(column, kept) for name, column in contract.features.items()}
         typed: Any = TypedDict  # called, it takes any name for a field
         record: Any = typed("Record", fields)
         record.__pydantic_config__ = ConfigDict(strict=True, extra="forbid")
@@ -116,7 +119,7 @@ class Checker:
                 return "infinite", "must be a finite number"
             case "greater_than_equal" | "less_than_equal":
                 return "outside range", f"must be {_range(column)}"
-            case "multiple_of":
+            case "not_an_integer":
                 return "not an integer", "must be a whole number"
             case "float_type" | "float_parsing":
                 return "not a number", f"must be a number{'' if column is None or not column.nullable else ' or null'}"
@@ -140,18 +143,40 @@ class Checker:
 SHOWN_NAME = 200  # characters of an unknown name that are compared with the known ones
 
 
-def _field(column: Column) -> Any:
-    kind = _kind(column)
+def _field(column: Column, kept: Collection[str]) -> Any:
+    kind = _kind(column, kept)
     return NotRequired[kind | None] if column.nullable else kind
 
 
-def _kind(column: Column) -> Any:
+def _kind(column: Column, kept: Collection[str]) -> Any:
     if isinstance(column, NumberColumn):
-        whole = 1.0 if column.integer else None  # as a float, so that 63.0 passes for 63
-        return Annotated[float, Field(ge=column.min, le=column.max, multiple_of=whole, allow_inf_nan=False)]
+        return _number(column, kept)
     if isinstance(column, CategoryColumn):
         return Literal[column.values]
     return Annotated[str, Field(max_length=IMAGE_TEXT_AT_MOST), AfterValidator(_png_of(column))]
+
+
+def _number(column: NumberColumn, kept: Collection[str]) -> Any:
+    """A number by the rules that intake and `ssgan score` hold it against; a breach of the `kept` ones is answered."""
+    low, high = (None, None) if "outside range" in kept else (column.min, column.max)
+    if not column.integer or "not an integer" in kept:
+        return Annotated[float, Field(ge=low, le=high, allow_inf_nan=False)]
+    told: Any = {"multipleOf": 1}  # for /docs.json; pydantic's own check takes 15.999999999999998 for 16
+    field = Field(ge=low, le=high, allow_inf_nan=False, json_schema_extra=told)
+    return Annotated[float, field, AfterValidator(_whole_within(column))]
+
+
+def _whole_within(column: NumberColumn) -> Callable[[float], float]:
+    """As in intake, a value is asked whether it is whole only within its range; 63.0 passes for 63."""
+    low = -math.inf if column.min is None else column.min
+    high = math.inf if column.max is None else column.max
+
+    def check(value: float) -> float:
+        if low <= value <= high and not value.is_integer():
+            raise PydanticCustomError("not_an_integer", "must be a whole number")
+        return value
+
+    return check
 
 
 def _png_of(column: ImageColumn) -> Callable[[str], str]:
