@@ -73,7 +73,7 @@ class Desk:
             followed |= {self.current.pointer: self.current.follow, shadow_file(self._root): self._follow_shadow}
         if keys is not None:
             followed[keys] = self.guard.follow_keys
-        self._watch = Watch(followed)
+        self._watch = Watch(followed, None if self._root is None else self.current.look)
         self._watch.start()
         self._warm_up()
         gc.collect()
@@ -139,9 +139,7 @@ class Desk:
 
     def _follow_shadow(self) -> None:
         """Starts, changes or ends the comparison with a challenger."""
-        shadow = None
-        if self._root is not None and shadow_file(self._root).is_file():
-            shadow = Shadow.read(shadow_file(self._root))
+        shadow = self._wanted_shadow()
         if shadow is not None and self._challenger is not None and self._challenger.shadow == shadow:
             return
         before, self._shadow, self._challenger = self._shadow, None, None
@@ -151,7 +149,8 @@ class Desk:
             return
         try:
             name, version = split_tag(shadow.tag)
-            challenger = Challenger(self._root, shadow, Model.load(self._root / "bento" / "models" / name / version))
+            model = Model.load(self._root / "bento" / "models" / name / version)
+            challenger = Challenger(self._root, shadow, model, lambda: self.current.model.lineage)
         except (SsganError, OSError, ValueError) as error:
             _log.error("the challenger is refused: %s", error)
             return
@@ -163,6 +162,15 @@ class Desk:
         self._shadow = Background("shadow", challenger.compare, dropped)
         self._challenger = challenger  # last: whoever sees it may count on being compared
         _log.info("%s answers in the shadow", shadow.tag)
+
+    def _wanted_shadow(self) -> Shadow | None:
+        if self._root is None or not shadow_file(self._root).is_file():
+            return None
+        try:
+            return Shadow.read(shadow_file(self._root))
+        except (OSError, ValueError) as error:  # no reason for the champion not to answer
+            _log.error("%s cannot be read, so nothing runs in the shadow: %s", shadow_file(self._root).name, error)
+            return None
 
     def _warm_up(self) -> None:
         """The first answer of a session is slower; nobody should be the one who gets it."""
