@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -24,7 +25,7 @@ from serving.model import Model
 from serving.records import Record
 from serving.shadow import Challenger
 from ssgan.config import ServeParams
-from ssgan.errors import SsganError
+from ssgan.errors import SsganError, UserError
 from ssgan.learn.artefact import Predictions
 from ssgan.ship.packaged import split_tag
 from ssgan.ship.shadow import Shadow, shadow_file
@@ -76,6 +77,8 @@ class Desk:
         self._watch = Watch(followed, None if self._root is None else self.current.look)
         self._watch.start()
         self._warm_up()
+        asked = "keys are asked for" if self.guard.asks_for_keys else "nobody is asked for a key"
+        _log.info("%s is in service; %s", self.current.model.lineage.model, asked)
         gc.collect()
         gc.freeze()  # what is loaded now lives for ever; looking through it again and again costs latency
 
@@ -135,6 +138,14 @@ class Desk:
             return None
         from serving.log import PredictionLog
 
+        try:
+            self._log_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with tempfile.TemporaryFile(dir=self._log_folder):
+                pass
+        except OSError as error:
+            raise UserError(
+                f"serve.log is true, and {self._log_folder} cannot be written ({error.strerror}); make it writable"
+            ) from None
         return PredictionLog(self._log_folder, self._params, lambda requests: self.metrics.dropped("log", requests))
 
     def _follow_shadow(self) -> None:

@@ -153,6 +153,10 @@ def test_under_load_models_change_and_a_broken_one_stays_outside_until_it_is_who
             enough.set()
         for each in asking:
             each.result()
+        told = service.log.read_text()
+    assert f"{a.tag} is in service; nobody is asked for a key" in told
+    assert all(f"[INFO] [entry_service:discriminator:1] {tag} is in service" in told for tag in (b, c, broken))
+    assert "is refused, the model in service stays" in told
     assert {status for status, *_ in seen} == {200}
     assert all(body == header for _, body, header in seen)
     assert {model for _, model, _ in seen} == {a.tag, b, c, broken}
