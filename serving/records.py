@@ -6,7 +6,7 @@ import base64
 import binascii
 import difflib
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NotRequired
 
@@ -21,6 +21,7 @@ from ssgan.learn.encode import decode_image
 
 RECORDS_AT_MOST = 10_000
 IMAGE_TEXT_AT_MOST = 100_000  # characters of base64; a 64x64 PNG needs at most about 17,000
+BODIES = '/v1/predict takes one record, /v1/predict_many takes {"records": [...]}'
 SPARE = 50  # names that a record may have beyond the contract's before nobody looks at them any more
 
 Record = Mapping[str, Any]
@@ -83,10 +84,20 @@ class Checker:
             wrong, known = error.error_count(), len(self.contract.features)
             return Refusal(400, f"{wrong} fields are wrong, and the model takes {known}; send those of /v1/schema")
         found = error.errors(include_url=False)
+        meant = self._meant_for_the_other_path(found)
+        if meant is not None:
+            return Refusal(400, meant, [{"field": "", "rule": "another path's body", "value": "", "message": meant}])
         faults = [self._fault(each) for each in found[:FAULTS_AT_MOST]]
-        first, count = faults[0], len(found)
-        text = f"{count} {'field is' if count == 1 else 'fields are'} wrong: {first['message']}"
-        return Refusal(400, text, faults)
+        return Refusal(400, _sentence(faults, len(found)), faults)
+
+    def _meant_for_the_other_path(self, found: Sequence[Mapping[str, Any]]) -> str | None:
+        """Both paths take JSON; whoever mixes them up would read of each field that it is wrong."""
+        unknown = {each["loc"][0] for each in found if each["type"] == "extra_forbidden" and len(each["loc"]) == 1}
+        if "records" in unknown:
+            return '{"records": [...]} is for /v1/predict_many; send it there, or one record alone'
+        if unknown & self.contract.features.keys():
+            return 'this is one record; send it to /v1/predict, or as {"records": [...]}'
+        return None
 
     def _fault(self, error: Mapping[str, Any]) -> Fault:
         places = [part for part in error["loc"] if part != "records"]
@@ -130,14 +141,27 @@ class Checker:
             case "value_error":
                 return "not a PNG of the declared size", str(error["ctx"]["error"])
             case "json_invalid":
-                return "not JSON", f"the body must be JSON: {error['ctx']['error']}"
+                why = error["ctx"]["error"] if error["input"] else "it is empty"
+                return "not JSON", f"the body must be JSON: {why}"
             case "too_short" | "too_long":
-                return "number of records", f"must hold 1 to {RECORDS_AT_MOST} records"
+                held = error["ctx"].get("actual_length")
+                more = "" if held is None else f", and it holds {held}"
+                return "number of records", f"`records` must hold 1 to {RECORDS_AT_MOST} records{more}"
             case "dict_type" if not error["loc"]:
-                return "not an object", 'the body must be a JSON object: one record, or {"records": [...]} for many'
+                return "not an object", f"the body must be a JSON object: {BODIES}"
             case "dict_type":
                 return "not a record", "a record must be a JSON object of fields and values"
         return "not allowed", "must be as /v1/schema says"
+
+
+def _sentence(faults: Sequence[Fault], count: int) -> str:
+    """The first fault, and how many there are; what is wrong with the body as a whole is no field."""
+    first = faults[0]
+    if not first["field"]:
+        return str(first["message"])
+    where = f" of record {first['record']} (the first is 0)" if "record" in first else ""
+    what = f"1 field{where} is" if count == 1 else f"{count} fields{where} are"
+    return f"{what} wrong: {first['message']}"
 
 
 SHOWN_NAME = 200  # characters of an unknown name that are compared with the known ones
