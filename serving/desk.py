@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -24,7 +25,7 @@ from serving.model import Model
 from serving.records import Record
 from serving.shadow import Challenger
 from ssgan.config import ServeParams
-from ssgan.errors import SsganError
+from ssgan.errors import SsganError, UserError
 from ssgan.learn.artefact import Predictions
 from ssgan.ship.packaged import split_tag
 from ssgan.ship.shadow import Shadow, shadow_file
@@ -73,9 +74,11 @@ class Desk:
             followed |= {self.current.pointer: self.current.follow, shadow_file(self._root): self._follow_shadow}
         if keys is not None:
             followed[keys] = self.guard.follow_keys
-        self._watch = Watch(followed)
+        self._watch = Watch(followed, None if self._root is None else self.current.look)
         self._watch.start()
         self._warm_up()
+        asked = "keys are asked for" if self.guard.asks_for_keys else "nobody is asked for a key"
+        _log.info("%s is in service; %s", self.current.model.lineage.model, asked)
         gc.collect()
         gc.freeze()  # what is loaded now lives for ever; looking through it again and again costs latency
 
@@ -135,13 +138,19 @@ class Desk:
             return None
         from serving.log import PredictionLog
 
+        try:
+            self._log_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with tempfile.TemporaryFile(dir=self._log_folder):
+                pass
+        except OSError as error:
+            raise UserError(
+                f"serve.log is true, and {self._log_folder} cannot be written ({error.strerror}); make it writable"
+            ) from None
         return PredictionLog(self._log_folder, self._params, lambda requests: self.metrics.dropped("log", requests))
 
     def _follow_shadow(self) -> None:
         """Starts, changes or ends the comparison with a challenger."""
-        shadow = None
-        if self._root is not None and shadow_file(self._root).is_file():
-            shadow = Shadow.read(shadow_file(self._root))
+        shadow = self._wanted_shadow()
         if shadow is not None and self._challenger is not None and self._challenger.shadow == shadow:
             return
         before, self._shadow, self._challenger = self._shadow, None, None
@@ -151,7 +160,8 @@ class Desk:
             return
         try:
             name, version = split_tag(shadow.tag)
-            challenger = Challenger(self._root, shadow, Model.load(self._root / "bento" / "models" / name / version))
+            model = Model.load(self._root / "bento" / "models" / name / version)
+            challenger = Challenger(self._root, shadow, model, lambda: self.current.model.lineage)
         except (SsganError, OSError, ValueError) as error:
             _log.error("the challenger is refused: %s", error)
             return
@@ -163,6 +173,15 @@ class Desk:
         self._shadow = Background("shadow", challenger.compare, dropped)
         self._challenger = challenger  # last: whoever sees it may count on being compared
         _log.info("%s answers in the shadow", shadow.tag)
+
+    def _wanted_shadow(self) -> Shadow | None:
+        if self._root is None or not shadow_file(self._root).is_file():
+            return None
+        try:
+            return Shadow.read(shadow_file(self._root))
+        except (OSError, ValueError) as error:  # no reason for the champion not to answer
+            _log.error("%s cannot be read, so nothing runs in the shadow: %s", shadow_file(self._root).name, error)
+            return None
 
     def _warm_up(self) -> None:
         """The first answer of a session is slower; nobody should be the one who gets it."""

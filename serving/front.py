@@ -90,12 +90,13 @@ class Front:
     async def _reply(self, scope: Scope, receive: Receive, request_id: str) -> Reply:
         route = ROUTES.get(scope["path"])
         if route is None:
-            raise Refusal(404, f"there is no {shown(scope['path'])}; there are {', '.join(ROUTES)}")
+            raise Refusal(404, f"there is no {shown(scope['path'])}; there are {', '.join((*ROUTES, *BENTOML[:2]))}")
         guard = self._desk.guard
         if not route.open:
             guard.count(guard.caller(scope))
         if scope["method"] not in (route.method, "HEAD" if route.method == "GET" else ""):
-            raise Refusal(405, f"{scope['path']} takes {route.method}", headers={"allow": route.method})
+            text = f"{scope['path']} takes {route.method}, not {shown(scope['method'])}; send that"
+            raise Refusal(405, text, headers={"allow": route.method})
         content_type, accept = _header(scope, b"content-type"), _header(scope, b"accept")
         if route.media and content_type.partition(";")[0].strip().lower() != route.media:
             raise Refusal(415, f"send `content-type: {route.media}`; it is {shown(content_type or 'absent')!r}")

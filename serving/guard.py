@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope
 from serving.refusal import Refusal
 from ssgan.config import ServeParams
 from ssgan.errors import UserError
-from ssgan.ship.keys import Keys, owner_of, parse_keys
+from ssgan.ship.keys import Keys, owner_of, parse_keys, read_keys
 
 KEYS_VARIABLE = "SSGAN_KEYS"  # `name:sha256,name:sha256`, where there is no file
 CALLERS_AT_MOST = 10_000  # whose rates are remembered
@@ -39,11 +39,16 @@ class Guard:
         self.under_way = 0
         self.body_at_most = int(params.body_at_most_mb * 2**20)
 
+    @property
+    def asks_for_keys(self) -> bool:
+        """Whether there are any to ask for."""
+        return self._keys is not None
+
     def follow_keys(self) -> None:
         """Reads the file of keys again; one that cannot be read changes nothing."""
         try:
             self._keys = self._read_keys()
-        except (UserError, OSError) as error:
+        except UserError as error:
             _log.warning("the keys stay as they were: %s", error)
 
     def caller(self, scope: Scope) -> str:
@@ -134,9 +139,14 @@ class Guard:
 
     def _read_keys(self) -> Keys | None:
         if self._keys_file is not None:
-            return parse_keys(self._keys_file.read_text(encoding="utf-8"))
+            return read_keys(self._keys_file)
         text = os.environ.get(KEYS_VARIABLE)
-        return parse_keys(text) if text else None
+        if text is None:
+            return None
+        keys = parse_keys(text)
+        if not keys:  # such as `$(paste -sd, keys.txt)` of a file that is not there: nobody wants an open door then
+            raise UserError(f"{KEYS_VARIABLE} is set and holds no key; give it a line of `ssgan key`, or do not set it")
+        return keys
 
 
 def _given_key(scope: Scope) -> bytes:

@@ -70,7 +70,7 @@ def _read(path: Path, rows_at_most: int, bytes_at_most: int) -> list:  # type: i
         wanted = [name for name in (contract.id, *contract.features) if name in source.columns]
         return list(_capped(source.parts(), wanted, rows_at_most, bytes_at_most))
     except UserError as error:
-        raise _Refused(400, str(error)) from None
+        raise _Refused(400, str(error).replace(path.name, "the file")) from None
 
 
 def _capped(parts: Iterator, wanted: list[str], rows_at_most: int, bytes_at_most: int) -> Iterator:  # type: ignore[type-arg]

@@ -5,20 +5,23 @@ from __future__ import annotations
 import base64
 import binascii
 import difflib
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import AfterValidator, ConfigDict, FailFast, Field, TypeAdapter, ValidationError
+from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
 from serving.refusal import FAULTS_AT_MOST, Fault, Refusal, shown
-from ssgan.contract import CategoryColumn, Contract, ImageColumn, NumberColumn
+from ssgan.contract import KEEPABLE, CategoryColumn, Contract, ImageColumn, NumberColumn
 from ssgan.errors import DataError
 from ssgan.learn.encode import decode_image
 
 RECORDS_AT_MOST = 10_000
 IMAGE_TEXT_AT_MOST = 100_000  # characters of base64; a 64x64 PNG needs at most about 17,000
+BODIES = '/v1/predict takes one record, /v1/predict_many takes {"records": [...]}'
 SPARE = 50  # names that a record may have beyond the contract's before nobody looks at them any more
 
 Record = Mapping[str, Any]
@@ -37,7 +40,8 @@ class Checker:
     @classmethod
     def of(cls, contract: Contract) -> Checker:
         """Made from the contract; takes a moment, so once per model."""
-        fields = {name: _field(column) for name, column in contract.features.items()}
+        kept = [rule for rule in KEEPABLE if contract.severity_of(rule) == "info"]
+        fields = {name: _field(column, kept) for name, column in contract.features.items()}
         typed: Any = TypedDict  # called, it takes any name for a field
         record: Any = typed("Record", fields)
         record.__pydantic_config__ = ConfigDict(strict=True, extra="forbid")
@@ -80,10 +84,20 @@ class Checker:
             wrong, known = error.error_count(), len(self.contract.features)
             return Refusal(400, f"{wrong} fields are wrong, and the model takes {known}; send those of /v1/schema")
         found = error.errors(include_url=False)
+        meant = self._meant_for_the_other_path(found)
+        if meant is not None:
+            return Refusal(400, meant, [{"field": "", "rule": "another path's body", "value": "", "message": meant}])
         faults = [self._fault(each) for each in found[:FAULTS_AT_MOST]]
-        first, count = faults[0], len(found)
-        text = f"{count} {'field is' if count == 1 else 'fields are'} wrong: {first['message']}"
-        return Refusal(400, text, faults)
+        return Refusal(400, _sentence(faults, len(found)), faults)
+
+    def _meant_for_the_other_path(self, found: Sequence[Mapping[str, Any]]) -> str | None:
+        """Both paths take JSON; whoever mixes them up would read of each field that it is wrong."""
+        unknown = {each["loc"][0] for each in found if each["type"] == "extra_forbidden" and len(each["loc"]) == 1}
+        if "records" in unknown:
+            return '{"records": [...]} is for /v1/predict_many; send it there, or one record alone'
+        if unknown & self.contract.features.keys():
+            return 'this is one record; send it to /v1/predict, or as {"records": [...]}'
+        return None
 
     def _fault(self, error: Mapping[str, Any]) -> Fault:
         places = [part for part in error["loc"] if part != "records"]
@@ -116,7 +130,7 @@ class Checker:
                 return "infinite", "must be a finite number"
             case "greater_than_equal" | "less_than_equal":
                 return "outside range", f"must be {_range(column)}"
-            case "multiple_of":
+            case "not_an_integer":
                 return "not an integer", "must be a whole number"
             case "float_type" | "float_parsing":
                 return "not a number", f"must be a number{'' if column is None or not column.nullable else ' or null'}"
@@ -127,31 +141,66 @@ class Checker:
             case "value_error":
                 return "not a PNG of the declared size", str(error["ctx"]["error"])
             case "json_invalid":
-                return "not JSON", f"the body must be JSON: {error['ctx']['error']}"
+                why = error["ctx"]["error"] if error["input"] else "it is empty"
+                return "not JSON", f"the body must be JSON: {why}"
             case "too_short" | "too_long":
-                return "number of records", f"must hold 1 to {RECORDS_AT_MOST} records"
+                held = error["ctx"].get("actual_length")
+                more = "" if held is None else f", and it holds {held}"
+                return "number of records", f"`records` must hold 1 to {RECORDS_AT_MOST} records{more}"
             case "dict_type" if not error["loc"]:
-                return "not an object", 'the body must be a JSON object: one record, or {"records": [...]} for many'
+                return "not an object", f"the body must be a JSON object: {BODIES}"
             case "dict_type":
                 return "not a record", "a record must be a JSON object of fields and values"
         return "not allowed", "must be as /v1/schema says"
 
 
+def _sentence(faults: Sequence[Fault], count: int) -> str:
+    """The first fault, and how many there are; what is wrong with the body as a whole is no field."""
+    first = faults[0]
+    if not first["field"]:
+        return str(first["message"])
+    where = f" of record {first['record']} (the first is 0)" if "record" in first else ""
+    what = f"1 field{where} is" if count == 1 else f"{count} fields{where} are"
+    return f"{what} wrong: {first['message']}"
+
+
 SHOWN_NAME = 200  # characters of an unknown name that are compared with the known ones
 
 
-def _field(column: Column) -> Any:
-    kind = _kind(column)
+def _field(column: Column, kept: Collection[str]) -> Any:
+    kind = _kind(column, kept)
     return NotRequired[kind | None] if column.nullable else kind
 
 
-def _kind(column: Column) -> Any:
+def _kind(column: Column, kept: Collection[str]) -> Any:
     if isinstance(column, NumberColumn):
-        whole = 1.0 if column.integer else None  # as a float, so that 63.0 passes for 63
-        return Annotated[float, Field(ge=column.min, le=column.max, multiple_of=whole, allow_inf_nan=False)]
+        return _number(column, kept)
     if isinstance(column, CategoryColumn):
         return Literal[column.values]
     return Annotated[str, Field(max_length=IMAGE_TEXT_AT_MOST), AfterValidator(_png_of(column))]
+
+
+def _number(column: NumberColumn, kept: Collection[str]) -> Any:
+    """A number by the rules that intake and `ssgan score` hold it against; a breach of the `kept` ones is answered."""
+    low, high = (None, None) if "outside range" in kept else (column.min, column.max)
+    if not column.integer or "not an integer" in kept:
+        return Annotated[float, Field(ge=low, le=high, allow_inf_nan=False)]
+    told: Any = {"multipleOf": 1}  # for /docs.json; pydantic's own check takes 15.999999999999998 for 16
+    field = Field(ge=low, le=high, allow_inf_nan=False, json_schema_extra=told)
+    return Annotated[float, field, AfterValidator(_whole_within(column))]
+
+
+def _whole_within(column: NumberColumn) -> Callable[[float], float]:
+    """As in intake, a value is asked whether it is whole only within its range; 63.0 passes for 63."""
+    low = -math.inf if column.min is None else column.min
+    high = math.inf if column.max is None else column.max
+
+    def check(value: float) -> float:
+        if low <= value <= high and not value.is_integer():
+            raise PydanticCustomError("not_an_integer", "must be a whole number")
+        return value
+
+    return check
 
 
 def _png_of(column: ImageColumn) -> Callable[[str], str]:

@@ -12,6 +12,7 @@ store. What is asked and answered is in `desk.py`; who may ask in `guard.py`; th
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from functools import cache
@@ -20,8 +21,10 @@ from typing import TYPE_CHECKING
 
 import bentoml
 from bentoml.models import BentoModel
+from pydantic import ValidationError
 
 from ssgan.config import ServeParams
+from ssgan.errors import ParamsError, describe
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -30,7 +33,10 @@ if TYPE_CHECKING:
 
 _TAG_FILE = Path(__file__).with_name("model.tag")
 TAG = os.environ.get("SSGAN_MODEL_TAG") or _TAG_FILE.read_text(encoding="utf-8").strip()
-PARAMS = ServeParams.model_validate_json(os.environ.get("SSGAN_SERVE", "{}"))
+try:
+    PARAMS = ServeParams.model_validate_json(os.environ.get("SSGAN_SERVE") or "{}")
+except ValidationError as error:
+    raise ParamsError(f"SSGAN_SERVE must hold the section `serve` as JSON: {describe(error, ServeParams)}") from None
 ROOT = Path(os.environ["SSGAN_PROJECT"]) if "SSGAN_PROJECT" in os.environ else None
 LOG = Path(os.environ.get("SSGAN_LOG") or Path(os.environ.get("BENTOML_HOME", Path.home() / "bentoml")) / "predictions")
 
@@ -71,6 +77,7 @@ class Discriminator:
     model = BentoModel(TAG)
 
     def __init__(self) -> None:
+        logging.getLogger("ssgan.service").setLevel(logging.INFO)  # which model answers; BentoML shows warnings alone
         desk().open(Path(bentoml.models.get(TAG).path))
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]

@@ -1,13 +1,17 @@
-"""The challenger in the shadow: answers what the champion has answered, after it, and counts the differences."""
+"""The challenger in the shadow: answers what the champion has answered, after it, and counts the differences.
+
+Only the answers of the champion of now are compared: with a new one, as with a new service, the count begins anew.
+"""
 
 from __future__ import annotations
 
+import datetime
 import json
 import logging
 import math
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +22,7 @@ from serving.model import Model
 from serving.records import Record
 from ssgan.errors import SsganError
 from ssgan.learn.artefact import Predictions
+from ssgan.records import Lineage
 from ssgan.ship.shadow import Shadow, ShadowSummary, shadow_folder
 
 LINES_AT_MOST = 10_000  # of rows answered differently
@@ -28,21 +33,38 @@ _log = logging.getLogger("ssgan.service")
 class Challenger:
     """One challenger over its time in the shadow."""
 
-    def __init__(self, root: Path, shadow: Shadow, model: Model) -> None:
-        self.shadow, self._model = shadow, model
+    def __init__(self, root: Path, shadow: Shadow, model: Model, champion: Callable[[], Lineage]) -> None:
+        """Compares nothing yet.
+
+        Args:
+            root: of the project.
+            shadow: which model it is.
+            model: that one.
+            champion: tells which model is in service now.
+        """
+        self.shadow, self._model, self._champion = shadow, model, champion
         self._folder = shadow_folder(root, shadow.tag)
         self._folder.mkdir(parents=True, exist_ok=True)
-        (self._folder / "differences.jsonl").unlink(missing_ok=True)
-        self._found = ShadowSummary(champion="none yet", challenger=shadow.tag, since=shadow.started_at)
+        self._begin("none yet")
+
+    def _begin(self, champion: str) -> None:
+        since = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        self._found = ShadowSummary(champion=champion, challenger=self.shadow.tag, since=since)
         self._moves: Counter[str] = Counter()
         self._unlike: Counter[str] = Counter()
         self._lines = 0
         self.dropped = 0
+        (self._folder / "differences.jsonl").unlink(missing_ok=True)
 
     def compare(self, batch: list[Exchange]) -> None:
-        """Answers a batch and writes the summary anew."""
+        """Answers what the present champion has answered of a batch, and writes the summary anew."""
+        champion = self._champion()
+        if champion.digest == self.shadow.digest:  # it has become champion: what was found until then stays
+            return
+        if champion.model != self._found.champion:
+            self._begin(champion.model)
         for exchange in batch:
-            if exchange.model.lineage.digest != self.shadow.digest:  # it may have become champion meanwhile
+            if exchange.model.lineage.digest == champion.digest:
                 self._one(exchange)
         self._found = self._found.model_copy(
             update={"moves": dict(self._moves), "unlike": dict(self._unlike), "dropped": self.dropped}
@@ -64,9 +86,7 @@ class Challenger:
         far, other = _differences(exchange.model, self._model, ours, theirs)
         mean = (self._found.difference * self._found.rows + float(far.sum())) / max(self._found.rows + rows, 1)
         largest = max([self._found.largest_difference, *far.tolist()])
-        self._found = self._found.model_copy(
-            update={"champion": exchange.model.lineage.model, "difference": mean, "largest_difference": largest}
-        )
+        self._found = self._found.model_copy(update={"difference": mean, "largest_difference": largest})
         took = time.perf_counter() - started
         self._add(requests=1, rows=rows, refused=exchange.rows - rows, different=int(other.sum()), seconds=took)
         self._unlike.update(champion=int(ours.unlike.sum()), challenger=int(theirs.unlike.sum()))

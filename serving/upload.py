@@ -31,6 +31,7 @@ KINDS = {
     "application/x-parquet": PARQUET,
     "image/png": PNG,
 }
+BY_CURL = "with curl send it by --data-binary, as -d takes the ends of lines away"
 NDJSON = "application/x-ndjson"
 SECONDS = 30  # that a file may take to be read
 
@@ -54,9 +55,14 @@ async def uploaded(content_type: str, body: bytes) -> Upload:
         return await _from_form(content_type, body)
     kind = KINDS.get(media) or (_sniffed(body) if media in ("", "application/octet-stream") else None)
     if kind is None:
-        raise Refusal(415, f"{shown(media)!r} is not taken here; send {', '.join(KINDS)} or a form with a file")
+        kinds = f"`content-type: text/csv`, or another of {', '.join(list(KINDS)[1:])}, or a form with a file"
+        if media in ("", "application/octet-stream"):
+            raise Refusal(415, f"what the file is cannot be seen from its first bytes; send {kinds}")
+        raise Refusal(415, f"`content-type: {shown(media)}` is not taken here; send {kinds}")
     if not body:
         raise Refusal(400, "the body is empty; send the file in it")
+    if kind == CSV and b"\n" not in body and b"\r" not in body:
+        raise Refusal(400, f"the file is one line, without names or without rows; {BY_CURL}")
     return Upload(kind, body)
 
 

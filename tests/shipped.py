@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import onnx
@@ -32,10 +34,11 @@ COLUMNS = {
 WIDTH = 24  # of the hidden layer
 
 
-def contract_of(task: str) -> Contract:
+def contract_of(task: str, severity: Mapping[str, str] = MappingProxyType({})) -> Contract:
     """Three numbers and two words; three classes or a value."""
     label = {"column": "y", "classes": CLASSES} if task == "classification" else {"column": "y"}
-    return Contract.model_validate({"name": "toy", "task": task, "id": "id", "label": label, "columns": COLUMNS})
+    about = {"name": "toy", "task": task, "id": "id", "label": label, "columns": COLUMNS, "severity": {**severity}}
+    return Contract.model_validate(about)
 
 
 def frame(rows: int, seed: int = 0) -> pd.DataFrame:
@@ -53,13 +56,15 @@ def frame(rows: int, seed: int = 0) -> pd.DataFrame:
     )
 
 
-def make_shipped(root: Path, task: str = "classification", seed: int = 0) -> Project:
+def make_shipped(
+    root: Path, task: str = "classification", seed: int = 0, severity: Mapping[str, str] = MappingProxyType({})
+) -> Project:
     """A project whose champion has drawn weights and is calibrated."""
     project = Project(root)
     (root / "data").mkdir(parents=True)
     shutil.copy(TEMPLATES / "params.yaml", project.params)
     shutil.copy(TEMPLATES / "dvc.yaml", project.stages)
-    contract = contract_of(task)
+    contract = contract_of(task, severity)
     project.contract.write_text(contract.model_dump_json(), encoding="utf-8")
     promote(project, package_drawn(project, contract, seed))
     return project

@@ -50,6 +50,11 @@ class Journal:
         return self.folder / f"{number:08d}.{kind}.arrow"
 
 
+def parts_of(result: Path) -> Path:
+    """Where what is done of a result lies."""
+    return result.with_name(f".{result.name}.parts")
+
+
 @contextlib.contextmanager
 def journal(result: Path, about: dict[str, object]) -> Iterator[Journal]:
     """Opens the journal of the work that makes `result`, and removes it when the block ends well.
@@ -61,7 +66,7 @@ def journal(result: Path, about: dict[str, object]) -> Iterator[Journal]:
     Raises:
         BusyError: if another process is making the same file.
     """
-    folder = result.with_name(f".{result.name}.parts")
+    folder = parts_of(result)
     folder.mkdir(exist_ok=True)
     with _held(folder, result):
         text = json.dumps(about, sort_keys=True, indent=1) + "\n"

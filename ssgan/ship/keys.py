@@ -51,6 +51,21 @@ def make_key(path: Path, name: str) -> str:
     return key
 
 
+def read_keys(path: Path) -> Keys:
+    """The keys of a file.
+
+    Raises:
+        UserError: if it is not there, cannot be read, or holds something else.
+    """
+    try:
+        return parse_keys(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path} is not there, and serve.keys names it; `ssgan key NAME` makes it with a key") from None
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "it is no text"
+        raise UserError(f"{path}, which serve.keys names, cannot be read ({why}); mend it or its permissions") from None
+
+
 def parse_keys(text: str) -> Keys:
     """Names and hashes, one pair per line (or between commas); `#` begins a comment.
 

@@ -55,8 +55,8 @@ def load_packaged(folder: Path, champion: Champion | None = None) -> Packaged:
         ArtefactError: in one sentence, for whatever is missing, damaged, added or about another model.
     """
     listed = verified(folder, PACKAGED, (CHECKSUMS, LINEAGE), REMEDY)
+    listed |= verified(folder, CHECKSUMS, (), REMEDY)  # first, as the artefact's own remedy is to train again
     artefact = Artefact.load(folder)
-    listed |= verified(folder, CHECKSUMS, (), REMEDY)
     added = sorted({each.name for each in folder.iterdir()} - {*listed, PACKAGED, BENTOML})
     if added:
         raise ArtefactError(f"{folder / added[0]} was added after the model was packaged: {REMEDY}")

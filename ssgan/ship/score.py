@@ -7,6 +7,8 @@ in a journal beside the result, so that a run that was killed goes on, and ends 
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -19,18 +21,19 @@ import numpy as np
 import pyarrow as pa
 
 from ssgan import __version__
-from ssgan.errors import DataError
+from ssgan.errors import DataError, UserError
 from ssgan.intake.formats import files_of
 from ssgan.progress import say
 from ssgan.project import Project
 from ssgan.ship.champion import require_champion
-from ssgan.ship.journal import Journal, journal
+from ssgan.ship.journal import Journal, journal, parts_of
 from ssgan.ship.packaged import Packaged, folder_of, load_packaged
 from ssgan.ship.rows import Judged, Piece, answers, judge, refused
 from ssgan.ship.sink import Sink, quarantine_of
 from ssgan.ship.sources import Pace, find_files, pieces, rows_in
 
 Bad = Literal["mark", "quarantine", "fail"]
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
 
@@ -76,6 +79,7 @@ def score(project: Project, source: Path, out: Path, bad: Bad = "mark", workers:
         ProjectError: if there is no champion.
         ArtefactError: if the champion is damaged.
         BusyError: if another process is writing `out`.
+        UserError: if there is no room for `out`, or no right to write it; then it is as it was.
     """
     _check_place(source, out)
     champion = require_champion(project)
@@ -83,16 +87,28 @@ def score(project: Project, source: Path, out: Path, bad: Bad = "mark", workers:
     contract = packaged.artefact.contract
     files = find_files(source, contract)
     threads = workers or len(os.sched_getaffinity(0))
-    with journal(out, _about(files, packaged, bad)) as done:
+    about, pace = _about(files, packaged, bad), Pace(rows_in(files))
+    with _writing(out), journal(out, about) as done:
         if done.found:
             say(f"score: {done.found} parts are there already; going on")
-        pace = Pace(rows_in(files))
         work = _worker(packaged, bad, done)
         with Sink(out, done.folder) as sink:
             for each in in_order(work, pieces(files, contract), threads):
                 sink.write(each.answers, each.refused)
                 pace.add(each.answers.num_rows + (0 if each.refused is None else each.refused.num_rows))
             return Scored(sink.answered, sink.refused, sink.close())
+
+
+@contextlib.contextmanager
+def _writing(out: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        why = os.strerror(error.errno) if error.errno else " ".join(str(error).split())
+        todo = "name a file in a folder that can be written"
+        if error.errno in _FULL:
+            todo = f"free some space and run the same command again, which goes on with what lies in {parts_of(out)}"
+        raise UserError(f"{out} cannot be written ({why}); {todo}") from None
 
 
 def in_order(work: Callable[[_In], _Out], items: Iterable[_In], threads: int) -> Iterator[_Out]:

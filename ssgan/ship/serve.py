@@ -20,6 +20,8 @@ from ssgan.progress import say
 from ssgan.project import Project
 from ssgan.records import Record
 from ssgan.ship.champion import require_champion
+from ssgan.ship.keys import read_keys
+from ssgan.ship.packaged import folder_of, load_packaged
 
 PATIENCE = 30.0  # seconds that the server before may take to end
 
@@ -45,10 +47,15 @@ def serving_champion(project: Project, port: int | None = None) -> Iterator[Serv
     Raises:
         ProjectError: if there is no champion.
         PortError: if the port is taken.
+        UserError: if the certificate or the file of keys cannot be used.
+        ArtefactError: if the champion is damaged.
         ToolError: if the service does not come up.
     """
     params = read_params(project.params).serve
     champion = require_champion(project)
+    load_packaged(folder_of(project.root, champion))  # its server would start again and again, and say why in its log
+    if params.keys is not None:
+        read_keys(project.root / params.keys)
     number = params.port if port is None else port
     require_free(number)
     scheme = "http" if params.certificate is None else "https"

@@ -14,7 +14,7 @@ from pathlib import Path
 from ssgan.errors import ProjectError, UserError
 from ssgan.project import Project
 from ssgan.records import Record
-from ssgan.ship.champion import model_folder, require_champion
+from ssgan.ship.champion import model_folder, read_champion, require_champion
 from ssgan.ship.packaged import load_packaged
 
 
@@ -27,11 +27,11 @@ class Shadow(Record):
 
 
 class ShadowSummary(Record):
-    """How a challenger's answers differ from the champion's, over the rows that both have answered."""
+    """How a challenger's answers differ from those of one champion, over the rows that both have answered."""
 
     champion: str
     challenger: str
-    since: str
+    since: str  # when this count began: UTC, ISO 8601
     requests: int = 0
     rows: int = 0
     refused: int = 0  # rows that the challenger's contract does not take
@@ -112,7 +112,11 @@ def report(project: Project, tag: str | None) -> str:
         raise ProjectError(
             "no challenger has answered in the shadow yet; start one, and let the service answer requests"
         )
-    return "\n".join(_lines(ShadowSummary.read(found[0]), found[0].parent))
+    summary, now = ShadowSummary.read(found[0]), read_champion(project)
+    lines = list(_lines(summary, found[0].parent))
+    if now is not None and now.tag != summary.champion:
+        lines.insert(1, f"  {now.tag} is the champion now; nothing of its answers is in these numbers")
+    return "\n".join(lines)
 
 
 def _folders(project: Project) -> list[Path]:

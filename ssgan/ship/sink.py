@@ -30,6 +30,8 @@ class Sink:
 
     def close(self) -> Path | None:
         """Puts the files in their places; returns the one of the refused rows, if there are any."""
+        self._refused.close()  # both are whole before either gets its name
+        self._answers.close()
         held = self._refused.finish()
         self._answers.finish()
         return held

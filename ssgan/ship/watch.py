@@ -18,8 +18,16 @@ Signature = tuple[int, int, int] | None
 class Watch:
     """Calls an action, in a thread of its own, whenever its file has been replaced, changed, made or removed."""
 
-    def __init__(self, actions: Mapping[Path, Callable[[], None]]) -> None:
-        self._actions = dict(actions)
+    def __init__(
+        self, actions: Mapping[Path, Callable[[], None]], at_each_look: Callable[[], None] | None = None
+    ) -> None:
+        """Looks at nothing yet.
+
+        Args:
+            actions: by the file that each follows.
+            at_each_look: for what no one file tells; called four times a second, so it must be quick.
+        """
+        self._actions, self._at_each_look = dict(actions), at_each_look
         self._seen = {path: _signature(path) for path in actions}
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
@@ -27,7 +35,7 @@ class Watch:
     def start(self) -> None:
         """Begins with every action once: a file may have changed between its first reading and now."""
         for path in self._actions:
-            self._act(path)
+            self._act(self._actions[path], path.name)
         self._thread.start()
 
     def stop(self) -> None:
@@ -42,13 +50,15 @@ class Watch:
             now = _signature(path)
             if now != self._seen[path]:
                 self._seen[path] = now
-                self._act(path)
+                self._act(self._actions[path], path.name)
+        if self._at_each_look is not None:
+            self._act(self._at_each_look, "the store")
 
-    def _act(self, path: Path) -> None:
+    def _act(self, action: Callable[[], None], what: str) -> None:
         try:
-            self._actions[path]()
+            action()
         except Exception:  # whatever one file holds, the next look must come
-            _log.exception("could not follow %s", path.name)
+            _log.exception("could not follow %s", what)
 
     def _run(self) -> None:
         while not self._end.wait(SECONDS):

@@ -152,12 +152,14 @@ async def bentoml(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 @contextmanager
-def served(project: Project, tag: str, follow: bool = True, **knobs: object) -> Iterator[tuple[TestClient, Desk]]:
-    """The service of a project in this process, without BentoML around it."""
+def served(
+    project: Project, tag: str, follow: bool = True, own: str | None = None, **knobs: object
+) -> Iterator[tuple[TestClient, Desk]]:
+    """The service of a project in this process, without BentoML around it; `own`: the Bento's model, if another."""
     if follow:
         promote(project, tag)
     desk = Desk(ServeParams.model_validate(knobs), project.root if follow else None, project.root / "log")
-    desk.open(model_folder(project, tag))
+    desk.open(model_folder(project, own or tag))
     try:
         with TestClient(Front(bentoml, desk), raise_server_exceptions=False) as client:
             yield client, desk

@@ -226,3 +226,52 @@ def test_a_broken_model_is_never_served(own) -> None:
         load_packaged(folder)
     with pytest.raises(ArtefactError), served(own, tag):
         pass
+
+
+SENTENCES = {
+    "nothing": ("predict", "", "the body must be JSON: it is empty"),
+    "a list": ("predict", "[]", "/v1/predict takes one record, /v1/predict_many takes"),
+    "many sent where one is taken": ("predict", {"records": [GOOD]}, "is for /v1/predict_many; send it there"),
+    "one sent where many are taken": ("predict_many", GOOD, "this is one record; send it to /v1/predict, or as"),
+    "no record": ("predict_many", {"records": []}, "must hold 1 to 10000 records, and it holds 0"),
+    "the second is wrong": (
+        "predict_many",
+        {"records": [GOOD, {"age": -1}]},
+        "1 field of record 1 (the first is 0) is",
+    ),
+    "two are wrong": ("predict", {"age": -1, "ward": "west"}, "2 fields are wrong: `age` is -1: must be from 0 to 120"),
+}
+
+
+@pytest.mark.parametrize("case", SENTENCES)
+def test_a_refusal_s_sentence_says_what_is_wrong_and_what_to_send(asked, case) -> None:
+    path, body, words = SENTENCES[case]
+    content = body if isinstance(body, str) else json.dumps(body)
+    said = asked.post(f"/v1/{path}", content=content, headers={"content-type": "application/json"})
+    assert said.status_code == 400
+    assert words in said.json()["error"]
+    assert len(said.json()["faults"]) == (2 if case == "two are wrong" else 1)
+
+
+def test_a_wrong_method_and_a_wrong_path_are_told_what_there_is(asked) -> None:
+    assert asked.put("/v1/predict").json()["error"] == "/v1/predict takes POST, not PUT; send that"
+    assert asked.get("/health").json()["error"].endswith("/livez, /readyz")
+
+
+@pytest.mark.parametrize(
+    ("severity", "change", "status"),
+    [
+        ({}, {"age": 130}, 400),
+        ({}, {"age": 15.999999999999998}, 400),
+        ({"outside range": "info"}, {"age": 130}, 200),
+        ({"outside range": "info"}, {"age": 61.5}, 400),
+        ({"not an integer": "info"}, {"age": 61.5}, 200),
+        ({"not an integer": "info"}, {"age": 130}, 400),
+    ],
+)
+def test_what_the_contract_calls_info_is_answered(own, severity, change, status) -> None:
+    with served(own, add_model(own, severity=severity)) as (client, _):
+        assert client.post("/v1/predict", json=GOOD | change).status_code == status
+        known = client.get("/docs.json").json()["components"]["schemas"]["Record"]["properties"]["age"]
+    assert ("maximum" in known) == ("outside range" not in severity)
+    assert ("multipleOf" in known) == ("not an integer" not in severity)

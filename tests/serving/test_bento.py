@@ -167,6 +167,12 @@ def test_our_dockerfile_needs_no_compiler_and_no_root() -> None:
     }
 
 
+def test_whoever_follows_the_head_of_our_dockerfile_asks_for_keys() -> None:
+    runs = [line for line in DOCKERFILE.read_text().splitlines() if "docker run" in line]
+    assert runs
+    assert all('-e SSGAN_KEYS="$(paste -sd, mine/keys.txt)"' in line for line in runs)
+
+
 def test_what_the_dockerfile_of_bentoml_copies_is_there(bento: Path) -> None:
     (stage,) = stages((bento / "env" / "docker" / "Dockerfile").read_text())
     sources = [rest.split()[-2] for name, rest in stage if name == "COPY"]

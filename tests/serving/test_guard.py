@@ -5,14 +5,19 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
+import subprocess
+import sys
 
 import pytest
 from made import GOOD, add_model, eventually, make_project, served
 
+from serving.desk import Desk
 from serving.guard import ClientGone, Guard
 from serving.refusal import Refusal
-from ssgan.config import ServeParams
+from ssgan.config import ServeParams, set_knob
 from ssgan.errors import UserError
+from ssgan.process import free_port
+from ssgan.ship.champion import model_folder, promote
 from ssgan.ship.keys import make_key, owner_of, parse_keys, sha256_of
 
 
@@ -165,3 +170,47 @@ def test_a_key_leaves_the_comments_of_its_file_alone_and_has_a_name_without_blan
     assert file.read_text(encoding="utf-8") == f"# who may ask\nward-7 {sha256_of(key.encode())}\n"
     with pytest.raises(UserError, match=r"a key's name must be .* it is 'ward 7'"):
         make_key(file, "ward 7")
+
+
+@pytest.mark.parametrize("held", ["", " , ", "# nobody"])
+def test_keys_in_the_environment_that_hold_no_key_do_not_open_the_door(held, monkeypatch) -> None:
+    monkeypatch.setenv("SSGAN_KEYS", held)
+    with pytest.raises(UserError, match="SSGAN_KEYS is set and holds no key"):
+        Guard(ServeParams(), None)
+
+
+def test_a_file_of_keys_that_is_not_there_is_named_before_a_server_starts(own, ssgan_here) -> None:
+    promote(own, add_model(own))
+    set_knob(own.params, "serve.keys=keys.txt")
+    code, said = ssgan_here("serve", "-C", own.root, "--port", free_port())
+    assert (code, said.count("\n")) == (2, 1)
+    assert f"{own.root / 'keys.txt'} is not there" in said
+    assert "`ssgan key NAME` makes it" in said
+
+
+def test_a_damaged_champion_is_one_sentence_before_a_server_starts(own, ssgan_here) -> None:
+    tag = add_model(own)
+    promote(own, tag)
+    (model_folder(own, tag) / "encoder.json").write_text("{}")
+    code, said = ssgan_here("serve", "-C", own.root, "--port", free_port())
+    assert (code, said.count("\n")) == (1, 1)
+    assert "encoder.json is not the file that was stored" in said
+    assert "package this one again with `ssgan package`" in said
+
+
+def test_a_log_that_cannot_be_written_is_one_sentence_at_the_start(own) -> None:
+    tag = add_model(own)
+    promote(own, tag)
+    own.runtime.mkdir()
+    (own.runtime / "predictions").write_text("in the way")
+    with pytest.raises(UserError, match=r"serve\.log is true, and .*predictions cannot be written \(File exists\)"):
+        Desk(ServeParams(log=True), own.root).open(model_folder(own, tag))
+
+
+def test_a_knob_of_the_environment_that_is_none_is_named() -> None:
+    environment = os.environ | {"SSGAN_MODEL_TAG": "ssgan-toy:0", "SSGAN_SERVE": '{"body_at_most": 5}'}
+    command = [sys.executable, "-c", "import serving.service"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    told = done.stderr.strip().splitlines()[-1]
+    assert "SSGAN_SERVE must hold the section `serve` as JSON" in told
+    assert told.endswith("`body_at_most` is not a key; did you mean `body_at_most_mb`?")

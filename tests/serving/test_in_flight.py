@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 from made import COLUMNS, GOOD, VALUE, add_model, eventually, served
 
+from serving.background import Exchange
+from serving.current import Current
+from serving.model import Model
+from serving.shadow import Challenger
 from ssgan.ship.champion import model_folder, promote
-from ssgan.ship.shadow import report, start, stop
+from ssgan.ship.shadow import Shadow, report, start, stop
 from ssgan.ship.watch import Watch
 
 
@@ -44,9 +49,52 @@ def test_a_bento_alone_serves_its_own_model_and_a_broken_champion_does_not_keep_
         assert client.get("/v1/lineage").json()["model"] == good
     promote(own, broken)
     (model_folder(own, broken) / "encoder.json").unlink()
-    from serving.current import Current
-
     assert Current(model_folder(own, good), own.root, lambda: None, lambda: None).model.lineage.model == good
+
+
+@pytest.mark.parametrize("promoted_while_it_runs", [False, True])
+def test_a_refused_champion_is_taken_up_once_it_is_packaged_anew(own, tmp_path, promoted_while_it_runs) -> None:
+    good, damaged = add_model(own), add_model(own, 1)
+    folder, whole = model_folder(own, damaged), tmp_path / "whole"
+    shutil.copytree(folder, whole)
+    (folder / "encoder.json").write_text("{}")
+    with served(own, good if promoted_while_it_runs else damaged, own=good) as (client, desk):
+        promote(own, damaged)
+        eventually(lambda: metric(client, "ssgan_models_refused_total") == 1)
+        assert client.post("/v1/predict", json=GOOD).json()["lineage"]["model"] == good
+        shutil.rmtree(folder)  # as `ssgan package` makes it anew, file by file and under the same pointer
+        folder.mkdir()
+        for file in sorted(whole.iterdir()):
+            shutil.copyfile(file, folder / file.name)
+        eventually(lambda: desk.current.model.lineage.model == damaged)
+        assert client.post("/v1/predict", json=GOOD).json()["lineage"]["model"] == damaged
+        assert metric(client, "ssgan_model_swaps_total") == 1
+
+
+def test_a_refused_champion_is_not_tried_again_while_its_files_are_as_they_were_or_still_change(own) -> None:
+    good, damaged = add_model(own), add_model(own, 1)
+    (model_folder(own, damaged) / "encoder.json").write_text("{")
+    promote(own, damaged)
+    refused: list[int] = []
+    current = Current(model_folder(own, good), own.root, lambda: None, lambda: refused.append(1))
+    for size in range(5):
+        current.look()
+        current.look()
+        assert len(refused) == 1
+        (model_folder(own, damaged) / "encoder.json").write_text("x" * size)
+        current.look()  # it has changed: at the next look it may lie still
+        (model_folder(own, damaged) / "encoder.json").write_text("{}" + "y" * size)
+        current.look()
+        assert len(refused) == 1
+        current.look()
+        assert len(refused) == 2
+        del refused[1:]
+
+
+def metric(client, name: str) -> float:
+    """One number of /metrics."""
+    (found,) = [line for line in client.get("/metrics").text.splitlines() if line.startswith(f"{name} ")]
+    return float(found.split()[1])
 
 
 def test_a_watch_sees_files_come_change_and_go(tmp_path) -> None:
@@ -106,3 +154,57 @@ def test_a_challenger_with_another_contract_counts_what_it_would_refuse(own) -> 
         eventually(summary.is_file)
     found = json.loads(summary.read_text())
     assert (found["rows"], found["refused"]) == (2, 1)
+
+
+def test_the_shadow_s_numbers_are_about_the_present_champion_alone(own) -> None:
+    first, second, challenger = (add_model(own, seed) for seed in range(3))
+    summary = own.runtime / "shadow" / challenger.partition(":")[2] / "summary.json"
+
+    def found() -> tuple[str, int]:
+        told = json.loads(summary.read_text()) if summary.is_file() else {"champion": "", "rows": 0}
+        return told["champion"], told["rows"]
+
+    def ask(client, rows: int) -> list[str]:
+        records = [GOOD | {"age": age} for age in range(rows)]
+        return [each["label"] for each in client.post("/v1/predict_many", json={"records": records}).json()["answers"]]
+
+    with served(own, first) as (client, desk):
+        start(own, challenger)
+        eventually(lambda: desk._challenger is not None)
+        ask(client, 30)
+        eventually(lambda: found() == (first, 30))
+        promote(own, second)
+        eventually(lambda: desk.current.model.lineage.model == second)
+        assert f"{second} is the champion now" in report(own, None)
+        ours = ask(client, 20)
+        eventually(lambda: found() == (second, 20))
+        assert "is the champion now" not in report(own, None)
+        promote(own, challenger)
+        eventually(lambda: desk.current.model.lineage.model == challenger)
+        theirs = ask(client, 20)
+    assert found() == (second, 20)  # a model is not compared with itself
+    different = sum(mine != yours for mine, yours in zip(ours, theirs, strict=True))
+    assert different > 0
+    told = json.loads(summary.read_text())
+    assert (told["requests"], told["different"], sum(told["moves"].values())) == (1, different, different)
+    assert len((summary.parent / "differences.jsonl").read_text().splitlines()) == different
+
+
+def test_an_answer_of_the_champion_before_is_not_counted_when_it_comes_late(own) -> None:
+    before, now, tag = (add_model(own, seed) for seed in range(3))
+    models = {each: Model.load(model_folder(own, each)) for each in (before, now, tag)}
+    shadow = Shadow(tag=tag, digest=models[tag].lineage.digest, started_at="2026-01-01T00:00:00+00:00")
+    challenger = Challenger(own.root, shadow, models[tag], lambda: models[now].lineage)
+    said = {each: models[each].artefact.predict_records([GOOD]) for each in (before, now)}
+    challenger.compare([Exchange(0.0, each, models[each], said[each], 1, [GOOD]) for each in (now, before, now)])
+    told = json.loads((own.runtime / "shadow" / tag.partition(":")[2] / "summary.json").read_text())
+    assert (told["champion"], told["requests"], told["rows"]) == (now, 2, 2)
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"tag": "a"}'])
+def test_a_damaged_shadow_json_does_not_keep_the_service_from_starting(own, text) -> None:
+    tag = add_model(own)
+    own.runtime.mkdir()
+    (own.runtime / "shadow.json").write_text(text)
+    with served(own, tag) as (client, _):
+        assert client.post("/v1/predict", json=GOOD).status_code == 200

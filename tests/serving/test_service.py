@@ -101,16 +101,17 @@ def test_over_real_http_the_served_champion_answers_and_goes(cancer: tuple[Path,
         urllib.request.urlopen(f"{url}/readyz", timeout=2)
 
 
-def test_under_load_models_change_and_a_broken_one_stays_outside_without_one_failed_request(
+def test_under_load_models_change_and_a_broken_one_stays_outside_until_it_is_whole_without_one_failed_request(
     project: Path, records
 ) -> None:
-    """A -> B -> broken -> C, and back over the broken one to B, while eight clients ask the real service."""
+    """A -> B -> broken -> C, back over the broken one to B, and to the mended one, while eight clients ask."""
     own = open_project(project)
     a = Champion.read(own.champion)
     contract = Artefact.load(project / a.model).contract.model_dump()
     b, broken, c = (add_model(own, seed, columns=contract["columns"], label=contract["label"]) for seed in range(3))
     weights = model_folder(own, broken) / "model.onnx"
-    weights.write_bytes(weights.read_bytes()[:-1] + b"\0")
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-1] + b"\0")
     seen: list[tuple[int, str, str]] = []
     enough = threading.Event()
     body = json.dumps(records[0])
@@ -133,7 +134,7 @@ def test_under_load_models_change_and_a_broken_one_stays_outside_without_one_fai
             promote(own, b)
             spoke(b)
             promote(own, broken)
-            eventually(lambda: "ssgan_models_refused_total 1.0" in read(f"{service.url}/metrics"))
+            eventually(lambda: refusals(service) == 1)
             before = len(seen)
             eventually(lambda: len(seen) > before + 20)
             spoke(b)
@@ -142,13 +143,29 @@ def test_under_load_models_change_and_a_broken_one_stays_outside_without_one_fai
             rollback(own)  # to the broken one
             rollback(own)
             spoke(b)
+            refused = refusals(service)
+            promote(own, broken)
+            eventually(lambda: refusals(service) > refused)
+            spoke(b)
+            weights.write_bytes(whole)  # as packaged anew, under the same pointer
+            spoke(broken)
         finally:
             enough.set()
         for each in asking:
             each.result()
+        told = service.log.read_text()
+    assert f"{a.tag} is in service; nobody is asked for a key" in told
+    assert all(f"[INFO] [entry_service:discriminator:1] {tag} is in service" in told for tag in (b, c, broken))
+    assert "is refused, the model in service stays" in told
     assert {status for status, *_ in seen} == {200}
     assert all(body == header for _, body, header in seen)
-    assert {model for _, model, _ in seen} == {a.tag, b, c}
+    assert {model for _, model, _ in seen} == {a.tag, b, c, broken}
+
+
+def refusals(service: Server) -> float:
+    """How many champions it has refused."""
+    lines = read(f"{service.url}/metrics").splitlines()
+    return next(float(line.split()[1]) for line in lines if line.startswith("ssgan_models_refused_total "))
 
 
 def read(url: str) -> str:

@@ -150,3 +150,23 @@ def test_the_system_holds_whoever_reads_a_file_to_a_gibibyte_and_twenty_seconds(
             for end in ends:
                 os.close(end)
     assert limits == [(2**30, 2**30), (20, 20), (0, 0)]
+
+
+@pytest.mark.parametrize(
+    ("content", "media", "words"),
+    [
+        (b"age,blood pressure,ward61,140.5,north", "text/csv", "with curl send it by --data-binary"),
+        (b"age,blood pressure,ward\n61,140,north\n61\n", "text/csv", "the file: data row 2 has 1 cell"),
+        (b"age,blood pressure,ward\n", "text/csv", "the file has column names but no data rows"),
+        (
+            b"age,ward\n61,north\n",
+            "application/octet-stream",
+            "cannot be seen from its first bytes; send `content-type",
+        ),
+        (b"age,ward\n61,north\n", "application/x-www-form-urlencoded", "send `content-type: text/csv`"),
+    ],
+)
+def test_a_file_sent_wrongly_is_told_how_to_send_it(asked, content, media, words) -> None:
+    said = asked.post("/v1/predict_file", content=content, headers={"content-type": media})
+    assert said.status_code in (400, 415)
+    assert words in said.json()["error"]
