@@ -2,9 +2,9 @@
 
     python benchmarks/unlabelled_rows.py --data DIR
 
-Protocol: tables.py; the tables of accuracy_classes.py that have 1000 unlabelled rows. The fewer rows are the first of the
-more, and what is fitted on rows, such as the bins of the numbers, is fitted on the labelled ones and these. With 0 it
-is the product on its labelled rows alone: unlike the twin it has its teacher and its fakes. Results:
+Protocol: tables.py; the tables of accuracy_classes.py that have 1000 unlabelled rows. The fewer rows are the first of
+the more, and what is fitted on rows, such as the bins of the numbers, is fitted on the labelled ones and these. With 0
+it is the product on its labelled rows alone: unlike the twin it has its teacher and its fakes. Results:
 benchmarks/results/unlabelled_rows.json.
 """
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -47,8 +48,7 @@ def write_requests(project: Project, contract: Contract, asked: Sequence[Request
     """
     _check_name(out, contract, form)
     rows = _rows(project, contract, [each.id for each in asked])
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
+    with _writing(out):
         if form == "label-studio":
             tasks = [_task(contract, row, each) for row, each in zip(_records(rows), asked, strict=True)]
             out.write_text(json.dumps(tasks, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -58,8 +58,6 @@ def write_requests(project: Project, contract: Contract, asked: Sequence[Request
         scores = pd.DataFrame([(each.uncertainty, each.diversity, each.real, each.reason) for each in asked])
         rows[list(REQUEST)] = scores.round(4).to_numpy(object)
         _write(rows, contract, out)
-    except OSError as error:
-        raise UserError(f"{out} cannot be written ({error.strerror or error}); name another place") from None
 
 
 def write_answers(project: Project, export: Path, out: Path) -> int:
@@ -67,7 +65,7 @@ def write_answers(project: Project, export: Path, out: Path) -> int:
 
     Raises:
         DataError: if it is no such export, has no answer, or names rows that were never accepted.
-        UserError: if the name does not fit, or the contract's encoding lacks a letter of the rows.
+        UserError: if the name does not fit, the place cannot be written, or the encoding lacks a letter.
     """
     contract = read_contract(project.contract)
     _check_name(out, contract, "csv")
@@ -80,7 +78,8 @@ def write_answers(project: Project, export: Path, out: Path) -> int:
         raise DataError(f"{export.name} has {len(tasks)} tasks and no answer; label some first")
     rows = _rows(project, contract, list(answers))
     rows[contract.label.column] = list(answers.values())
-    _write(rows, contract, out)
+    with _writing(out):
+        _write(rows, contract, out)
     return len(rows)
 
 
@@ -147,6 +146,15 @@ def _check_name(out: Path, contract: Contract, form: Format) -> None:
         wanted, right = "a file that ends in .csv", out.suffix == ".csv"
     if not right:
         raise UserError(f"-o must name {wanted}; it is {out}")
+
+
+@contextmanager
+def _writing(out: Path) -> Iterator[None]:
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        raise UserError(f"{out} cannot be written ({error.strerror or error}); name another place") from None
 
 
 def _write(rows: pd.DataFrame, contract: Contract, out: Path) -> None:

@@ -58,6 +58,12 @@ def test_a_number_breaks_one_rule_only():
     }
 
 
+def test_a_number_that_may_lie_outside_its_range_must_be_whole_all_the_same():
+    rule = NumberColumn(min=0, max=10, integer=True)
+    found = number_cells(pa.array([12.0, 12.5]), "a", rule, MISSING, kept={cells.OUTSIDE_RANGE})
+    assert broken(found) == {cells.NOT_AN_INTEGER: [1]}
+
+
 def test_a_label_value_outside_its_range_is_a_fault_and_a_missing_one_is_not():
     found = number_cells(pa.array(["5", "11", ""]), "y", ValueLabel(column="y", max=10), MISSING, label=True)
     assert broken(found) == {cells.LABEL_OUTSIDE_RANGE: [1]}

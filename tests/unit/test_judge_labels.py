@@ -212,6 +212,9 @@ def test_what_label_studio_exports_becomes_a_batch_of_labels(project, started, t
     found = read_back(tmp_path / "answers.csv", _contract(project)).set_index("_id")["y"]
     assert len(found) == 4
     assert (found == started[1].loc[found.index]).all()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"answers.csv cannot be written \(.+\); name another place"):
+        write_answers(project, tmp_path / "export.json", tmp_path / "file" / "answers.csv")
 
 
 @pytest.mark.parametrize(
