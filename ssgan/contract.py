@@ -30,6 +30,7 @@ __all__ = [
     "GROUP",
     "KEEPABLE",
     "MISSING",
+    "ORIGIN",
     "REQUEST",
     "RESERVED",
     "ROW_ID",
@@ -54,7 +55,8 @@ ROW_ID = "_id"  # the row's name in accepted data: the id column as text, or a h
 COLUMNS_AT_MOST = 10_000  # of a project; each costs intake 8 ms of processor time, and the estimators know no limit
 GROUP = "_group"  # what must not straddle train and test: the group column, or the row's id
 REQUEST = ("_uncertainty", "_diversity", "_real", "_reason")  # why a label is asked for; passed over when it comes back
-RESERVED = (ROW_ID, GROUP, "_row", "_reasons", *REQUEST)  # `_row` and `_reasons` head the quarantine file
+ORIGIN = "_file"  # of a quarantined image: the name that its file had
+RESERVED = (ROW_ID, GROUP, ORIGIN, "_row", "_reasons", *REQUEST)  # `_row` and `_reasons` head the quarantine file
 MISSING = ("", "NA", "NaN", "nan", "null", "None")  # what CSV writers put where there is no value
 
 NAME = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"  # BentoML takes no other

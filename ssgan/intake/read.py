@@ -93,7 +93,8 @@ def read_undeclared(path: Path, label: str, text: TextFiles = _STANDARD) -> pa.T
     Raises:
         DataError: one sentence for whatever keeps the file from being a table with at least one row.
     """
-    return pa.concat_tables(_open(path, IMAGE, label, text).parts()).combine_chunks()
+    source = _open(path, IMAGE, label, text)
+    return pa.concat_tables(source.parts()).combine_chunks().select(source.columns)
 
 
 def _open(path: Path, image: str | None, label: str, text: TextFiles, columns: Collection[str] | None = None) -> Source:
