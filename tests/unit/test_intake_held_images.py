@@ -150,9 +150,15 @@ def test_names_of_files_cannot_lead_out_of_the_folder_that_is_shown(project, tmp
     for place in range(3):
         Image.fromarray(pixels(30 + place)).save(late / f"{place}.png")
     rows = ["file;shape", "0.png;disc", "1.png;ring", "2.png;disc", f"{'x/' * 9}.. ;disc", f"{'long' * 40}.png;disc"]
+    rows.append('"scan; of: May.png";ring')
     (late / "index.csv").write_text("\n".join(rows) + "\n")
     ingest(project, late)
     out = tmp_path / "deep" / "repair"
     quarantine.write_held(project, "late", out)
-    assert [row["file"] for row in index_of(out)] == ["4-..", f"5-{('long' * 40 + '.png')[-100:]}"]
+    assert [row["file"] for row in index_of(out)] == [
+        "4-..",
+        f"5-{('long' * 40 + '.png')[-100:]}",
+        "6-scan__of__May.png",
+    ]
+    assert quarantine.held_by(project, "late").reasons == {"not a PNG of the declared size": 3}  # whatever a name holds
     assert [path.name for path in out.iterdir()] == ["index.csv"]
