@@ -243,6 +243,8 @@ def _loader(folder: Path) -> Callable[[str], bytes | None]:
         from PIL import Image, UnidentifiedImageError
 
         file = (inside / name.strip()).resolve()
+        if "\\" in name and not file.is_file():  # an index that was written on Windows
+            file = (inside / name.strip().replace("\\", "/")).resolve()
         if not file.is_relative_to(inside):
             raise DataError(f"{folder.name}/{INDEX} names {name!r}, which lies outside of the folder; move the file in")
         if not file.is_file():
