@@ -6,15 +6,11 @@ import codecs
 import itertools
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, field_validator, model_validator
+
+from ssgan.sections import Part, Section, in_shape
 
 SIDE_AT_LEAST, SIDE_AT_MOST = 8, 64  # pixels of an image, which the networks are made for
-
-
-class Part(BaseModel):
-    """A part of a contract: fixed once read, with no unknown key."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 def _all_different(words: tuple[str, ...]) -> tuple[str, ...]:
@@ -29,7 +25,13 @@ def _check_range(low: float | None, high: float | None) -> None:
         raise ValueError(f"min {low:g} is above max {high:g}; no value lies between them")
 
 
-class NumberColumn(Part):
+class _Described(Part):
+    """What a column is. Pydantic allows no validator before its own on `type`, which tells the kinds apart."""
+
+    _shape = field_validator("unit", "min", "max", "values", mode="before", check_fields=False)(in_shape)
+
+
+class NumberColumn(_Described):
     """A measured number."""
 
     type: Literal["number"] = "number"
@@ -46,7 +48,7 @@ class NumberColumn(Part):
         return self
 
 
-class CategoryColumn(Part):
+class CategoryColumn(_Described):
     """One of a few known words. Numbers used as words are written as text."""
 
     type: Literal["category"]
@@ -55,7 +57,7 @@ class CategoryColumn(Part):
     drift_at_most: float | None = Field(None, gt=0, le=1)
 
 
-class ImageColumn(Part):
+class ImageColumn(_Described):
     """A PNG of fixed size, as bytes."""
 
     type: Literal["image"]
@@ -66,7 +68,7 @@ class ImageColumn(Part):
     drift_at_most: float | None = Field(None, gt=0, le=1)
 
 
-class IgnoredColumn(Part):
+class IgnoredColumn(_Described):
     """A column that may be there and that no model sees."""
 
     type: Literal["ignore"]
@@ -76,7 +78,7 @@ class IgnoredColumn(Part):
 Column = Annotated[NumberColumn | CategoryColumn | ImageColumn | IgnoredColumn, Field(discriminator="type")]
 
 
-class ClassLabel(Part):
+class ClassLabel(Section):
     """The label of a classification: one of the classes. Unlabelled is empty, missing, or a word of `unlabelled`."""
 
     column: str
@@ -84,7 +86,7 @@ class ClassLabel(Part):
     unlabelled: tuple[str, ...] = ("-1",)  # a word that is a class is that class
 
 
-class ValueLabel(Part):
+class ValueLabel(Section):
     """The label of a regression: a number. Unlabelled is empty or missing, or a word of `unlabelled`; -1 is a value."""
 
     column: str
@@ -117,12 +119,19 @@ Label = Annotated[
 ]
 
 
-class TextFiles(Part):
+class TextFiles(Section):
     """How the project's CSV files are written; nothing of it is guessed."""
 
     delimiter: str = Field(",", min_length=1, max_length=1)
     encoding: str = "utf-8"
     decimal: Literal[".", ","] = "."
+
+    @field_validator("delimiter", mode="before")
+    @classmethod
+    def _one_mark(cls, mark: Any) -> Any:
+        if isinstance(mark, str) and len(mark) != 1:
+            raise ValueError('it must be one character, such as ";", or "\\t" in double quotes for a tabulator')
+        return mark
 
     @field_validator("encoding")
     @classmethod

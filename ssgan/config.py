@@ -7,17 +7,14 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
+from pydantic import Field, PositiveInt, ValidationError, model_validator
 
 from ssgan.errors import ParamsError, describe
 from ssgan.records import write_atomically
+from ssgan.sections import Section
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class PrepareParams(_Section):
+class PrepareParams(Section):
     """How rows are divided."""
 
     test_share: float = Field(0.25, gt=0, lt=0.9)
@@ -28,7 +25,7 @@ FakesKind = Literal["generator", "shuffled columns", "refiner", "mixture"]
 Content = Literal["photograph", "drawing"]
 
 
-class TrainParams(_Section):
+class TrainParams(Section):
     """The learner's knobs; None means the default of the task, which the run record then names."""
 
     backend: Literal["tensorflow", "jax"] = "tensorflow"
@@ -80,7 +77,7 @@ class TrainParams(_Section):
     teach_from: float | None = Field(None, ge=0, lt=1)
 
 
-class BaselinesParams(_Section):
+class BaselinesParams(Section):
     """Who else has a try at the same rows."""
 
     seed: int = Field(0, ge=0, lt=2**31)
@@ -89,7 +86,7 @@ class BaselinesParams(_Section):
     more: dict[str, str] = {}
 
 
-class CalibrateParams(_Section):
+class CalibrateParams(Section):
     """How raw outputs become probabilities, sets and intervals."""
 
     coverage: float = Field(0.9, gt=0.5, lt=1)
@@ -97,7 +94,7 @@ class CalibrateParams(_Section):
     unlike: float = Field(0.01, gt=0, lt=0.5)
 
 
-class EvaluateParams(_Section):
+class EvaluateParams(Section):
     """Which rows judge a model, and how."""
 
     method: Literal["holdout", "crossfit"] | None = None
@@ -111,7 +108,7 @@ class EvaluateParams(_Section):
     seed: int = Field(0, ge=0, lt=2**31)
 
 
-class GateParams(_Section):
+class GateParams(Section):
     """What a challenger must show."""
 
     serve: Literal["ssgan", "winner"] = "ssgan"
@@ -126,7 +123,7 @@ class GateParams(_Section):
     parity_at_most: float = Field(1e-4, gt=0)
 
 
-class ServeParams(_Section):
+class ServeParams(Section):
     """The service."""
 
     host: str = "127.0.0.1"
@@ -153,7 +150,7 @@ class ServeParams(_Section):
         return self
 
 
-class Params(_Section):
+class Params(Section):
     """The whole of `params.yaml`."""
 
     prepare: PrepareParams = PrepareParams()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from pathlib import Path
 from typing import Literal, Self
 
@@ -17,17 +18,19 @@ from ssgan.columns import (
     ImageColumn,
     Label,
     NumberColumn,
-    Part,
     TextFiles,
     ValueLabel,
 )
 from ssgan.errors import ContractError, describe
+from ssgan.sections import Section
+from ssgan.slips import first_slip, line_of
 
 __all__ = [
     "BATCH_RULES",
     "GROUP",
     "KEEPABLE",
     "MISSING",
+    "ORIGIN",
     "REQUEST",
     "RESERVED",
     "ROW_ID",
@@ -52,8 +55,11 @@ ROW_ID = "_id"  # the row's name in accepted data: the id column as text, or a h
 COLUMNS_AT_MOST = 10_000  # of a project; each costs intake 8 ms of processor time, and the estimators know no limit
 GROUP = "_group"  # what must not straddle train and test: the group column, or the row's id
 REQUEST = ("_uncertainty", "_diversity", "_real", "_reason")  # why a label is asked for; passed over when it comes back
-RESERVED = (ROW_ID, GROUP, "_row", "_reasons", *REQUEST)  # `_row` and `_reasons` head the quarantine file
+ORIGIN = "_file"  # of a quarantined image: the name that its file had
+RESERVED = (ROW_ID, GROUP, ORIGIN, "_row", "_reasons", *REQUEST)  # `_row` and `_reasons` head the quarantine file
 MISSING = ("", "NA", "NaN", "nan", "null", "None")  # what CSV writers put where there is no value
+
+NAME = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"  # BentoML takes no other
 
 Severity = Literal["info", "warning", "critical"]
 # What a row may break. warning: the row goes to quarantine; critical: one such row rejects the batch; info: the value
@@ -82,7 +88,7 @@ BATCH_RULES: dict[str, Severity] = {
 }
 
 
-class Rules(Part):
+class Rules(Section):
     """When a batch is accepted, accepted without its bad rows, or rejected. None: not judged."""
 
     labelled_at_least: int = Field(10, ge=0)
@@ -114,13 +120,13 @@ class Rules(Part):
         return self
 
 
-class Contract(Part):
+class Contract(Section):
     """What a batch must be.
 
     `columns` are the features, in the order the model sees them; the id, group and label columns are not among them.
     """
 
-    name: str = Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=40)
+    name: str = Field(max_length=40)
     task: Literal["classification", "regression"]
     id: str | None = None
     group: str | None = None
@@ -133,6 +139,15 @@ class Contract(Part):
     rules: Rules = Rules()
     severity: dict[str, Severity] = {}
     log_without: tuple[str, ...] = ()  # columns that the service's prediction log leaves out
+
+    @field_validator("name")
+    @classmethod
+    def _name_is_plain(cls, name: str) -> str:
+        if not re.fullmatch(NAME, name):
+            raise ValueError(
+                "it names the model, and must be of lower-case letters, digits and hyphens, such as health-north"
+            )
+        return name
 
     @field_validator("severity")
     @classmethod
@@ -239,13 +254,13 @@ def read_contract(path: Path) -> Contract:
     columns = content.get("columns")
     if isinstance(columns, dict) and len(columns) > COLUMNS_AT_MOST:
         raise ContractError(f"{path.name}: {too_many_columns(len(columns))}")
-    twice = _repeated_key(yaml.compose(text))
-    if twice is not None:
-        raise ContractError(f"{path.name}, line {twice[1]}: `{twice[0]}` is there twice; every key must be there once")
+    slip = first_slip(content, yaml.compose(text))
+    if slip is not None:
+        raise ContractError(f"{path.name}, line {slip.line}: {slip.said}")
     try:
         return Contract.model_validate(content)
     except ValidationError as error:
-        place = _line_of(yaml.compose(text), error.errors()[0]["loc"])
+        place = line_of(yaml.compose(text), error.errors()[0]["loc"])
         raise ContractError(f"{path.name}, line {place}: {describe(error, Contract)}") from None
 
 
@@ -255,35 +270,3 @@ def too_many_columns(found: int) -> str:
         f"a project's table has at most {COLUMNS_AT_MOST:,} columns, as Great Expectations judges each by itself; "
         f"there are {found:,}: keep those that matter, or put numbers together first, as by a PCA"
     )
-
-
-def _repeated_key(node: yaml.Node | None) -> tuple[str, int] | None:
-    """The first key that stands twice in one mapping, and its line; YAML itself would silently take the last."""
-    if isinstance(node, yaml.SequenceNode):
-        return next((found for each in node.value if (found := _repeated_key(each))), None)
-    if not isinstance(node, yaml.MappingNode):
-        return None
-    seen: set[str] = set()
-    for key, value in node.value:
-        if key.value in seen:
-            return key.value, key.start_mark.line + 1
-        seen.add(key.value)
-        found = _repeated_key(value)
-        if found is not None:
-            return found
-    return None
-
-
-def _line_of(node: yaml.Node | None, location: tuple[int | str, ...]) -> int:
-    """The line (from 1) of the deepest part of a location that the file has; names of union members are passed over."""
-    line = 1
-    for part in location:
-        if isinstance(node, yaml.MappingNode):
-            for key, value in node.value:
-                if key.value == str(part):
-                    line, node = key.start_mark.line + 1, value
-                    break
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            node = node.value[part]
-            line = node.start_mark.line + 1
-    return line

@@ -15,6 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ssgan.contract import GROUP, KEEPABLE, ROW_ID, CategoryColumn, ClassLabel, Contract, IgnoredColumn, ImageColumn
+from ssgan.errors import DataError
+from ssgan.intake.arrival import Sight, sight_of
 from ssgan.intake.cells import (
     Cells,
     Fault,
@@ -30,7 +32,7 @@ from ssgan.intake.cells import (
     text_cells,
     word_cells,
 )
-from ssgan.intake.read import open_source, require_label, sha256_of
+from ssgan.intake.read import check_file, open_source, require_label, sha256_of
 from ssgan.intake.source import Source
 from ssgan.records import BatchManifest
 
@@ -63,6 +65,7 @@ class Batch:
     sha256: str
     contract: Contract
     seen_at: str
+    sight: Sight  # from before it was read
 
     @property
     def name(self) -> str:
@@ -92,6 +95,18 @@ class Batch:
             seen_at=self.seen_at,
         )
 
+    def require_unchanged(self) -> None:
+        """Makes sure that what was read so far is one and the same file.
+
+        Raises:
+            DataError: if somebody has written to it since it was opened.
+        """
+        if sight_of(self.source.path) != self.sight:
+            raise DataError(
+                f"{self.source.path.name} must not change while it is taken in, and it has: it may still be being "
+                "copied; take it in when the copy is complete"
+            )
+
     def parts(self) -> Iterator[Part]:
         """Every part, judged; the table must have the columns that the contract wants."""
         start = 0
@@ -106,10 +121,12 @@ def read_batch(path: Path, contract: Contract) -> Batch:
     Raises:
         DataError: if the file is no table with at least one row and a label column.
     """
+    check_file(path)
+    sight = sight_of(path)
     source = open_source(path, contract)
     require_label(path, source.columns, contract.label.column)
     source.begin()
-    return Batch(source, sha256_of(path), contract, datetime.now(UTC).isoformat())
+    return Batch(source, sha256_of(path), contract, datetime.now(UTC).isoformat(), sight)
 
 
 def label_cells(table: pa.Table, contract: Contract) -> Cells:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ import pyarrow.csv
 
 from ssgan.contract import TextFiles
 from ssgan.errors import DataError
-from ssgan.intake.source import Source, checked_names, short
+from ssgan.intake.source import Source, checked_names, short, why_one_name
 
 _BLOCK = 1 << 20  # bytes that Arrow takes at once: what stays in the processor's cache is read in a quarter of the time
 _LONGEST_ROW = 16 << 20  # bytes; a row that does not fit into a block is read with blocks as large as this
@@ -86,21 +87,29 @@ def _header(path: Path, text: TextFiles) -> list[str]:
         with path.open(encoding=encoding, newline="") as handle:
             return next((line for line in csv.reader(handle, delimiter=text.delimiter) if line), [])
     except (UnicodeError, csv.Error) as error:
-        raise DataError(f"{path.name} is not text in {_said(text)} ({short(error)}); {_mend_encoding(text)}") from None
+        raise DataError(
+            f"{path.name} is not text in {_said(text)} ({short(error)}); {_mend_encoding(path, text)}"
+        ) from None
 
 
 def _said(text: TextFiles) -> str:
     return text.encoding.upper()
 
 
-def _mend_encoding(text: TextFiles) -> str:
-    return f"write it as {_said(text)}, or declare in the contract how it is written: `files: {{encoding: ...}}`"
+def _mend_encoding(path: Path, text: TextFiles) -> str:
+    with path.open("rb") as handle:
+        wide = handle.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    likely = "utf-16, as it begins" if wide else "cp1252, as Windows writes in western Europe"
+    return (
+        f"write it as {_said(text)}, or declare in the contract how it is written: `files: {{encoding: ...}}`, such as "
+        f"{likely} (--encoding of `ssgan init`)"
+    )
 
 
 def _why_no_csv(path: Path, raw_names: Sequence[str], text: TextFiles, error: Exception) -> str:
     said = str(error)
     if "UTF8" in said or "codec can't" in said:
-        return f"{path.name} holds bytes that are not {_said(text)} text; {_mend_encoding(text)}"
+        return f"{path.name} holds bytes that are not {_said(text)} text; {_mend_encoding(path, text)}"
     if "straddling" in said:
         return (
             f"{path.name} has a row of more than {_LONGEST_ROW >> 20} MiB, or a quote that never closes; mend that row"
@@ -111,6 +120,9 @@ def _why_no_csv(path: Path, raw_names: Sequence[str], text: TextFiles, error: Ex
     if ragged is None:
         return f"{path.name} is not a readable CSV file: {short(error)}"
     row, expected, actual = ragged
+    if expected == 1:
+        found = f"{path.name} names one column in its first line, and data row {row} has {actual} cells"
+        return f"{found}; {why_one_name(raw_names[0])}"
     return (
         f"{path.name}: data row {row} has {actual} cells where the first line names {expected} columns; "
         f"mend that row (a {text.delimiter!r} inside a cell needs quotes around the cell)"

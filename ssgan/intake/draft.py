@@ -82,6 +82,11 @@ def _check_names(path: Path, names: Sequence[str], *chosen: str | None) -> None:
             near = nearest(column, names)
             hint = f"did you mean `{near}`?" if near else f"it has {', '.join(names[:8])}"
             raise DataError(f"{path.name} has no column `{column}`; {hint}")
+    if "" in names:
+        raise DataError(
+            f"{path.name} has a column without a name (column {names.index('') + 1}); name it, or delete it: pandas "
+            "writes its index so, unless index=False"
+        )
     for column in names:
         if column in RESERVED:
             raise DataError(f"{path.name} has a column `{column}`, a name that is reserved; rename it in the file")

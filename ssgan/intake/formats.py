@@ -17,13 +17,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ssgan.contract import TextFiles
+from ssgan.contract import ORIGIN, TextFiles
 from ssgan.errors import DataError
 from ssgan.intake.read import INDEX, open_table
 from ssgan.intake.source import Source
 from ssgan.progress import say
 
 PICTURES = 5000  # images that are turned into PNG at once
+KEPT_AT_MOST = 1 << 20  # bytes of a file that is no image of ours, which has 12 KiB at most before it is packed
 DESKTOP = ("Thumbs.db", "desktop.ini")
 FILE = "file"  # column of a folder's index: the name of the image file
 _IDX_TYPES = {
@@ -209,7 +210,10 @@ def _read_idx(path: Path) -> Array:
 
 
 def _open_folder(path: Path, image: str, text: TextFiles) -> Source:
-    """`index.csv` names each image in the column `file`; its other columns are columns of the batch."""
+    """`index.csv` names each image in the column `file`; its other columns are columns of the batch.
+
+    The tables also have the names, by which a person finds a refused image; they are no column of the batch.
+    """
     index = open_table(path / INDEX, text)
     if FILE not in index.columns:
         raise DataError(f"{path.name}/{INDEX} has no column `{FILE}`; it must name each image file")
@@ -221,20 +225,26 @@ def _open_folder(path: Path, image: str, text: TextFiles) -> Source:
         for part in index.parts():
             for start in range(0, part.num_rows, PICTURES):
                 table = part.slice(start, PICTURES)
-                cells = pa.array([load(name) for name in table.column(FILE).to_pylist()], pa.binary())
-                yield table.set_column(table.column_names.index(FILE), image, cells)
+                names = table.column(FILE)
+                cells = pa.array([load(name) for name in names.to_pylist()], pa.binary())
+                table = table.set_column(table.column_names.index(FILE), image, cells)
+                yield table if ORIGIN in index.columns else table.append_column(ORIGIN, names)
 
     return Source(path, tuple(image if name == FILE else name for name in index.columns), read)
 
 
 def _loader(folder: Path) -> Callable[[str], bytes | None]:
-    """What gives the image of a name as PNG; none where there is no such image, so that the row is refused."""
+    """What gives the image of a name as PNG. Where it is none, the row is refused and has the bytes of the file as they
+    are; none where there is no such file, or one that is far too large for an image of ours.
+    """
     inside = folder.resolve()
 
     def load(name: str) -> bytes | None:
         from PIL import Image, UnidentifiedImageError
 
         file = (inside / name.strip()).resolve()
+        if "\\" in name and not file.is_file():  # an index that was written on Windows
+            file = (inside / name.strip().replace("\\", "/")).resolve()
         if not file.is_relative_to(inside):
             raise DataError(f"{folder.name}/{INDEX} names {name!r}, which lies outside of the folder; move the file in")
         if not file.is_file():
@@ -246,7 +256,7 @@ def _loader(folder: Path) -> Callable[[str], bytes | None]:
                     return content
                 return _png(np.asarray(_plain(image)))
         except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError, TypeError):
-            return None
+            return content if len(content) <= KEPT_AT_MOST else None
 
     return load
 

@@ -7,13 +7,15 @@ the next one finishes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
 from ssgan.contract import read_contract
 from ssgan.errors import DataError, RejectedError
 from ssgan.intake import history, store, version
+from ssgan.intake.arrival import at_rest
 from ssgan.intake.batch import BATCH_DIGITS, Batch, read_batch
 from ssgan.intake.identity import rewritten as merged
 from ssgan.intake.judged import Judged
@@ -37,7 +39,7 @@ def ingest(project: Project, file: Path) -> Verdict:
         The verdict; for content that was accepted before, the one from then, with nothing counted twice.
 
     Raises:
-        DataError: if the file is no batch at all; nothing is written then.
+        DataError: if the file is no batch at all, or changes while it is read; nothing is written then.
         RejectedError: if the batch is refused as a whole; its verdict is written and committed, and nothing else.
         ProjectError: if the project is no repository, or accepted files are not here.
         UserError: if the disk is full or the project may not be written.
@@ -61,6 +63,7 @@ def _ingest(project: Project, file: Path) -> Verdict:
     accepted = store.accepted_verdicts(project)
     reference = read_reference(store.accepted_files(project), contract, project.runtime / ASPECTS)
     judged = validate(batch, contract, reference, own=project.root / OWN)
+    batch.require_unchanged()
     if judged.verdict.decision == "reject":
         _reject(project, judged, earlier)
         raise RejectedError(judged.verdict.sentence)
@@ -143,13 +146,22 @@ def accepted_before(project: Project, file: Path) -> bool:
     return verdict is not None and verdict.accepted_file is not None
 
 
-def waiting_files(project: Project) -> list[Path]:
-    """Batches in `data/incoming` that no verdict speaks of, by name: files, and folders with an index of images."""
+def waiting_files(project: Project, pause: Callable[[float], None] = time.sleep) -> list[Path]:
+    """Batches in `data/incoming` that no verdict speaks of, by name: files, and folders with an index of images.
+
+    What is still being copied is waited for, see `arrival.at_rest`.
+
+    Args:
+        project: Whose.
+        pause: What passes the time until a batch is looked at again.
+    """
     found = [path for path in sorted(project.incoming.glob("*")) if _is_batch(path)]
-    return [path for path in found if not _judged(project, path)]
+    return at_rest([path for path in found if not _judged(project, path)], pause)
 
 
 def _is_batch(path: Path) -> bool:
+    if path.name.startswith("."):  # of a copying program, or of a desktop
+        return False
     if path.is_dir():
         return (path / INDEX).is_file()
     labels = "labels" in path.name and "idx1" in path.name  # they come with their images
@@ -182,6 +194,9 @@ def accept(project: Project, judged: Judged, number: int, also: Mapping[str, str
         judged: Accepted, with or without quarantine.
         number: Of the batch among the accepted ones, from 1.
         also: Further files that others take the place of.
+
+    Raises:
+        DataError: if the batch's file changes meanwhile; nothing is accepted then.
     """
     verdict = judged.verdict
     if verdict.quarantine_file is not None:
@@ -192,6 +207,7 @@ def accept(project: Project, judged: Judged, number: int, also: Mapping[str, str
         batch = rewrite.file.stem.partition("-")[0]
         path = store.write_by_content(project, merged(rewrite), project.accepted, batch)
         rewritten[_name(project, rewrite.file)] = _name(project, path)
+    _require_unchanged(project, judged.batch)
     sizes = store.sizes_of(project, [verdict.accepted_file, verdict.quarantine_file, *rewritten.values()])
     verdict = verdict.model_copy(update={"number": number, "rewritten": rewritten, "sizes": sizes})
     write_page(page_file(project, verdict), judged, verdict)
@@ -200,6 +216,15 @@ def accept(project: Project, judged: Judged, number: int, also: Mapping[str, str
     made = version.accept_version(project, version.message_of(verdict))
     say(f"{made.name}: {made.rows} rows, {sum(made.labelled.values())} of them with a label")
     return verdict
+
+
+def _require_unchanged(project: Project, batch: Batch) -> None:
+    """As the rows are read once more when they are written; what was written is removed, as nothing names it yet."""
+    try:
+        batch.require_unchanged()
+    except DataError:
+        store.remove_strays(project, store.read_verdicts(project))
+        raise
 
 
 def _name(project: Project, path: Path) -> str:

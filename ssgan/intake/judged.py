@@ -9,11 +9,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ssgan.contract import GROUP, ROW_ID, Contract
+from ssgan.contract import GROUP, ORIGIN, ROW_ID, Contract
 from ssgan.intake.batch import Batch, Part
 from ssgan.intake.cells import as_text, column_of
 from ssgan.intake.facts import Outcome
 from ssgan.intake.identity import Places, Repeats
+from ssgan.intake.pictures import in_words
 from ssgan.intake.tally import Tally
 from ssgan.records import RefusedRow, Verdict
 
@@ -91,6 +92,9 @@ def reasons_of(
         taken = pa.array(here - part.start)
         source = part.table if column in part.table.column_names else part.rows
         values = _as_it_stands(column_of(source, column).take(taken)).to_pylist()
+        if ORIGIN in part.table.column_names and pa.types.is_binary(column_of(source, column).type):
+            names_of_files = column_of(part.table, ORIGIN).take(taken).to_pylist()
+            values = [f"{name}: {value}" for name, value in zip(names_of_files, values, strict=True)]
         ids = as_text(names.take(taken)).to_pylist()
         found += [
             (row + 1, _cut(name), rule, column, _cut(value))
@@ -123,7 +127,9 @@ def _cut(text: str | None) -> str:
 
 
 def _as_it_stands(column: pa.Array) -> pa.Array:
-    """A column as text, with the blanks that a text column has."""
+    """A column as text, with the blanks that a text column has; images in a few words."""
+    if pa.types.is_binary(column.type):
+        return pa.array([in_words(cell) for cell in column.to_pylist()], pa.string())
     return column if pa.types.is_string(column.type) else as_text(column)
 
 

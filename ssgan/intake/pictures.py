@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 PNG = b"\x89PNG\r\n\x1a\n"  # the first bytes of every PNG
 _CHANNELS = {"L": 1, "RGB": 3}
+_MODES = {"L": "grey", "RGB": "colour", "RGBA": "see-through", "LA": "see-through", "P": "of a palette"}
 
 
 def brightness(cell: object, shape: tuple[int, int, int]) -> npt.NDArray[np.float64] | None:
@@ -19,6 +20,19 @@ def brightness(cell: object, shape: tuple[int, int, int]) -> npt.NDArray[np.floa
 def shape_of(cell: object) -> tuple[int, int, int] | None:
     """(height, width, channels) of a PNG, or None where the cell is none, or has other channels than 1 or 3."""
     return _open(cell, None)[0]
+
+
+def in_words(cell: bytes | None) -> str:
+    """What an image is, in a few words: its height and width if it is a PNG, and what else it has."""
+    from PIL import Image, UnidentifiedImageError
+
+    if cell is None:
+        return "no image"
+    try:
+        with Image.open(io.BytesIO(cell), formats=["PNG"]) as image:
+            return f"{image.height}x{image.width}, {_MODES.get(image.mode, f'PNG mode {image.mode}')}"
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError):
+        return f"no image that can be read, {len(cell)} bytes"
 
 
 def _open(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,17 +13,22 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from ssgan.contract import read_contract
+from ssgan.contract import ORIGIN, ROW_RULES, Contract, TextFiles, read_contract
 from ssgan.errors import DataError, RejectedError
 from ssgan.intake import store
 from ssgan.intake.batch import read_batch
+from ssgan.intake.held_images import image_column, write_images
 from ssgan.intake.ingest import ASPECTS, OWN, accept, settle
 from ssgan.intake.judged import REASONS, ROW
-from ssgan.intake.read import open_table
+from ssgan.intake.read import INDEX, PARQUET_SUFFIXES, open_source, open_table
 from ssgan.intake.reference import read_reference
+from ssgan.intake.source import Source
 from ssgan.intake.validate import validate
 from ssgan.project import Project
 from ssgan.records import Verdict
+
+# In a row's reasons, after each value, which is quoted; a value may hold colons and semicolons of its own.
+_RULE = re.compile(rf": ({'|'.join(ROW_RULES)})(?=; |$)")
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,7 @@ def held(project: Project) -> list[Held]:
     found = []
     for file in files:
         said = pq.read_table(file, columns=[REASONS]).column(REASONS).to_pylist()
-        reasons = Counter(rule for each in said for rule in {part.rpartition(": ")[2] for part in each.split("; ")})
+        reasons = Counter(rule for each in said for rule in {*_RULE.findall(each)})
         batch = file.stem.partition("-")[0]
         found.append(Held(batch, sources.get(batch, ""), file, len(said), dict(reasons.most_common())))
     return found
@@ -71,26 +77,35 @@ def held_by(project: Project, batch: str) -> Held:
 
 
 def write_held(project: Project, batch: str, out: Path) -> int:
-    """Writes the quarantined rows of a batch as CSV, to be repaired and released; returns how many.
+    """Writes the quarantined rows of a batch, to be repaired and released; returns how many.
+
+    Tables become a CSV; images become a folder, with the rows in its index and each image as a file.
 
     Raises:
-        DataError: if there are none, or they hold images, or `out` is there already.
+        DataError: if there are none, or `out` is there already.
     """
     if out.exists():
-        raise DataError(f"{out} exists already; name a new file")
-    table = pq.read_table(held_by(project, batch).file)
-    if any(pa.types.is_binary(kind) for kind in table.schema.types):
-        raise DataError("these rows hold images, which a CSV cannot; read the Parquet file in data/quarantine instead")
-    text, content = read_contract(project.contract).files, pa.BufferOutputStream()
+        raise DataError(f"{out} exists already; name a new file, or for images a new folder")
+    text, table = read_contract(project.contract).files, pq.read_table(held_by(project, batch).file)
+    image = image_column(table)
+    if image is not None:
+        rows = write_images(table, image, out)
+        (out / INDEX).write_bytes(_as_csv(rows, text))
+    else:
+        out.write_bytes(_as_csv(table, text))
+    return int(table.num_rows)
+
+
+def _as_csv(table: pa.Table, text: TextFiles) -> bytes:
+    content = pa.BufferOutputStream()
     pyarrow.csv.write_csv(table, content, pyarrow.csv.WriteOptions(delimiter=text.delimiter))
     try:
-        out.write_bytes(content.getvalue().to_pybytes().decode("utf-8").encode(text.encoding))
+        return bytes(content.getvalue().to_pybytes().decode("utf-8").encode(text.encoding))
     except UnicodeEncodeError as error:
         raise DataError(
             f"the rows hold {error.object[error.start]!r}, which files.encoding {text.encoding} cannot write; "
             "read the Parquet file in data/quarantine instead"
         ) from None
-    return int(table.num_rows)
 
 
 def release(project: Project, batch: str, repaired: Path | None = None) -> Verdict:
@@ -99,8 +114,8 @@ def release(project: Project, batch: str, repaired: Path | None = None) -> Verdi
     Args:
         project: Whose lock the caller holds.
         batch: Whose rows.
-        repaired: CSV or Parquet with the rows as `write_held` gave them, mended; `_row` says which is which. Without
-            it, all rows go through as they are.
+        repaired: What `write_held` gave, mended, or Parquet with the same rows; `_row` says which is which. Without it,
+            all rows go through as they are.
 
     Raises:
         DataError: if no row is good, or the file names rows that are not there.
@@ -115,7 +130,7 @@ def release(project: Project, batch: str, repaired: Path | None = None) -> Verdi
     file = project.runtime / f"release-{rows.batch}.parquet"
     # Equal rows may be released from several batches: what they are of makes each release a batch of its own.
     origin = {"released": f"{rows.file.name} {sent.column(ROW).to_pylist()}"}
-    cells = sent.drop_columns([name for name in (ROW, REASONS) if name in sent.column_names])
+    cells = sent.drop_columns([name for name in (ROW, REASONS, ORIGIN) if name in sent.column_names])
     store.write_table(project, cells.replace_schema_metadata(origin), file)
     try:
         arrived = read_batch(file, contract)
@@ -162,7 +177,7 @@ def _name(project: Project, path: Path) -> str:
 
 def _repaired(table: pa.Table, repaired: Path, project: Project) -> pa.Table:
     """The mended rows; `_row` as whole numbers, each once and in quarantine."""
-    mended = pa.concat_tables(open_table(repaired, read_contract(project.contract).files).parts()).combine_chunks()
+    mended = pa.concat_tables(_opened(repaired, read_contract(project.contract)).parts()).combine_chunks()
     if ROW not in mended.column_names:
         raise DataError(f"{repaired.name} has no column `{ROW}`; keep it, for it says which row is which")
     try:
@@ -178,3 +193,11 @@ def _repaired(table: pa.Table, repaired: Path, project: Project) -> pa.Table:
     order = np.argsort(np.array(found))
     place = mended.column_names.index(ROW)
     return mended.set_column(place, ROW, numbers).take(pa.array(order))
+
+
+def _opened(repaired: Path, contract: Contract) -> Source:
+    if contract.image is None or repaired.name.lower().endswith(PARQUET_SUFFIXES):
+        return open_table(repaired, contract.files)
+    if not repaired.is_dir():
+        raise DataError(f"{repaired.name} is no folder; name the one that `ssgan quarantine show` has written, mended")
+    return open_source(repaired, contract)

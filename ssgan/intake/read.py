@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from ssgan.contract import Contract, TextFiles
 from ssgan.errors import DataError
 from ssgan.intake.csv_file import open_csv_file
-from ssgan.intake.source import Source, checked_names, is_number, nearest, short
+from ssgan.intake.source import Source, checked_names, is_number, nearest, short, why_one_name
 
 CSV_SUFFIXES = (".csv", ".data", ".txt", ".tsv")
 PARQUET_SUFFIXES = (".parquet", ".pq")
@@ -93,7 +93,8 @@ def read_undeclared(path: Path, label: str, text: TextFiles = _STANDARD) -> pa.T
     Raises:
         DataError: one sentence for whatever keeps the file from being a table with at least one row.
     """
-    return pa.concat_tables(_open(path, IMAGE, label, text).parts()).combine_chunks()
+    source = _open(path, IMAGE, label, text)
+    return pa.concat_tables(source.parts()).combine_chunks().select(source.columns)
 
 
 def _open(path: Path, image: str | None, label: str, text: TextFiles, columns: Collection[str] | None = None) -> Source:
@@ -140,14 +141,11 @@ def require_label(path: Path, names: Sequence[str], label: str) -> None:
 def _why_no_label(names: Sequence[str], label: str) -> str:
     if any(is_number(name) for name in names):
         return f"its first line looks like data ({', '.join(names[:3])}, ...): add a line of column names"
-    if len(names) == 1 and any(mark in names[0] for mark in ",;\t|"):
-        mark = next(mark for mark in ";\t|," if mark in names[0])
-        shown = "\\t" if mark == "\t" else mark
-        how = f'declare it in the contract as `files: {{delimiter: "{shown}"}}`, or give --delimiter to `ssgan init`'
-        return f"its columns seem to be separated by {mark!r}: {how}"
     near = nearest(label, names)
     if near is not None:
         return f"did you mean `{near}`?"
+    if len(names) == 1:
+        return why_one_name(names[0])
     return f"it has {', '.join(f'`{name}`' for name in names[:8])}{', ...' if len(names) > 8 else ''}"
 
 

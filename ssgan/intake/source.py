@@ -80,13 +80,34 @@ def checked_names(raw: Sequence[str], path: Path) -> list[str]:
     names = [name.strip() for name in raw]
     if not any(names):
         raise DataError(f"{path.name} has no column names; its first line must name the columns")
+    unnamed = [place for place, name in enumerate(names, 1) if not name]
+    if len(unnamed) > 1:
+        places = ", ".join(map(str, unnamed[:8])) + (", ..." if len(unnamed) > 8 else "")
+        raise DataError(
+            f"{path.name} has {len(unnamed)} columns without a name (columns {places}); name them, or delete them, "
+            "also where all their cells are empty, as a spreadsheet writes them"
+        )
     twice = [name for name, count in Counter(names).items() if count > 1]
     if any(is_number(name) for name in twice):
         start = ", ".join(names[:3])
         raise DataError(f"{path.name}: its first line looks like data ({start}, ...); add a line of column names")
     if twice:
-        raise DataError(f"{path.name} has more than one column named `{twice[0]}`; every name must be there once")
+        places = " and ".join(str(place) for place, name in enumerate(names, 1) if name == twice[0])
+        raise DataError(
+            f"{path.name} has more than one column named `{twice[0]}` (columns {places}); every name must be "
+            "there once: rename or delete one"
+        )
     return names
+
+
+def why_one_name(name: str) -> str:
+    """What is the matter with a CSV whose first line seems to name one column only."""
+    mark = next((mark for mark in ";\t|," if mark in name), None)
+    if mark is None:
+        return f"its first line is {name[:60]!r}: delete what stands above the line of column names"
+    shown = "\\t" if mark == "\t" else mark
+    how = f'declare it in the contract as `files: {{delimiter: "{shown}"}}`, or give --delimiter to `ssgan init`'
+    return f"its columns seem to be separated by {mark!r}: {how}"
 
 
 def short(error: Exception) -> str:

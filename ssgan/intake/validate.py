@@ -27,7 +27,6 @@ from ssgan.intake.joint import joint_drift
 from ssgan.intake.judged import Judged, list_refused
 from ssgan.intake.keys import among
 from ssgan.intake.reference import Reference, sample_of
-from ssgan.intake.source import nearest
 from ssgan.intake.tally import Tally
 from ssgan.intake.verdicts import broken_by_rows, conclude, drifted_columns, with_first_row
 from ssgan.intake.words import columns_message
@@ -62,7 +61,7 @@ def validate(
     with clock:
         columns = expectations.judge_columns(_present_columns(batch, contract), contract)
     if not columns.passed:
-        message = columns_message(wanted_columns(contract), _present_columns(batch, contract), nearest)
+        message = columns_message(wanted_columns(contract), _present_columns(batch, contract))
         wrong = (columns.model_copy(update={"message": message}),)
         return Judged(conclude(batch, contract, batch.manifest, wrong, (), (), None, Repeats()), batch)
 
@@ -79,7 +78,7 @@ def validate(
             rules = (*rules, expectations.judge_unique(tally.keys[outcome.new], contract.id or ROW_ID))
         rules = (*rules, *suite.judge(~outcome.refused[tally.good]))
     listed = list_refused(batch, faults, contract)
-    rules = (*with_first_row(rules, listed), *broken_by_rows(faults, tally, contract))
+    rules = (*with_first_row(rules, listed, contract), *broken_by_rows(faults, tally, contract))
     manifest = batch.manifest_of(tally.rows, counts_of(tally.labels, contract), tally.unreadable_labels)
     verdict = conclude(batch, contract, manifest, rules, listed, drift, outcome, repeats)
     seconds = {"whole": time.perf_counter() - start, "great expectations": clock.seconds}

@@ -11,18 +11,20 @@ from ssgan.intake.batch import Batch, added
 from ssgan.intake.facts import Fact, Outcome, counts_of
 from ssgan.intake.identity import Places, Repeats
 from ssgan.intake.tally import Tally
-from ssgan.intake.words import sentence_of
+from ssgan.intake.words import hint_of, sentence_of
 from ssgan.records import BatchManifest, ColumnDrift, RefusedRow, RuleResult, Verdict
 
 Decision = Literal["accept", "accept with quarantine", "reject"]
 
 
-def with_first_row(rules: tuple[RuleResult, ...], listed: Sequence[RefusedRow]) -> tuple[RuleResult, ...]:
-    """The rule about refused rows names the first of them."""
+def with_first_row(
+    rules: tuple[RuleResult, ...], listed: Sequence[RefusedRow], contract: Contract
+) -> tuple[RuleResult, ...]:
+    """The rule about refused rows names the first of them, and says what would be right."""
     if not listed:
         return rules
     first = listed[0]
-    more = f", first row {first.row}: `{first.column}` = {first.value!r} ({first.rule})"
+    more = f", first row {first.row}: `{first.column}` = {first.value!r} ({first.rule}{hint_of(first, contract)})"
     return tuple(
         rule.model_copy(update={"message": rule.message + more}) if rule.rule == "refused share" else rule
         for rule in rules

@@ -2,23 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from ssgan.records import RuleResult, Verdict
+from ssgan.contract import Contract
+from ssgan.intake.source import is_number, nearest
+from ssgan.records import RefusedRow, RuleResult, Verdict
 
 
-def columns_message(wanted: Sequence[str], present: Sequence[str], nearest: Callable[..., str | None]) -> str:
+def columns_message(wanted: Sequence[str], present: Sequence[str]) -> str:
     """Which columns are missing or not wanted, and what may have been meant."""
     absent = [name for name in wanted if name not in present]
     parts = []
     for name in present:
         if name not in wanted:
+            if not name:
+                parts.append("a column without a name is not in the contract (name it, or delete it)")
+                continue
             near = nearest(name, absent)
             parts.append(f"column `{name}` is not in the contract" + (f" (did you mean `{near}`?)" if near else ""))
     parts += [f"column `{name}` is missing" for name in absent]
     if len(parts) > 6:
         parts = [*parts[:6], f"and {len(parts) - 6} more"]
     return ", ".join(parts)
+
+
+def hint_of(row: RefusedRow, contract: Contract) -> str:
+    """What would be right in a refused row's place; empty where the rule says it all."""
+    label = contract.label
+    about = label if row.column == label.column else contract.columns.get(row.column)
+    if row.rule == "not a number" and is_number(row.value.replace(",", ".", 1)):
+        return f"; files.decimal of the contract is {contract.files.decimal!r}"
+    if row.rule in ("unknown label", "unknown value"):
+        known: Sequence[str] = getattr(about, "classes", ()) or getattr(about, "values", ())
+        near = nearest(row.value, known)
+        return f"; did you mean {near!r}?" if near else f"; there are {_listed(known)}"
+    if row.rule in ("outside range", "label outside range"):
+        low, high = getattr(about, "min", None), getattr(about, "max", None)
+        return f"; {'' if low is None else f'{low:g}'}..{'' if high is None else f'{high:g}'} in the contract"
+    if contract.image is not None and row.rule == "not a PNG of the declared size":
+        colour = "grey" if contract.image.channels == 1 else "colour"
+        return f": {contract.image.height}x{contract.image.width}, {colour}"
+    return ""
+
+
+def _listed(words: Sequence[str]) -> str:
+    return ", ".join(map(repr, words[:8])) + (", ..." if len(words) > 8 else "")
 
 
 def warnings_of(verdict: Verdict) -> list[RuleResult]:

@@ -20,6 +20,7 @@ from ssgan.progress import say
 
 KEPT = 2
 SUFFIX = ".checkpoint"
+UNFINISHED = f"{'[0-9a-f]' * 12}-{'[0-9]' * 10}.[0-9]*"  # being written: the process's number in place of the suffix
 
 
 @dataclass(frozen=True)
@@ -72,9 +73,10 @@ class Checkpoints:
         return None
 
     def clear(self) -> None:
-        """Removes them, and those of runs that were given up: the run is over."""
-        for path in self.folder.glob(f"*{SUFFIX}"):
-            path.unlink(missing_ok=True)
+        """Removes them, those of runs that were given up, and what killed writers have left: the run is over."""
+        for pattern in (f"*{SUFFIX}", UNFINISHED):
+            for path in self.folder.glob(pattern):
+                path.unlink(missing_ok=True)
         if self.folder.is_dir() and not any(self.folder.iterdir()):
             self.folder.rmdir()
 

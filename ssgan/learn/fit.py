@@ -94,7 +94,7 @@ def finish(
     score = Score(run.x, run.y, run.nets.head, validation)
     history, pace = _follow(run, name, checkpoints, _callback_list(callbacks, run), score)
     average, head = run.nets.average, run.nets.head
-    warnings = health.of_game(average, head, run.x, run.fakes, run.knobs.seed) if run.fakes is not None else ()
+    warnings = health.of_game(average, head, run.x, run.fakes, run.knobs) if run.fakes is not None else ()
     if run.knobs.asks_average:
         warnings += health.of_answers(average, head, run.x, run.y)
     for warning in warnings:

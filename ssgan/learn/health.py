@@ -9,6 +9,7 @@ import numpy as np
 from ssgan.learn import backend
 from ssgan.learn.fakes import Fakes
 from ssgan.learn.heads import ClassHead, Head
+from ssgan.learn.knobs import Knobs
 from ssgan.learn.prepare import is_labelled
 from ssgan.learn.run import task_and_realness
 from ssgan.learn.training_rows import evenly
@@ -20,25 +21,25 @@ LOST = 0.2  # of a class's share among the labels
 COLLAPSED = 0.1  # of the spread of real rows' features
 
 
-def of_game(average: Any, head: Head, x: np.ndarray, fakes: Fakes, seed: int) -> tuple[str, ...]:
+def of_game(average: Any, head: Head, x: np.ndarray, fakes: Fakes, knobs: Knobs) -> tuple[str, ...]:
     """Is the game between the two networks one that teaches? Empty if it is.
+
+    How well fakes are told apart says something only where the real/fake term is trained: fakes are also made for the
+    manifold term alone.
 
     Args:
         average: the product, x -> [features, outputs].
         head: of the task.
         x: encoded training rows.
         fakes: that it was trained with.
-        seed: of the fakes looked at.
+        knobs: of the run.
     """
-    from sklearn.metrics import roc_auc_score
-
     real = evenly(x, ROWS)
-    made = fakes.sample(x, len(real), seed)
+    made = fakes.sample(x, len(real), knobs.seed)
     predict = backend.predictor(average)
     (real_features, real_outputs), (fake_features, fake_outputs) = predict(real), predict(made)
     found = []
-    realness = np.concatenate([_realness(head, real_outputs), _realness(head, fake_outputs)])
-    area = float(roc_auc_score(np.arange(len(realness)) < len(real), realness))
+    area = _area(_realness(head, real_outputs), _realness(head, fake_outputs)) if knobs.gan_weight > 0 else 0.0
     if area > TRIVIAL:
         found.append(
             f"the discriminator tells fakes from real rows without error (area under the curve {area:.4f}): towards "
@@ -76,6 +77,14 @@ def of_answers(average: Any, head: Head, x: np.ndarray, y: np.ndarray) -> tuple[
         "train.align (0.5) is for labels that are few and were drawn like the rest"
         for each in np.flatnonzero(answered < LOST * labelled).tolist()
     )
+
+
+def _area(of_real: np.ndarray, of_fakes: np.ndarray) -> float:
+    """Under the curve of real against fake; 0.5 where they are not told apart."""
+    from sklearn.metrics import roc_auc_score
+
+    realness = np.concatenate([of_real, of_fakes])
+    return float(roc_auc_score(np.arange(len(realness)) < len(of_real), realness))
 
 
 def _realness(head: Head, outputs: np.ndarray) -> np.ndarray:

@@ -51,6 +51,11 @@ def test_every_stage_of_dvc_has_its_section(params: Path) -> None:
         ("train: {ema: 1.5}", ("train.ema", "1.5")),
         ("train: [1", ("cannot be read as YAML",)),
         ("- a", ("one section per stage",)),
+        ("train: {hidden: 64}", ("`train.hidden` is 64", "must be a list, such as [64]")),
+        ("evaluate: {slices: 'sex, age'}", ("`evaluate.slices` is 'sex, age'", 'such as ["sex", "age"]')),
+        ("evaluate: {curve: 0.5}", ("`evaluate.curve` is 0.5", "such as [0.5]")),
+        ("calibrate: {coverage: '0,9'}", ("`calibrate.coverage` is '0,9'", "decimal point")),
+        ("train: many", ("`train` is 'many'", "section of its own")),
     ],
 )
 def test_a_wrong_params_file_is_refused_in_one_sentence(params: Path, text: str, words: tuple[str, ...]) -> None:
@@ -99,6 +104,24 @@ def test_a_contract_survives_json(contract: Path) -> None:
         ({"columns": {"a": {"type": "number", "mim": 3}}}, ("mim",)),
         ({"columns": {"a": {"type": "image", "height": 8, "width": 8}, "b": {"type": "number"}}}, ("only feature",)),
         ({"label": {"column": "y", "classes": ["one"]}}, ("classes",)),
+        ({"label": {"column": "y", "classes": "yes, no"}}, ("`label.classes` is 'yes, no'", 'such as ["yes", "no"]')),
+        ({"label": {"column": "y", "classes": [True, False]}}, ("label.classes", 'quote each of them, such as "yes"')),
+        ({"label": {"column": "y", "classes": ["a", "b "]}}, ("`label.classes`: 'b '", "write 'b'")),
+        ({"label": {"column": "y ", "classes": ["a", "b"]}}, ("`label.column`: 'y '", "write 'y'")),
+        ({"label": {"column": "y", "classes": ["a", "b"], "unlabelled": -1}}, ("label.unlabelled", 'such as ["-1"]')),
+        ({"label": "y"}, ("`label` is 'y'", "in braces")),
+        ({"columns": {"a": {"type": "category", "values": "red"}}}, ("`columns.a.values` is 'red'", '["red"]')),
+        ({"columns": {"a": {"type": "category", "values": [1, 2]}}}, ("columns.a.values", 'quote it, "1"')),
+        ({"columns": {"a": {"type": "number", "min": "1,5"}}}, ("`columns.a.min` is '1,5'", "decimal point")),
+        ({"columns": {"a": "number"}}, ("`columns.a` is 'number'", "such as {type: number}")),
+        ({"columns": {"a ": {"type": "number"}}}, ("column name 'a '", "write 'a'")),
+        ({"columns": {3: {"type": "number"}}}, ("column name 3", "quote it")),
+        ({"columns": ["a"]}, ("`columns` is ['a']", "keys and values")),
+        ({"missing": "NA"}, ("`missing` is 'NA'", 'such as ["NA"]')),
+        ({"log_without": "age"}, ("`log_without` is 'age'", 'such as ["age"]')),
+        ({"files": ";"}, ("`files` is ';'", "keys and values")),
+        ({"files": {"delimiter": "\\t"}}, ("files.delimiter", "one character")),
+        ({"name": "Klinik Nord"}, ("`name` is 'Klinik Nord'", "lower-case letters")),
     ],
 )
 def test_a_wrong_contract_is_refused_in_one_sentence(contract: Path, change: dict, words: tuple[str, ...]) -> None:
@@ -108,3 +131,12 @@ def test_a_wrong_contract_is_refused_in_one_sentence(contract: Path, change: dic
         read_contract(contract)
     assert not [word for word in words if word not in str(caught.value)], str(caught.value)
     assert "\n" not in str(caught.value)
+    assert not [word for word in ("tuple", "dictionary", "instance") if word in str(caught.value)]
+
+
+def test_bands_of_a_regression_are_a_list(contract: Path) -> None:
+    text = contract.read_text().replace("task: classification", "task: regression")
+    label = "label: {column: y, bands: '10, 20'}\ncolumns:"
+    contract.write_text(text[: text.index("label:")] + label + text.partition("\ncolumns:")[2])
+    with pytest.raises(ContractError, match=r"line \d+: `label.bands` is '10, 20': .*such as \[10, 20\]"):
+        read_contract(contract)

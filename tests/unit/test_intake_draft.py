@@ -193,3 +193,9 @@ def test_a_table_with_more_columns_than_intake_can_judge_is_refused_in_a_moment(
     columns = "".join(f"  c{place}: {{type: number}}\n" for place in range(9))
     with pytest.raises(ContractError, match="there are 9"):
         contract_of("name: wide\ntask: regression\nlabel: {column: y}\ncolumns:\n" + columns, tmp_path)
+
+
+def test_the_index_that_pandas_writes_is_no_feature(tmp_path):
+    pd.DataFrame({"a": [1.5, 2.5, 3.5], "y": ["u", "v", "u"]}).to_csv(tmp_path / "a.csv")
+    with pytest.raises(DataError, match=r"a column without a name \(column 1\); name it, or delete it: pandas"):
+        draft_contract(tmp_path / "a.csv", "y", "t")

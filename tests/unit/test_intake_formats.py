@@ -228,6 +228,18 @@ def test_npz_may_hold_words_as_bytes_and_numbers_of_any_order(tmp_path):
     assert validate(batch, table(), Reference()).verdict.rows_accepted == 2
 
 
+def test_an_index_may_have_been_written_on_windows(tmp_path):
+    folder = write_folder(tmp_path / "set", gone="")
+    (folder / "inner").mkdir()
+    (folder / "0.png").rename(folder / "inner" / "0.png")
+    (folder / "index.csv").write_bytes(b"\xef\xbb\xbffile,digit\r\ninner\\0.png,1\r\n")
+    (cell,) = cells(read_batch(folder, images(28, 28, 1)), "image")
+    assert np.asarray(Image.open(io.BytesIO(cell))).tolist() == pixels(4, 28, 28)[0].tolist()
+    (folder / "index.csv").write_bytes(b"file,digit\r\n..\\..\\secret.png,1\r\n")
+    with pytest.raises(DataError, match="lies outside of the folder"):
+        read_batch(folder, images(28, 28, 1))
+
+
 def test_an_index_that_leads_out_of_its_folder_is_refused(tmp_path):
     folder = write_folder(tmp_path / "set")
     (folder / "index.csv").write_text("file,digit\n../secret.png,1\n")

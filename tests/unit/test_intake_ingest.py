@@ -10,9 +10,14 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from ssgan.contract import read_contract
 from ssgan.errors import DataError, ProjectError, RejectedError
 from ssgan.intake import store, version
-from ssgan.intake.ingest import accepted_before, ingest, verdict_of, waiting_files
+from ssgan.intake.batch import read_batch
+from ssgan.intake.ingest import accept, accepted_before, ingest, verdict_of, waiting_files
+from ssgan.intake.reference import Reference
+from ssgan.intake.validate import validate
+from ssgan.progress import listening
 from ssgan.project import Project
 from ssgan.records import Verdict
 
@@ -59,6 +64,10 @@ def project(made, tmp_path):
     return Project(tmp_path / "project")
 
 
+def no_time(seconds):
+    """In which nothing is written."""
+
+
 def git(project, *args):
     done = subprocess.run(["git", *args], cwd=project.root, capture_output=True, text=True, check=True)
     return done.stdout.strip()
@@ -83,7 +92,7 @@ def test_an_accepted_batch_is_a_version(project):
         f"data/batches/{verdict.manifest.batch}.json",
     ]
     assert pq.read_table(project.root / verdict.accepted_file).num_rows == 200
-    assert [path.name for path in waiting_files(project)] == ["2-defects.csv", "3-shifted.parquet"]
+    assert [path.name for path in waiting_files(project, no_time)] == ["2-defects.csv", "3-shifted.parquet"]
 
 
 def test_a_rejected_batch_leaves_its_reasons_and_nothing_else(project):
@@ -105,7 +114,86 @@ def test_a_rejected_batch_leaves_its_reasons_and_nothing_else(project):
     with pytest.raises(RejectedError):
         ingest(project, file)
     assert version.head(project) == head
-    assert [path.name for path in waiting_files(project)] == ["2-defects.csv"]
+    assert [path.name for path in waiting_files(project, no_time)] == ["2-defects.csv"]
+
+
+def arriving(incoming, kind):
+    """The path of a batch, and what a copying program still has to write of it."""
+    if kind == "table":
+        path = incoming / "9-late.csv"
+        path.write_text("id,a,c,y\n1,2,u,ill\n")
+        return path, [lambda: path.write_text("id,a,c,y\n1,2,u,ill\n2,2,v,well\n")]
+    if kind == "folder":
+        path = incoming / "9-images"
+        path.mkdir()
+        (path / "index.csv").write_text("file,y\n0.png,ill\n1.png,well\n")
+        return path, [lambda name=name: (path / name).write_bytes(b"an image") for name in ("0.png", "1.png")]
+    path = incoming / "9-images-idx3-ubyte"
+    path.write_bytes(b"half")
+    labels = incoming / "9-labels-idx1-ubyte"
+    return path, [lambda: path.write_bytes(b"both halves"), lambda: labels.write_bytes(b"labels")]
+
+
+@pytest.mark.parametrize("kind", ["table", "folder", "idx"])
+def test_a_batch_that_is_still_being_copied_waits_until_it_has_arrived_whole(project, kind):
+    path, writes = arriving(project.incoming, kind)
+    still = len(writes)
+    pauses = []
+
+    def pause(seconds):
+        pauses.append(seconds)
+        if writes:
+            writes.pop(0)()
+
+    assert [each.name for each in waiting_files(project, pause)][-1] == path.name
+    assert (writes, len(pauses)) == ([], still + 1)
+
+
+def test_a_batch_that_never_comes_to_rest_is_left_for_the_next_time_and_the_others_are_not(project):
+    growing = project.incoming / "9-growing.csv"
+    growing.write_text("id,a,c,y\n")
+
+    def pause(seconds):
+        with growing.open("a") as handle:
+            handle.write("1,2,u,ill\n")
+
+    told = []
+    with listening(lambda event: told.append(event.text)):
+        assert [path.name for path in waiting_files(project, pause)] == ["2-defects.csv", "3-shifted.parquet"]
+    assert told == ["9-growing.csv is still being written; it is left for the next time"]
+
+
+def test_hidden_files_of_a_copying_program_or_a_desktop_are_no_batches(project):
+    shutil.copy(project.incoming / "2-defects.csv", project.incoming / "._2-defects.csv")
+    assert [path.name for path in waiting_files(project, no_time)] == ["2-defects.csv", "3-shifted.parquet"]
+
+
+def test_a_file_that_changes_while_it_is_judged_is_not_taken_in(project):
+    file = project.incoming / "2-defects.csv"
+    before = {name: content for name, content in files_of(project).items() if name.name != file.name}
+
+    def write_more(event):
+        if event.text.endswith("judging it by the contract"):
+            with file.open("a") as handle:
+                handle.write("late,1,u,ill\n")
+
+    with listening(write_more), pytest.raises(DataError, match="must not change while it is taken in, and it has"):
+        ingest(project, file)
+    assert {name: content for name, content in files_of(project).items() if name.name != file.name} == before
+    assert git(project, "status", "--porcelain") == ""
+    assert ingest(project, file).rows_accepted == 100
+
+
+def test_a_file_that_changes_between_its_verdict_and_its_acceptance_is_not_taken_in(project):
+    file = project.incoming / "2-defects.csv"
+    contract = read_contract(project.contract)
+    batch = read_batch(file, contract)
+    judged = validate(batch, contract, Reference())
+    file.write_text(file.read_text() + "late,1,u,ill\n")
+    before = files_of(project)
+    with pytest.raises(DataError, match="must not change while it is taken in"):
+        accept(project, judged, number=2)
+    assert files_of(project) == before
 
 
 def test_the_same_content_is_not_counted_twice(project, tmp_path):

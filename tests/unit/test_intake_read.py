@@ -35,12 +35,19 @@ BAD = {
     "ragged.csv": (b"a,y\n1,0\n2,1,7\n", "data row 2 has 3 cells where the first line names 2 columns"),
     "short.csv": (b"a,y\n1,0\n2\n", "data row 2 has 1 cells"),
     "open-quote.csv": (b'a,y\n1,0\n"2,1\n', "data row 2"),
-    "twice.csv": (b"a,a,y\n1,2,0\n", "more than one column named `a`"),
+    "twice.csv": (
+        b"a,a,y\n1,2,0\n",
+        "more than one column named `a` (columns 1 and 2); every name must be there once: rename",
+    ),
     "unlabelled.csv": (b"a,b\n1,2\n", "no label column `y`"),
     "near.csv": (b"a,Y\n1,2\n", "did you mean `Y`?"),
     "headless.csv": (b"1.5,0\n2.5,1\n", "its first line looks like data"),
     "headless-twice.csv": (b"1,1\n2,1\n", "its first line looks like data"),
     "semicolon.csv": (b"a;y\n1;0\n", 'declare it in the contract as `files: {delimiter: ";"}`'),
+    "semicolons-and-commas.csv": (b"a;y\n1,5;0\n", 'declare it in the contract as `files: {delimiter: ";"}`'),
+    "titled.csv": (b"Export of 1 March\na,y\n1,0\n", "'Export of 1 March': delete what stands above the line"),
+    "spreadsheet.csv": (b"a,y,,\n1,0,,\n", "2 columns without a name (columns 3, 4); name them, or delete them"),
+    "wide.csv": ("a,y\n1,0\n".encode("utf-16"), "such as utf-16, as it begins"),
     "fake.parquet": (b"PAR1 but not really", "not a readable Parquet file"),
 }
 

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import shutil
+import socket
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from ssgan.errors import UserError
+from ssgan.errors import ToolError, UserError
 from ssgan.intake import version
 from ssgan.intake.ingest import ingest
-from ssgan.process import free_port, server
+from ssgan.process import HOST, free_port, server
 from ssgan.project import Project
 from ssgan.settings import environment
 
 ABSENT = [name for name in ("moto", "flask", "dvc_s3") if importlib.util.find_spec(name) is None]
 pytestmark = pytest.mark.skipif(bool(ABSENT), reason=f"needs the extra s3 and moto[server]: {', '.join(ABSENT)} absent")
+
+TRIES = 3  # ports
 
 CONTRACT = """
 name: t
@@ -41,9 +47,35 @@ def git(project, *args):
     subprocess.run(["git", *args], cwd=project.root, capture_output=True, check=True)
 
 
+@contextlib.contextmanager
+def object_store(log: Path, ports: Sequence[int] = ()) -> Iterator[str]:
+    """The URL of a server that answers; another program may take a port between its choice and the server's start."""
+    for port in ports or (free_port() for _ in range(TRIES)):
+        url = f"http://{HOST}:{port}"
+        command = [sys.executable, "-c", "from moto.server import main; main()", "-H", HOST, "-p", str(port)]
+        with server(command, url, f"{url}/moto-api/", log, environment()) as store:
+            try:
+                store.wait()
+            except ToolError as error:
+                failure = error
+                continue
+            yield url
+            return
+    raise failure
+
+
+def test_a_port_that_was_taken_in_between_is_left_to_whoever_has_it(tmp_path):
+    with socket.socket() as other:
+        other.bind((HOST, 0))
+        other.listen()
+        taken = other.getsockname()[1]
+        with object_store(tmp_path / "s3.log", (taken, free_port(), free_port())) as url:
+            assert not url.endswith(f":{taken}")
+        with pytest.raises(ToolError, match="ended by itself"), object_store(tmp_path / "s3.log", (taken,)):
+            pass
+
+
 def test_versions_go_to_s3_and_come_back_and_an_absent_server_is_said(tmp_path, monkeypatch):
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
     for name, value in {"ACCESS_KEY_ID": "a", "SECRET_ACCESS_KEY": "b", "DEFAULT_REGION": "us-east-1"}.items():
         monkeypatch.setenv(f"AWS_{name}", value)
     project = Project(tmp_path / "project")
@@ -52,15 +84,13 @@ def test_versions_go_to_s3_and_come_back_and_an_absent_server_is_said(tmp_path, 
     project.stages.write_text("stages: {}")
     project.contract.write_text(CONTRACT)
     version.init_repository(project, "s3://bucket/data")
-    version.run_dvc(project, "remote", "modify", "--quiet", "store", "endpointurl", url)
-    git(project, "commit", "--all", "--message", "Name the server")
     files = [project.incoming / f"{seed}.csv" for seed in (1, 2)]
     for seed, file in enumerate(files, 1):
         frame(60, seed).to_csv(file, index=False)
 
-    command = [sys.executable, "-c", "from moto.server import main; main()", "-H", "127.0.0.1", "-p", str(port)]
-    with server(command, url, f"{url}/moto-api/", tmp_path / "s3.log", environment()) as store:
-        store.wait()
+    with object_store(tmp_path / "s3.log") as url:
+        version.run_dvc(project, "remote", "modify", "--quiet", "store", "endpointurl", url)
+        git(project, "commit", "--all", "--message", "Name the server")
         import boto3
 
         boto3.client("s3", endpoint_url=url).create_bucket(Bucket="bucket")

@@ -214,6 +214,47 @@ def test_too_many_bad_rows_reject_the_batch(tmp_path):
     assert failed(validate(batch_of(table, tmp_path), CONTRACT, Reference())) == {"refused share", "good rows"}
 
 
+@pytest.mark.parametrize(
+    ("column", "value", "contract", "hint"),
+    [
+        (
+            "a",
+            "14.1",
+            {"files": {"delimiter": ";", "decimal": ","}},
+            "not a number; files.decimal of the contract is ','",
+        ),
+        ("a", "99", {}, "outside range; -10..10 in the contract"),
+        ("c", "U", {}, "unknown value; did you mean 'u'?"),
+        ("c", "blue", {}, "unknown value; there are 'u', 'v'"),
+        ("y", "ILL", {}, "unknown label; did you mean 'ill'?"),
+        ("y", "dead", {}, "unknown label; there are 'ill', 'well'"),
+    ],
+)
+def test_the_first_refused_row_says_what_would_be_right(tmp_path, column, value, contract, hint):
+    rules = {"labelled_at_least": 0, "labelled_per_class_at_least": 0, "unknown_label_rows_at_most": 99}
+    made = Contract.model_validate(
+        {
+            **{"name": "t", "task": "classification", "label": {"column": "y", "classes": ["ill", "well"]}},
+            "columns": {
+                "a": {"type": "number", "min": -10, "max": 10},
+                "c": {"type": "category", "values": ["u", "v"]},
+            },
+            **{"rules": rules, **contract},
+        }
+    )
+    mark = made.files.delimiter
+    path = tmp_path / "batch.csv"
+    path.write_text(mark.join("acy") + "\n" + mark.join(({"a": "1", "c": "u", "y": "ill"} | {column: value}).values()))
+    sentence = validate(read_batch(path, made), made, Reference()).verdict.sentence
+    assert f"first row 1: `{column}` = {value!r} ({hint})" in sentence
+
+
+def test_a_column_without_a_name_is_told_to_be_named_or_deleted(tmp_path):
+    batch = batch_of(frame(20).assign(**{"": None}), tmp_path)
+    sentence = validate(batch, CONTRACT, Reference()).verdict.sentence
+    assert "a column without a name is not in the contract (name it, or delete it)" in sentence
+
+
 def test_too_few_labels_reject_a_batch_unless_the_accepted_data_has_them(tmp_path):
     table = frame(60)
     table["y"] = None

@@ -16,6 +16,7 @@ import pytest
 
 from ssgan.config import TrainParams
 from ssgan.errors import ParamsError
+from ssgan.learn import health
 from ssgan.learn.backend import Draws, State, constant, keras
 from ssgan.learn.checkpoint import Checkpoints, Saved
 from ssgan.learn.events import Events
@@ -192,6 +193,18 @@ def test_checkpoints_of_another_run_neither_serve_this_one_nor_push_its_own_out(
     assert not tmp_path.exists()
 
 
+def test_a_run_that_is_over_leaves_nothing_of_a_writer_that_was_killed_and_nothing_else_is_touched(
+    tmp_path: Path,
+) -> None:
+    checkpoints = Checkpoints(tmp_path, "this run")
+    checkpoints.save(Saved(10, [np.zeros(3)], np.zeros((1, 2))))
+    (whole,) = tmp_path.iterdir()
+    whole.with_suffix(".4711").write_bytes(b"half of a checkpoint")
+    (tmp_path / "notes.2").write_text("of the user's own")
+    checkpoints.clear()
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.2"]
+
+
 def test_a_loss_that_is_no_number_stops_with_what_to_do_and_the_last_good_state(tmp_path: Path) -> None:
     case = learner.values()
     with pytest.raises(ParamsError, match=r"must stay finite and below 1e\+06; after step 0 of 60.*learning_rate"):
@@ -209,6 +222,20 @@ def test_fakes_that_are_told_apart_without_error_are_a_warning() -> None:
     told = fit(far, fakes="generator", gan_weight=3.0, steps=200, ramp=0.0)
     assert any("without error" in warning for warning in told.warnings)
     assert fit(case, gan_weight=0).warnings == ()
+
+
+def test_how_well_fakes_are_told_apart_is_no_warning_where_the_real_fake_term_is_not_trained() -> None:
+    case = learner.classes()
+    far = case.x + np.float32(50)
+    told = fit(replace(case, x=far), fakes="generator", gan_weight=3.0, manifold_weight=1.0, steps=200, ramp=0.0)
+    assert told.fakes is not None
+    trained, alone = (
+        resolve(TrainParams(fakes="generator", gan_weight=weight, manifold_weight=1.0), case.contract)
+        for weight in (3.0, 0.0)
+    )
+    game = (told.discriminator, told.head, far, told.fakes)
+    assert "without error" in health.of_game(*game, trained)[0]
+    assert not [warning for warning in health.of_game(*game, alone) if "without error" in warning]
 
 
 def test_a_class_that_no_unlabelled_row_is_taken_for_is_a_warning() -> None:
