@@ -16,20 +16,22 @@ from prefect.schedules import Cron
 from prefect.server.schemas.schedules import CronSchedule
 
 from flows.intake import intake
+from flows.naming import deployment_name, remove_former
 from flows.retrain import retrain
 from flows.standing import nothing_to_do
-from ssgan.contract import read_contract
 from ssgan.errors import RejectedError, UserError
 from ssgan.intake.ingest import waiting_files
 from ssgan.intake.wait import locked_patiently
-from ssgan.project import open_project
+from ssgan.project import Project, open_project
 
+__all__ = ["check_cron", "deployment_name", "local_zone", "next_run", "serve_schedule", "whole_way"]
+SCHEDULED = "scheduled-retraining"  # the flow's name
 PATIENCE = 3600.0  # seconds for a command that has the project when a run is due: a training may take long
 _FIELDS = 5
 _LOCALTIME = Path("/etc/localtime")
 
 
-@flow(name="scheduled-retraining")
+@flow(name=SCHEDULED)
 def whole_way(root: str) -> str:
     """Takes in every file that waits, then retrains; a file that is refused does not stop the others.
 
@@ -82,18 +84,24 @@ def local_zone() -> str:
     return name if name in zoneinfo.available_timezones() else "UTC"
 
 
-def serve_schedule(root: str, cron: str, zone: str) -> None:
+def serve_schedule(project: Project, name: str, cron: str, zone: str) -> None:
     """Serves the flow on its schedule until interrupted; a run that is due while one is under way waits for it.
+
+    Args:
+        project: What is retrained.
+        name: Of the deployment.
+        cron: When, as five cron fields.
+        zone: By whose clock, as an IANA name.
 
     Raises:
         KeyboardInterrupt: when Ctrl-C has ended it.
         SystemExit: when a signal has.
     """
     warnings.filterwarnings("ignore", "coroutine 'Runner.astop'", RuntimeWarning)  # Prefect's own, when it is stopped
-    name = read_contract(open_project(Path(root)).contract).name
-    when = Cron(cron, timezone=zone)
+    remove_former(project, SCHEDULED, name)
+    when, about = Cron(cron, timezone=zone), {"root": str(project.root)}
     try:
-        whole_way.serve(name=name, schedule=when, limit=1, parameters={"root": root}, print_starting_message=False)
+        whole_way.serve(name=name, schedule=when, limit=1, parameters=about, print_starting_message=False)
     except SystemExit as ended:  # with 0 from Prefect, for whom SIGTERM is a good end
         sys.exit(ended.code or 128 + signal.SIGTERM)
     raise KeyboardInterrupt  # Prefect keeps it to itself, and there is no other way out
