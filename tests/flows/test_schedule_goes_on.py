@@ -19,7 +19,6 @@ from scheduled import run_now, scheduled
 from ssgan.project import Project, locked
 
 HOOK = "#!/bin/sh\necho the hook says no >&2\nexit 1\n"
-NOTHING_NEW = "nothing is new; the model in service stays"
 
 
 def test_a_tool_that_fails_fails_one_run_in_one_sentence_and_the_next_one_is_as_good_as_ever(
