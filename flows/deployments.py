@@ -3,49 +3,79 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime
 import os
 import signal
 import sys
 import warnings
 import zoneinfo
+from collections.abc import Iterator
 from pathlib import Path
 
-from prefect import flow, get_run_logger
+from prefect import State, flow, get_run_logger
 from prefect.schedules import Cron
 from prefect.server.schemas.schedules import CronSchedule
+from prefect.states import Failed
 
 from flows.intake import intake
+from flows.logs import EXPECTED, in_words, without_tracebacks
+from flows.naming import deployment_name, remove_former
+from flows.processes import end_children, end_with_parent
 from flows.retrain import retrain
 from flows.standing import nothing_to_do
-from ssgan.contract import read_contract
-from ssgan.errors import RejectedError, UserError
+from ssgan.errors import DataError, RejectedError, UserError
 from ssgan.intake.ingest import waiting_files
 from ssgan.intake.wait import locked_patiently
-from ssgan.project import open_project
+from ssgan.project import Project, open_project, writing
 
+__all__ = ["check_cron", "deployment_name", "local_zone", "next_run", "serve_schedule", "whole_way"]
+SCHEDULED = "scheduled-retraining"  # the flow's name
 PATIENCE = 3600.0  # seconds for a command that has the project when a run is due: a training may take long
 _FIELDS = 5
 _LOCALTIME = Path("/etc/localtime")
 
 
-@flow(name="scheduled-retraining")
-def whole_way(root: str) -> str:
-    """Takes in every file that waits, then retrains; a file that is refused does not stop the others.
+@flow(name=SCHEDULED)
+def whole_way(root: str) -> str | State[str]:
+    """Takes in every file that waits, then retrains; a file that is refused, or that fails, does not stop the rest.
 
     Returns:
-        What came out, in one sentence.
+        What came out, in one sentence; where something has failed for another reason than that a file was refused, a
+        failed state that says what. Faults of ours are raised.
     """
-    project = open_project(Path(root))
-    with locked_patiently(project, PATIENCE):
-        for file in waiting_files(project):
-            try:
-                intake(root, str(file))
-            except (RejectedError, UserError) as error:
-                get_run_logger().warning("%s is not taken in: %s", file.name, error)
-        if nothing_to_do(project):
-            return "nothing is new; the model in service stays"
-        return retrain(root).sentence
+    end_with_parent()
+    project, failures, sentence = Project(Path(root)), dict[str, list[str]](), ""
+    with without_tracebacks(), _noting(failures, project, "the start"):
+        open_project(project.root)
+        with locked_patiently(project, PATIENCE):
+            for file in waiting_files(project):
+                with _noting(failures, project, file.name):
+                    _take_in(root, file)
+            with _noting(failures, project, "the training"):
+                due = not nothing_to_do(project)
+                sentence = retrain(root).sentence if due else "nothing is new; the model in service stays"
+    told = [f"failed at {', '.join(steps)}: {reason}" for reason, steps in failures.items()]
+    for each in told:
+        get_run_logger().error(each)
+    return Failed(message="; ".join(told)) if told else sentence
+
+
+def _take_in(root: str, file: Path) -> None:
+    try:
+        intake(root, str(file))
+    except (RejectedError, DataError) as error:
+        get_run_logger().warning("%s is not taken in: %s", file.name, in_words(error))
+
+
+@contextlib.contextmanager
+def _noting(failures: dict[str, list[str]], project: Project, step: str) -> Iterator[None]:
+    """What fails for a reason that is expected is noted under that reason, which several steps may share."""
+    try:
+        with writing(project):
+            yield
+    except EXPECTED as error:
+        failures.setdefault(in_words(error), []).append(step)
 
 
 def check_cron(cron: str) -> None:
@@ -82,18 +112,26 @@ def local_zone() -> str:
     return name if name in zoneinfo.available_timezones() else "UTC"
 
 
-def serve_schedule(root: str, cron: str, zone: str) -> None:
+def serve_schedule(project: Project, name: str, cron: str, zone: str) -> None:
     """Serves the flow on its schedule until interrupted; a run that is due while one is under way waits for it.
+
+    Args:
+        project: What is retrained.
+        name: Of the deployment.
+        cron: When, as five cron fields.
+        zone: By whose clock, as an IANA name.
 
     Raises:
         KeyboardInterrupt: when Ctrl-C has ended it.
         SystemExit: when a signal has.
     """
     warnings.filterwarnings("ignore", "coroutine 'Runner.astop'", RuntimeWarning)  # Prefect's own, when it is stopped
-    name = read_contract(open_project(Path(root)).contract).name
-    when = Cron(cron, timezone=zone)
+    remove_former(project, SCHEDULED, name)
+    when, about = Cron(cron, timezone=zone), {"root": str(project.root)}
     try:
-        whole_way.serve(name=name, schedule=when, limit=1, parameters={"root": root}, print_starting_message=False)
+        whole_way.serve(name=name, schedule=when, limit=1, parameters=about, print_starting_message=False)
     except SystemExit as ended:  # with 0 from Prefect, for whom SIGTERM is a good end
         sys.exit(ended.code or 128 + signal.SIGTERM)
+    finally:
+        end_children()
     raise KeyboardInterrupt  # Prefect keeps it to itself, and there is no other way out

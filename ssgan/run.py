@@ -61,25 +61,35 @@ def run(root: Path, files: Sequence[Path], force: str | None, console: Console) 
 
 
 def schedule(root: Path, cron: str) -> None:
-    """Serves the scheduled flow until interrupted, with a Prefect server of its own where none is set."""
+    """Serves the scheduled flow until interrupted, with a Prefect server of its own where none is set.
+
+    Args:
+        root: Directory of the project.
+        cron: When, as five cron fields.
+
+    Raises:
+        UserError: if the directory is no project that can run, or the schedule is none; no server is started then.
+        ToolError: if no Prefect server answers.
+    """
     project = open_project(root)
     check(project, None)
     os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "INFO"
-    from flows.server import prefect_server
+    from flows.server import prefect_home, prefect_server
 
-    with prefect_server(project.runtime / "prefect.log") as wait:
-        from flows.deployments import check_cron, local_zone, next_run, serve_schedule
+    with prefect_home(project.runtime):
+        from flows.deployments import SCHEDULED, check_cron, deployment_name, local_zone, next_run, serve_schedule
 
         check_cron(cron)
-        zone = local_zone()
+        zone, name = local_zone(), deployment_name(project)
         due = next_run(cron, zone)
-        url = wait()
-        sys.stdout.write(
-            f"retraining {project.root} on {cron!r}, by the clock of {zone}: next on {due:%Y-%m-%d at %H:%M}; "
-            f"runs are listed at {url.removesuffix('/api')}\n"
-        )
-        sys.stdout.flush()
-        serve_schedule(str(project.root), cron, zone)
+        with prefect_server(project.runtime / "prefect.log") as wait:
+            url = wait()
+            sys.stdout.write(
+                f"retraining {project.root} on {cron!r}, by the clock of {zone}: next on {due:%Y-%m-%d at %H:%M}; "
+                f"runs are listed at {url.removesuffix('/api')}, deployment {SCHEDULED}/{name}\n"
+            )
+            sys.stdout.flush()
+            serve_schedule(project, name, cron, zone)
 
 
 def check(project: Project, files: Sequence[Path] | None) -> None:

@@ -7,15 +7,13 @@ import datetime
 import signal
 import subprocess
 import sys
-import threading
 import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+from scheduled import NEVER, deployment_of, run_now, scheduled
 
 from ssgan import settings
 from ssgan.config import set_knob
@@ -34,24 +32,19 @@ def test_a_scheduled_run_takes_in_what_waits_past_what_is_refused_and_retrains(p
     waiting.to_csv(incoming / "6-next.csv", index=False)
     for knob in ("train.steps=20", "train.teacher_weight=0.0", "evaluate.folds=2", "baselines.trees=5"):
         set_knob(project / "params.yaml", knob)  # that it is trained is the claim, not how well
-    command = [sys.executable, "-m", "ssgan", "schedule", "-C", str(project), "--cron", "0 3 1 1 *"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=settings.environment()) as server:
-        try:
-            _wait_for_deployment(f"{prefect_api}/deployments/name/scheduled-retraining/cancer")
-            from prefect.deployments import run_deployment
-
-            run = run_deployment("scheduled-retraining/cancer", timeout=300)
-            assert run.state is not None
-            assert run.state.is_completed(), run.state
-        finally:
-            server.terminate()
-            said, _ = server.communicate(timeout=60)
+    with scheduled(prefect_api, project) as server:
+        run = run_now(project)
+        assert run.state is not None
+        assert run.state.is_completed(), run.state
+        server.terminate()
+        said, _ = server.communicate(timeout=60)
     assert server.returncode == 128 + signal.SIGTERM
     from flows.deployments import local_zone, next_run
 
     zone = local_zone()
-    due = f"{next_run('0 3 1 1 *', zone):%Y}-01-01 at 03:00"
-    assert said.startswith(f"retraining {project} on '0 3 1 1 *', by the clock of {zone}: next on {due}; ")
+    due = f"{next_run(NEVER, zone):%Y}-01-01 at 03:00"
+    assert said.startswith(f"retraining {project} on '{NEVER}', by the clock of {zone}: next on {due}; ")
+    assert said.endswith(f"deployment {deployment_of(project)}\n")
     status = subprocess.run(
         [sys.executable, "-m", "ssgan", "status", "-C", str(project)], capture_output=True, text=True, check=True
     )
@@ -96,7 +89,7 @@ main()
 
 
 def test_a_schedule_interrupted_by_the_user_says_so_in_its_exit_code(prefect_api: str, project: Path) -> None:
-    schedule = ["schedule", "-C", str(project), "--cron", "0 3 1 1 *"]
+    schedule = ["schedule", "-C", str(project), "--cron", NEVER]
     command = [sys.executable, "-c", INTERRUPTED_WHILE_IT_SERVES, *schedule]
     done = subprocess.run(command, capture_output=True, text=True, env=settings.environment(), timeout=120)
     assert done.returncode == 130, done.stderr
@@ -110,6 +103,21 @@ def test_a_schedule_is_five_fields_that_are_due_some_day(cron: str) -> None:
 
     with pytest.raises(UserError, match="it must be five cron fields"):
         check_cron(cron)
+
+
+def test_a_schedule_that_is_none_is_refused_before_a_server_is_started(
+    ssgan, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("PREFECT_API_URL", "PREFECT_UI_API_URL", "PREFECT_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    assert ssgan("init", tmp_path / "mine").returncode == 0
+    done = ssgan("schedule", "-C", tmp_path / "mine", "--cron", "at three")
+    assert done.returncode == 2
+    assert done.stderr == (
+        "ssgan: --cron is 'at three': it must be five cron fields that are due some day, such as '0 3 * * *' for 3:00 "
+        "a day\n"
+    )
+    assert not (tmp_path / "mine" / ".ssgan" / "prefect.log").exists()
 
 
 def test_the_schedule_goes_by_the_clock_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,16 +139,6 @@ def test_without_tz_the_zone_is_where_localtime_points(monkeypatch: pytest.Monke
     assert deployments.local_zone() in ("Asia/Kolkata", "Asia/Calcutta")  # one is a link to the other
     monkeypatch.setattr(deployments, "_LOCALTIME", tmp_path / "a copy of some zone")
     assert deployments.local_zone() == "UTC"
-
-
-def _wait_for_deployment(url: str, patience: int = 600) -> None:
-    for _ in range(patience):
-        try:
-            with urllib.request.urlopen(url, timeout=5):
-                return
-        except urllib.error.HTTPError:
-            threading.Event().wait(0.1)
-    raise AssertionError("the schedule never registered its deployment")
 
 
 def test_the_score_flow_answers_a_file(prefect_api: str, project: Path, tmp_path: Path) -> None:
