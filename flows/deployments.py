@@ -19,7 +19,7 @@ from prefect.server.schemas.schedules import CronSchedule
 from prefect.states import Failed
 
 from flows.intake import intake
-from flows.logs import EXPECTED, in_words, without_tracebacks
+from flows.logs import EXPECTED, in_words, logged, without_tracebacks
 from flows.naming import deployment_name, remove_former
 from flows.processes import end_children, end_with_parent
 from flows.retrain import retrain
@@ -49,7 +49,9 @@ def whole_way(root: str) -> str | State[str]:
     with without_tracebacks(), _noting(failures, project, "the start"):
         open_project(project.root)
         with locked_patiently(project, PATIENCE):
-            for file in waiting_files(project):
+            with logged():
+                waiting = waiting_files(project)
+            for file in waiting:
                 with _noting(failures, project, file.name):
                     _take_in(root, file)
             with _noting(failures, project, "the training"):

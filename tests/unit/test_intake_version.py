@@ -97,6 +97,7 @@ def ignoring(folder, *lines):
 def test_a_new_repository_has_one_commit_and_needs_nothing_from_its_user(project):
     assert git(project, "log", "--format=%s by %an") == "Make the project by ssgan"
     committed = git(project, "ls-files").split()
+    assert {"/bento", "/dvc_plots"} <= {*(project.root / ".gitignore").read_text().split()}
     assert {".dvc/config", ".gitignore", "dvc.yaml", "params.yaml", "data/contract.yaml"} <= {*committed}
     assert git(project, "status", "--porcelain") == "?? in.txt"
     assert "analytics = false" in (project.root / ".dvc" / "config").read_text()

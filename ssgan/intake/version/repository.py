@@ -40,6 +40,7 @@ _IGNORED = (
     "/reports/baselines.npz",
     "/reports/judged.npz",
     "/bento",
+    "/dvc_plots",
 )
 
 
