@@ -115,7 +115,13 @@ def quarantine_list(root: Path) -> None:
 @quarantine.command("show")
 @project_option
 @click.argument("batch")
-@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="CSV file, or for images a folder, to write and to repair.")
+@click.option(
+    "-o",
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="CSV file, or for images a folder, to write and to repair.",
+)
 def quarantine_show(root: Path, batch: str, out: Path) -> None:
     """Writes the rows of BATCH as they arrived, with their row numbers and reasons."""
     from ssgan.intake.quarantine import write_held
