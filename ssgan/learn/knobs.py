@@ -154,7 +154,7 @@ def _of_images(image: ImageColumn, content: Content | None) -> dict[str, Any]:
     if content == "drawing":  # ink is seen through noise that drowns what a photograph shows
         noise = round(0.8 * min(1.0, min(image.height, image.width) / DRAWN), 2)  # few pixels are soon drowned
         return {**common, "noise": noise, "consistency_weight": 30.0, "steps": 5000, "cooldown": 0.1}
-    stirs = {"stir": 2.0, "cutout": 0.4, "tint": 0.3 if image.channels == 3 else 0.0}
+    stirs = {"stir": 2.0, "cutout": 0.4, "tint": 0.3}
     return {**common, **stirs, "consistency_weight": 5.0, "steps": 2500}
 
 

@@ -148,9 +148,10 @@ def test_a_tint_is_one_gain_and_one_shift_for_each_colour_of_each_image() -> Non
     assert np.ptp(found - IMAGES) > 0.3
 
 
-def test_unlabelled_photographs_are_tinted_and_grey_images_are_not() -> None:
+def test_unlabelled_photographs_are_tinted_grey_ones_too_and_drawings_are_not() -> None:
     grey, colour = (resolve(TrainParams(), learner.images(16, 16, each, rows=4).contract) for each in (1, 3))
-    assert (grey.tint, colour.tint) == (0.0, 0.3)
+    drawn = resolve(TrainParams(content="drawing"), learner.images(16, 16, 1, rows=4).contract)
+    assert (grey.tint, colour.tint, drawn.tint) == (0.3, 0.3, 0.0)
 
 
 def test_unlabelled_images_of_a_few_pixels_are_changed_no_more_than_labelled_ones() -> None:
