@@ -145,8 +145,8 @@ def number_cells(
     ]
     if isinstance(rule, NumberColumn):
         if rule.integer:
-            told = outside if OUTSIDE_RANGE not in kept else False  # one fault of a refused value is enough
-            broken = np.isfinite(values) & (values != np.rint(values)) & ~np.asarray(told)
+            told = OUTSIDE_RANGE not in kept  # one fault of a refused value is enough
+            broken = np.isfinite(values) & (values != np.rint(values)) & ~(outside & told)
             faults.append(Fault(NOT_AN_INTEGER, name, broken))
         if not rule.nullable:
             faults.append(Fault(MISSING, name, absent & ~long))
