@@ -12,8 +12,10 @@ import warnings
 import zoneinfo
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import UUID
 
 from prefect import State, flow, get_run_logger
+from prefect.runtime import flow_run
 from prefect.schedules import Cron
 from prefect.server.schemas.schedules import CronSchedule
 from prefect.states import Failed
@@ -21,9 +23,10 @@ from prefect.states import Failed
 from flows.intake import intake
 from flows.logs import EXPECTED, in_words, logged, without_tracebacks
 from flows.naming import deployment_name, remove_former
-from flows.processes import end_children, end_with_parent
+from flows.processes import end_children, end_with_parent, is_a_process_of_its_own
 from flows.retrain import retrain
 from flows.standing import nothing_to_do
+from flows.under_way import hold, tell, tell_of_ended
 from ssgan.errors import DataError, RejectedError, UserError
 from ssgan.intake.ingest import waiting_files
 from ssgan.intake.wait import locked_patiently
@@ -44,10 +47,13 @@ def whole_way(root: str) -> str | State[str]:
         What came out, in one sentence; where something has failed for another reason than that a file was refused, a
         failed state that says what. Faults of ours are raised.
     """
-    end_with_parent()
+    run = UUID(flow_run.id)
+    end_with_parent(lambda: tell(run))
     project, failures, sentence = Project(Path(root)), dict[str, list[str]](), ""
     with without_tracebacks(), _noting(failures, project, "the start"):
         open_project(project.root)
+        if is_a_process_of_its_own():
+            hold(project, run)
         with locked_patiently(project, PATIENCE):
             with logged():
                 waiting = waiting_files(project)
@@ -129,6 +135,7 @@ def serve_schedule(project: Project, name: str, cron: str, zone: str) -> None:
     """
     warnings.filterwarnings("ignore", "coroutine 'Runner.astop'", RuntimeWarning)  # Prefect's own, when it is stopped
     remove_former(project, SCHEDULED, name)
+    tell_of_ended(project)
     when, about = Cron(cron, timezone=zone), {"root": str(project.root)}
     try:
         whole_way.serve(name=name, schedule=when, limit=1, parameters=about, print_starting_message=False)
@@ -136,4 +143,5 @@ def serve_schedule(project: Project, name: str, cron: str, zone: str) -> None:
         sys.exit(ended.code or 128 + signal.SIGTERM)
     finally:
         end_children()
+        tell_of_ended(project)
     raise KeyboardInterrupt  # Prefect keeps it to itself, and there is no other way out

@@ -92,6 +92,23 @@ def test_a_flow_under_way_ends_with_its_schedule_and_the_server_knows(
     assert _until(lambda: _state_of(run.id) in ("CRASHED", "FAILED"))
 
 
+def test_a_run_whose_process_had_no_time_to_say_so_is_told_to_the_server(prefect_api: str, project: Path) -> None:
+    with scheduled(prefect_api, project) as server:
+        with locked(Project(project)):
+            run = run_now(project, timeout=0)
+            children = _until(lambda: _is_held(project) and _is_running(run.id) and _flows_of(server.pid))
+            server.kill()  # and what has no schedule any more is killed as well
+            for child in children:
+                signal.pidfd_send_signal(child, signal.SIGKILL)
+            assert [child for child in children if not _has_ended(child)] == []
+        server.communicate(timeout=60)
+    assert _state_of(run.id) == "RUNNING"
+    with scheduled(prefect_api, project) as server:
+        assert _until(lambda: _state_of(run.id) == "CRASHED")
+        server.terminate()
+        server.communicate(timeout=60)
+
+
 def _state_of(run: UUID) -> str:
     from prefect.client.orchestration import get_client
 
@@ -103,6 +120,12 @@ def _state_of(run: UUID) -> str:
 
 def _is_running(run: UUID) -> bool:
     return _state_of(run) == "RUNNING"
+
+
+def _is_held(project: Path) -> bool:
+    """Whether a run under way has noted itself."""
+    note = project / ".ssgan" / "scheduled-run"
+    return note.is_file() and len(note.read_text()) == len(str(UUID(int=0)))
 
 
 def _flows_of(process: int) -> list[int]:
