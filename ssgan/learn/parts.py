@@ -25,7 +25,7 @@ from ssgan.errors import DataError
 KNOTS = 256  # of the map from a column's values to normal scores
 CLIP = 3.0  # normal scores beyond it hold less than 0.3 % of the rows
 # Ranks that bound the bins of a numeric column. Classes have finer ones in the tails, where trees find thresholds that
-# eighths of the rows are too wide for; values are no better for them (docs/science.md).
+# eighths of the rows are too wide for; values are no better for them (docs/objective.md).
 EIGHTHS = tuple(eighth / 8 for eighth in range(9))
 TAILS = (0.01, 0.03, 0.06, 0.94, 0.97, 0.99)
 EDGES = {"classification": tuple(sorted(EIGHTHS + TAILS)), "regression": EIGHTHS}

@@ -59,7 +59,7 @@ def fuse(task: np.ndarray, theirs: np.ndarray, per_class: float) -> np.ndarray:
     classes: s normalise(p_D^0.3) + (1 - s) p_teacher: a discriminator that has learned from hard labels is surer than
     it is right. s is 0.5 up to 10 labels per class and falls to 0.3: the fewer labels a teacher has, the less it knows,
     while the unlabelled rows stay what they are. Picked among nine pairs on thyroid, obesity, pima, heart and
-    ctg; between .3 and .5 with few labels, which were level there, by heart and adult too (docs/science.md).
+    ctg; between .3 and .5 with few labels, which were level there, by heart and adult too (docs/objective.md).
 
     Args:
         task: of the discriminator.

@@ -25,7 +25,7 @@ from ssgan.progress import say
 
 FEW = 5  # labels of a class in the mean, up to which a class is easily lost
 SHARE = 0.2  # of the steps that each of the two runs takes
-MUCH = 1.4  # times the entropy; see docs/science.md for what was seen
+MUCH = 1.4  # times the entropy; see docs/science-images.md for what was seen
 HELD = float("inf")  # `align` of the run that is held to the end
 ALIGN = 0.5  # where it is to be held
 ROWS = 4096  # whose answers are looked at
