@@ -32,6 +32,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "mean teacher": {**ALONE, "consistency": "mean teacher"},
     "ict": {**ALONE, "consistency": "ict"},
     "vat": {**ALONE, "consistency": "vat"},
+    "vat, weight 1": {**ALONE, "consistency": "vat", "consistency_weight": 1.0},
     "aligned": {"align": 0.5},
     "free": {"align": 0.0},
     "free, a = 0": {**ALONE, "align": 0.0},

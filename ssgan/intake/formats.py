@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from ssgan.contract import ORIGIN, TextFiles
 from ssgan.errors import DataError
+from ssgan.intake.pictures import unreadable
 from ssgan.intake.read import INDEX, open_table
 from ssgan.intake.source import Source
 from ssgan.progress import say
@@ -240,7 +241,7 @@ def _loader(folder: Path) -> Callable[[str], bytes | None]:
     inside = folder.resolve()
 
     def load(name: str) -> bytes | None:
-        from PIL import Image, UnidentifiedImageError
+        from PIL import Image
 
         file = (inside / name.strip()).resolve()
         if "\\" in name and not file.is_file():  # an index that was written on Windows
@@ -255,7 +256,7 @@ def _loader(folder: Path) -> Callable[[str], bytes | None]:
                 if image.format == "PNG" and image.mode in ("L", "RGB"):
                     return content
                 return _png(np.asarray(_plain(image)))
-        except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError, TypeError):
+        except unreadable():
             return content if len(content) <= KEPT_AT_MOST else None
 
     return load

@@ -24,21 +24,28 @@ def shape_of(cell: object) -> tuple[int, int, int] | None:
 
 def in_words(cell: bytes | None) -> str:
     """What an image is, in a few words: its height and width if it is a PNG, and what else it has."""
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     if cell is None:
         return "no image"
     try:
         with Image.open(io.BytesIO(cell), formats=["PNG"]) as image:
             return f"{image.height}x{image.width}, {_MODES.get(image.mode, f'PNG mode {image.mode}')}"
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError):
+    except unreadable():
         return f"no image that can be read, {len(cell)} bytes"
+
+
+def unreadable() -> tuple[type[Exception], ...]:
+    """What Pillow raises where bytes are no image that it can read; a function because Pillow is loaded late."""
+    from PIL import Image
+
+    return Image.DecompressionBombError, OSError, ValueError, SyntaxError, TypeError
 
 
 def _open(
     cell: object, shape: tuple[int, int, int] | None
 ) -> tuple[tuple[int, int, int] | None, npt.NDArray[np.float64] | None]:
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     if not isinstance(cell, bytes):
         return None, None
@@ -47,6 +54,6 @@ def _open(
             # The size stands in the header: a huge picture is refused before it is unpacked.
             found = (image.height, image.width, _CHANNELS.get(image.mode, 0))
             pixels = np.asarray(image, np.float64) / 255 if found == shape else None
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError):
+    except unreadable():
         return None, None
     return (found if found[2] else None), pixels

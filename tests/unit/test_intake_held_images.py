@@ -9,10 +9,11 @@ import shutil
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from begun import begun
 from PIL import Image
 
 from ssgan.errors import DataError
-from ssgan.intake import quarantine, store, version
+from ssgan.intake import quarantine, store
 from ssgan.intake.ingest import ingest
 from ssgan.project import Project
 
@@ -56,12 +57,7 @@ def write_set(folder):
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    project = Project(tmp_path_factory.mktemp("held") / "project")
-    project.incoming.mkdir(parents=True)
-    project.params.write_text("{}")
-    project.stages.write_text("stages: {}")
-    project.contract.write_text(CONTRACT)
-    version.init_repository(project)
+    project = begun(tmp_path_factory.mktemp("held") / "project", CONTRACT)
     assert ingest(project, write_set(project.incoming / "march")).rows_refused == 5
     return project
 

@@ -11,6 +11,7 @@ import threading
 import numpy as np
 import pandas as pd
 import pytest
+from begun import begun
 
 from ssgan import settings
 from ssgan.contract import read_contract
@@ -43,17 +44,12 @@ def frame(rows, seed):
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """Two versions: 100 rows; then 97 more, three in quarantine, and four late labels of the first."""
-    project = Project(tmp_path_factory.mktemp("history") / "project")
-    project.incoming.mkdir(parents=True)
-    project.params.write_text("{}")
-    project.stages.write_text("stages: {}")
-    project.contract.write_text(CONTRACT)
+    project = begun(tmp_path_factory.mktemp("history") / "project", CONTRACT)
     first, second = frame(100, 1), frame(100, 2)
     second.loc[4, "a"], second.loc[5, "c"], second.loc[6, "y"] = 99.0, "w", "maybe"
     late = first[first["y"].isna()].head(4).assign(y="ill")
     first.to_csv(project.incoming / "1.csv", index=False)
     pd.concat([second, late]).to_csv(project.incoming / "2.csv", index=False)
-    version.init_repository(project)
     for name in ("1.csv", "2.csv"):
         ingest(project, project.incoming / name)
     return project

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from begun import begun
 
 from ssgan.contract import read_contract
 from ssgan.errors import DataError, ProjectError, RejectedError
@@ -43,17 +44,12 @@ def frame(rows, seed, shift=0.0):
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """A project with one accepted batch, and files that wait."""
-    project = Project(tmp_path_factory.mktemp("ingest") / "project")
-    project.incoming.mkdir(parents=True)
-    project.params.write_text("{}")
-    project.stages.write_text("stages: {}")
-    project.contract.write_text(CONTRACT)
+    project = begun(tmp_path_factory.mktemp("ingest") / "project", CONTRACT)
     defects = frame(100, 2)
     defects.loc[4, "a"] = 99.0
     frame(200, 1).to_csv(project.incoming / "1-good.csv", index=False)
     defects.to_csv(project.incoming / "2-defects.csv", index=False)
     frame(100, 3, shift=1.0).to_parquet(project.incoming / "3-shifted.parquet", index=False)
-    version.init_repository(project)
     ingest(project, project.incoming / "1-good.csv")
     return project
 

@@ -16,6 +16,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from begun import begun
 
 from ssgan import settings
 from ssgan.errors import UserError
@@ -70,12 +71,7 @@ def frame(rows, seed):
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """One version of 100 rows."""
-    project = Project(tmp_path_factory.mktemp("places") / "project")
-    project.incoming.mkdir(parents=True)
-    project.params.write_text("{}")
-    project.stages.write_text("stages: {}")
-    project.contract.write_text(CONTRACT)
-    version.init_repository(project)
+    project = begun(tmp_path_factory.mktemp("places") / "project", CONTRACT)
     frame(100, 1).to_csv(project.incoming / "1.csv", index=False)
     ingest(project, project.incoming / "1.csv")
     return project

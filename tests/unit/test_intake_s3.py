@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from begun import begun
 
 from ssgan.errors import ToolError, UserError
 from ssgan.intake import version
@@ -78,12 +79,7 @@ def test_a_port_that_was_taken_in_between_is_left_to_whoever_has_it(tmp_path):
 def test_versions_go_to_s3_and_come_back_and_an_absent_server_is_said(tmp_path, monkeypatch):
     for name, value in {"ACCESS_KEY_ID": "a", "SECRET_ACCESS_KEY": "b", "DEFAULT_REGION": "us-east-1"}.items():
         monkeypatch.setenv(f"AWS_{name}", value)
-    project = Project(tmp_path / "project")
-    project.incoming.mkdir(parents=True)
-    project.params.write_text("{}")
-    project.stages.write_text("stages: {}")
-    project.contract.write_text(CONTRACT)
-    version.init_repository(project, "s3://bucket/data")
+    project = begun(tmp_path / "project", CONTRACT, "s3://bucket/data")
     files = [project.incoming / f"{seed}.csv" for seed in (1, 2)]
     for seed, file in enumerate(files, 1):
         frame(60, seed).to_csv(file, index=False)
