@@ -216,6 +216,12 @@ def test_a_loss_that_is_no_number_stops_with_what_to_do_and_the_last_good_state(
     assert checkpoints.latest() is not None
 
 
+@pytest.mark.filterwarnings("ignore:overflow encountered in cast")
+def test_weights_that_the_last_step_has_ruined_are_no_model() -> None:
+    with pytest.raises(ParamsError, match="weights of test must stay finite; at the end of training some are not"):
+        fit(learner.classes(), steps=1, gan_weight=1e39)  # in float32 it is infinite
+
+
 def test_fakes_that_are_told_apart_without_error_are_a_warning() -> None:
     case = learner.classes()
     far = replace(case, x=case.x + np.float32(50))  # no generator gets there
