@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import yaml
-from pydantic import Field, PositiveInt, ValidationError, model_validator
+from pydantic import ConfigDict, Field, PositiveInt, ValidationError, model_validator
 
 from ssgan.errors import ParamsError, describe
 from ssgan.records import write_atomically
@@ -28,6 +28,7 @@ Content = Literal["photograph", "drawing"]
 class TrainParams(Section):
     """The learner's knobs; None means the default of the task, which the run record then names."""
 
+    model_config = ConfigDict(allow_inf_nan=False)  # a term with such a weight has no slope
     backend: Literal["tensorflow", "jax"] = "tensorflow"
     precision: Literal["float32", "bfloat16"] = "float32"
     seed: int = Field(0, ge=0, lt=2**31)
