@@ -208,7 +208,9 @@ def _text(path: Path) -> str:
 
 def _parse(text: str, name: str) -> Params:
     try:
-        content, node = yaml.safe_load(text) or {}, yaml.compose(text)
+        loader = yaml.SafeLoader(text)
+        node = loader.get_single_node()  # once for both: to parse is what takes the time
+        content = (loader.construct_document(node) if node is not None else None) or {}
     except yaml.YAMLError as error:
         raise ParamsError(f"{name} cannot be read as YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
