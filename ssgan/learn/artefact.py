@@ -52,10 +52,9 @@ class Predictions:
     answer: np.ndarray  # class names [n], or float64 values [n]
     probabilities: np.ndarray | None  # float64 [n, K] in the contract's order of classes; None for values
     fake_probability: np.ndarray  # float64 [n]: how unlike the training rows
-    unlike: (
-        np.ndarray
-    )  # bool [n]: P(fake) is above the calibration's limit, or some cell is outside of what the training
-    # rows hold; `calibrate.unlike` says how many of these may be flagged
+    # Bool [n]: P(fake) is above the calibration's limit, or some cell is outside of what the training rows hold;
+    # `calibrate.unlike` says how many of these may be flagged.
+    unlike: np.ndarray
     sets: np.ndarray | None = None  # bool [n, K]: the classes that together hold the true one at the coverage
     low: np.ndarray | None = None  # float64 [n]: the interval that holds the true value at the coverage
     high: np.ndarray | None = None  # float64 [n]

@@ -345,6 +345,12 @@ def test_tensorboard_reads_the_losses_of_each_epoch_under_its_last_step(tmp_path
         assert told == {f"loss/{name}": pytest.approx(loss) for name, loss in zip(REPORTED, line[1:], strict=True)}
 
 
+def test_what_is_in_the_way_of_event_files_is_told_as_of_any_other_file(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("not a folder")
+    with pytest.raises(OSError, match="taken"):
+        fit(learner.classes(), more={"callbacks": [Events(tmp_path / "taken")]}, steps=1)
+
+
 SHARED = """
 import os, sys
 if os.environ["KERAS_BACKEND"] == "tensorflow":
