@@ -134,4 +134,4 @@ def told_by(
         raise InputError(f"validation must be a pair (X, y); it is a {type(validation).__name__}: give both")
     X, y = validation
     X = checked(model, X, fitting=False)
-    return X, labels(one_dimension(X, y, model))
+    return X, labels(one_dimension(X, y, model, "y of validation"))

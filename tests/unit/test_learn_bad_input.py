@@ -97,6 +97,8 @@ def test_groups_of_several_columns_are_no_groups() -> None:
 def test_validation_is_a_pair(validation: Any) -> None:
     with pytest.raises(DataError, match=r"validation must be a pair \(X, y\)"):
         SSGANClassifier(**SMALL).fit(X, LABELS, validation=validation)
+    with pytest.raises(DataError, match="y of validation has 3"):
+        SSGANClassifier(**SMALL).fit(X, LABELS, validation=(X, TRUTH[:3]))
 
 
 def test_groups_of_another_length_are_named_and_of_mixed_types_taken() -> None:
