@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -275,6 +276,14 @@ def test_a_saved_regressor_of_arrays_answers_the_same_when_loaded_without_keras(
     assert np.load(tmp_path / "y.npy") == pytest.approx(model.predict(X), abs=1e-2)
 
 
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a saved classifier."""
+    folder = tmp_path_factory.mktemp("saved") / "model"
+    SSGANClassifier(**{**SMALL, "steps": 1}).fit(X, TRUTH).save(folder)
+    return folder
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -284,10 +293,9 @@ def test_a_saved_regressor_of_arrays_answers_the_same_when_loaded_without_keras(
     ],
 )
 def test_a_model_of_another_version_is_told_from_one_that_no_estimator_saved(
-    tmp_path: Path, change: Callable[[dict[str, Any]], dict[str, Any]], said: str
+    saved: Path, tmp_path: Path, change: Callable[[dict[str, Any]], dict[str, Any]], said: str
 ) -> None:
-    folder = tmp_path / "model"
-    SSGANClassifier(**{**SMALL, "steps": 1}).fit(X, TRUTH).save(folder)
+    folder = Path(shutil.copytree(saved, tmp_path / "model"))
     about = json.loads((folder / "estimator.json").read_text())
     (folder / "estimator.json").write_text(json.dumps(change(about)))
     write_checksums(folder)
@@ -300,9 +308,8 @@ def test_a_model_of_another_version_is_told_from_one_that_no_estimator_saved(
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"{", b'{"parts": [], "later": 1}'])
-def test_a_part_that_this_version_cannot_read_is_told_in_one_line(tmp_path: Path, content: bytes) -> None:
-    folder = tmp_path / "model"
-    SSGANClassifier(**{**SMALL, "steps": 1}).fit(X, TRUTH).save(folder)
+def test_a_part_that_this_version_cannot_read_is_told_in_one_line(saved: Path, tmp_path: Path, content: bytes) -> None:
+    folder = Path(shutil.copytree(saved, tmp_path / "model"))
     (folder / "encoder.json").write_bytes(content)
     write_checksums(folder)
     with pytest.raises(ArtefactError, match="was written by another version of ssgan") as caught:
