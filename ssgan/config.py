@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import yaml
-from pydantic import Field, PositiveInt, ValidationError, model_validator
+from pydantic import ConfigDict, Field, PositiveInt, ValidationError, model_validator
 
 from ssgan.errors import ParamsError, describe
 from ssgan.records import write_atomically
 from ssgan.sections import Section
+from ssgan.slips import first_slip
 
 
 class PrepareParams(Section):
@@ -28,6 +29,7 @@ Content = Literal["photograph", "drawing"]
 class TrainParams(Section):
     """The learner's knobs; None means the default of the task, which the run record then names."""
 
+    model_config = ConfigDict(allow_inf_nan=False)  # a term with such a weight has no slope
     backend: Literal["tensorflow", "jax"] = "tensorflow"
     precision: Literal["float32", "bfloat16"] = "float32"
     seed: int = Field(0, ge=0, lt=2**31)
@@ -168,36 +170,54 @@ def read_params(path: Path) -> Params:
     Raises:
         ParamsError: naming the key, the value found and, for an unknown key, the nearest right one.
     """
-    return _parse(path.read_text(encoding="utf-8"), path.name)
+    return _parse(_text(path), path.name)
 
 
 def set_knob(path: Path, assignment: str) -> None:
     """Changes one knob in place, `train.steps=200`, and leaves every comment as it is.
 
     Raises:
-        ParamsError: if there is no such knob, or the value is not one it can have.
+        ParamsError: if there is no such knob, or the value is not one it can have, or not on the knob's own line.
     """
     match = re.fullmatch(r"\s*(\w+)\.(\w+)\s*=\s*(.+?)\s*", assignment)
     if match is None:
         raise ParamsError(f"{assignment!r} is not of the form section.knob=value, such as train.steps=200")
     section, knob, value = match.groups()
-    _parse(f"{section}: {{{knob}: {value}}}", path.name)
-    text = path.read_text(encoding="utf-8")
-    line = re.compile(rf"(?ms)^({section}:.*?^  {knob}:[ ]*)([^\n#]*?)([ ]*(?:#[^\n]*)?)$")
+    wanted = _parse(f"{section}: {{{knob}: {value}}}", path.name)
+    text = _text(path)
+    within = r"(?:(?:[ #][^\n]*)?\n)*?"  # lines of the same section
+    line = re.compile(rf"(?m)^({section}:[^\n]*\n{within}  {knob}:[ ]*)([^\n#]*?)([ ]*(?:#[^\n]*)?)$")
     changed, count = line.subn(lambda found: f"{found[1]}{value}{found[3]}", text, count=1)
     if count == 0:
         raise ParamsError(f"{path.name} has no line for {section}.{knob}; add it under `{section}:`")
-    _parse(changed, path.name)
+    if _knob(_parse(changed, path.name), section, knob) != _knob(wanted, section, knob):  # a `#` in quotes, perhaps
+        raise ParamsError(f"{path.name} must have {section}.{knob} and its value on a line: change it by hand")
     write_atomically(path, changed)
+
+
+def _knob(params: Params, section: str, knob: str) -> object:
+    return getattr(getattr(params, section), knob)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ParamsError(f"{path.name} must be text in UTF-8; {error}: save it so") from None
 
 
 def _parse(text: str, name: str) -> Params:
     try:
-        content = yaml.safe_load(text) or {}
+        loader = yaml.SafeLoader(text)
+        node = loader.get_single_node()  # once for both: to parse is what takes the time
+        content = (loader.construct_document(node) if node is not None else None) or {}
     except yaml.YAMLError as error:
         raise ParamsError(f"{name} cannot be read as YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
         raise ParamsError(f"{name} must hold one section per stage, such as `train:`; it holds {content!r}")
+    slip = first_slip({}, node)  # of keys alone
+    if slip is not None:
+        raise ParamsError(f"{name}, line {slip.line}: {slip.said}")
     return _check(content, name)
 
 

@@ -52,10 +52,9 @@ class Predictions:
     answer: np.ndarray  # class names [n], or float64 values [n]
     probabilities: np.ndarray | None  # float64 [n, K] in the contract's order of classes; None for values
     fake_probability: np.ndarray  # float64 [n]: how unlike the training rows
-    unlike: (
-        np.ndarray
-    )  # bool [n]: P(fake) is above the calibration's limit, or some cell is outside of what the training
-    # rows hold; `calibrate.unlike` says how many of these may be flagged
+    # Bool [n]: P(fake) is above the calibration's limit, or some cell is outside of what the training rows hold;
+    # `calibrate.unlike` says how many of these may be flagged.
+    unlike: np.ndarray
     sets: np.ndarray | None = None  # bool [n, K]: the classes that together hold the true one at the coverage
     low: np.ndarray | None = None  # float64 [n]: the interval that holds the true value at the coverage
     high: np.ndarray | None = None  # float64 [n]
@@ -137,15 +136,19 @@ class Artefact:
         """Loads an artefact whose bytes and answers are what they were at export.
 
         Raises:
-            ArtefactError: naming the file that is missing or damaged, or saying that the answers differ.
+            ArtefactError: naming the file that is missing or damaged, or saying that another version wrote it, or that
+                the answers differ.
         """
         digest = _verify(folder)
         try:
             contract = Contract.model_validate_json((folder / "schema.json").read_text(encoding="utf-8"))
             encoder = Encoder.from_json((folder / "encoder.json").read_text(encoding="utf-8"))
             calibration = Calibration.read(folder / CALIBRATION) if (folder / CALIBRATION).is_file() else PLAIN
-        except ValidationError as error:
-            raise ArtefactError(f"{folder} was written by another version of ssgan: train again ({error})") from None
+        except ValueError as error:
+            raise ArtefactError(
+                f"{folder} was written by another version of ssgan: load it with that one, or train again "
+                f"({_first(error)})"
+            ) from None
         session = open_session(folder / "model.onnx")
         metadata = dict(session.get_modelmeta().custom_metadata_map)
         artefact = cls(folder, digest, contract, encoder, session, metadata, calibration)
@@ -272,6 +275,14 @@ def write_checksums(folder: Path) -> str:
     """Writes `checksums.json` over all other files of the folder, and returns the artefact's digest."""
     files = [path.name for path in folder.iterdir() if path.is_file() and path.name != CHECKSUMS]
     return checksums.digest(checksums.write_list(folder, CHECKSUMS, files))
+
+
+def _first(error: ValueError) -> str:
+    """What is wrong with a file, in a line: pydantic lists every fault, each with an address of its own pages."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    fault = error.errors()[0]
+    return f"{error.title} {'.'.join(map(str, fault['loc']))}: {fault['msg']}"
 
 
 def _verify(folder: Path) -> str:

@@ -16,7 +16,7 @@ from ssgan.learn import stored
 from ssgan.learn.artefact import Artefact, Predictions, answers
 from ssgan.learn.encode import Encoder
 from ssgan.learn.form import Form
-from ssgan.learn.given import checked, one_dimension, params_of
+from ssgan.learn.given import checked, one_dimension, params_of, seed_of, wanted
 from ssgan.learn.labels import group_names
 from ssgan.learn.notices import of_columns, of_new_words
 from ssgan.learn.tabular import Layout
@@ -134,19 +134,25 @@ class Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no typ
         x = self._encoded(X)
         return self.artefact_.disagreement(x) if self.artefact_ is not None else self.fitted_.disagreement(x)
 
-    def sample(self, n: int = 1, random_state: int = 0) -> Any:
+    def sample(self, n: int = 1, random_state: int | np.random.RandomState | None = 0) -> Any:
         """n fake rows from what made them in training, before `save` drops it; names and types are those of X.
 
         Whole numbers with gaps among them are of pandas' type `Int64`, where X held them as objects.
 
+        Args:
+            n: how many, at least 1.
+            random_state: equal numbers give equal rows; None: others each time.
+
         Raises:
             ParamsError: if there was no real/fake term, or the estimator was loaded.
+            InputError: if n is not such a number.
         """
         check_is_fitted(self)
         if self.fitted_ is None or self.fitted_.fakes is None:
             why = "it was loaded, and a saved model has none" if self.fitted_ is None else "gan_weight is 0"
             raise ParamsError(f"sampling needs the source of fakes, which this estimator has not: {why}; fit another")
-        fakes = self.fitted_.fakes.sample(self._training_rows, n, random_state)
+        seed = random_state if isinstance(random_state, int | np.integer) else seed_of(random_state)
+        fakes = self.fitted_.fakes.sample(self._training_rows, wanted(n), int(seed))
         return self._form.rows(np.asarray(fakes, np.float32), self.layout_, self.encoder_)
 
     def save(self, folder: str | Path) -> str:
@@ -163,9 +169,10 @@ class Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no typ
         """An estimator that answers as the saved one did. Needs ONNX Runtime, not Keras.
 
         Raises:
-            ArtefactError: if a file is missing or damaged, or it was saved by another kind of estimator.
+            ArtefactError: if a file is missing or damaged, or it was saved by another kind of estimator, or version.
         """
-        model, artefact, about = cls(), Artefact.load(Path(folder)), stored.read(Path(folder), cls.__name__)
+        model, artefact = cls(), Artefact.load(Path(folder))
+        about = stored.read(Path(folder), cls.__name__, model.get_params())
         model.set_params(**{**about.params, "hidden": tuple(about.params["hidden"])})
         model._place(artefact.contract, artefact.encoder, about.layout, None, artefact)
         model.committee_, model.knobs_, model.warnings_ = None, about.knobs, about.warnings
@@ -190,18 +197,19 @@ class Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no typ
         X: Any,
         y: np.ndarray,
         classes: tuple[str, ...] | None,
-        callbacks: Iterable[Any],
+        callbacks: Iterable[Any] | None,
         groups: Any,
         validation: tuple[Any, np.ndarray] | None,
         cautions: Cautions,
     ) -> None:
-        from ssgan.learn.fit import committee_of, fit_discriminator
+        from ssgan.learn.fit import as_callbacks, committee_of, fit_discriminator
         from ssgan.learn.heads import head_for
         from ssgan.learn.knobs import resolve
         from ssgan.learn.lessons import taught_by
         from ssgan.learn.prepare import is_labelled
         from ssgan.learn.trial import settled
 
+        callbacks = as_callbacks(callbacks)
         groups = None if groups is None else group_names(one_dimension(X, groups, self, "groups"))
         layout = Layout.of(X, cautions.add)
         columns = layout.columns(X)
@@ -237,6 +245,8 @@ class Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no typ
 
     def _encoded(self, X: Any) -> np.ndarray:
         check_is_fitted(self)
+        if self.encoder_.image is not None:
+            self.layout_.require_images(X)
         X = checked(self, X, fitting=False)
         columns = self.layout_.columns(X)
         for text in of_new_words(columns, self.contract_, self.encoder_):

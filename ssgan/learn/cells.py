@@ -16,7 +16,7 @@ from ssgan.contract import MISSING
 ABSENT = frozenset((*MISSING, "?", "n/a", "N/A", "<NA>"))  # texts that stand for no number
 _NUMBER = re.compile(r"(?i)[+-]?(([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|inf(inity)?)")
 _WHOLE = re.compile(r"-?(0|[1-9][0-9]*)\.0")  # how a whole float is written as text
-_EXACT = 2.0**53  # from here on not every whole number is a float
+EXACT = 2.0**53  # from here on not every whole number is a float
 _FLAGS = {"true": "True", "1": "True", "1.0": "True", "false": "False", "0": "False", "0.0": "False"}
 
 
@@ -64,7 +64,7 @@ def word_of(cell: Any) -> str | None:
         return word[:-2] if _WHOLE.fullmatch(word) else word
     if is_missing(cell):
         return None
-    if is_number(cell) and -_EXACT < cell < _EXACT and cell == int(cell):
+    if is_number(cell) and -EXACT < cell < EXACT and cell == int(cell):
         return str(int(cell))
     return str(float(cell)) if isinstance(cell, Decimal) else str(cell)
 

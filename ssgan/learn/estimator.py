@@ -12,7 +12,7 @@ from sklearn.metrics import accuracy_score, r2_score
 from ssgan.errors import InputError
 from ssgan.learn import stored
 from ssgan.learn.base import Estimator
-from ssgan.learn.given import checked, one_dimension, told_by
+from ssgan.learn.given import checked, one_dimension, told_by, weights_of
 from ssgan.learn.labels import class_labels, known_classes, places_among, value_labels
 from ssgan.progress import Cautions
 
@@ -46,7 +46,7 @@ class SSGANClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
         self,
         X: Any,
         y: Any,
-        callbacks: Iterable[Any] = (),
+        callbacks: Iterable[Any] | None = (),
         groups: Any = None,
         validation: tuple[Any, Any] | None = None,
     ) -> Self:
@@ -95,13 +95,14 @@ class SSGANClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
             sample_weight: [n], what a row counts for.
 
         Raises:
-            InputError: if no row has a label.
+            InputError: if no row has a label, or X, y and weights are not of one length.
         """
         answers = self.predict(X)
         known, classes = known_classes(one_dimension(answers, y, self))
         if not known.any():
             raise InputError(f"a score needs a labelled row; none of the {len(known)} rows has a label: label some")
-        return float(accuracy_score(classes, answers[known], sample_weight=_of(sample_weight, known)))
+        weights = weights_of(answers, sample_weight, known, self)
+        return float(accuracy_score(classes, answers[known], sample_weight=weights))
 
     def _named(self, about: stored.About) -> None:
         super()._named(about)
@@ -128,7 +129,7 @@ class SSGANRegressor(RegressorMixin, Estimator):  # type: ignore[misc]
         self,
         X: Any,
         y: Any,
-        callbacks: Iterable[Any] = (),
+        callbacks: Iterable[Any] | None = (),
         groups: Any = None,
         validation: tuple[Any, Any] | None = None,
     ) -> Self:
@@ -164,13 +165,10 @@ class SSGANRegressor(RegressorMixin, Estimator):  # type: ignore[misc]
             sample_weight: [n], what a row counts for.
 
         Raises:
-            InputError: if no row has a label.
+            InputError: if no row has a label, or X, y and weights are not of one length.
         """
         answers = self.predict(X)
         values = value_labels(one_dimension(answers, y, self))
         known = ~np.isnan(values)
-        return float(r2_score(values[known], answers[known], sample_weight=_of(sample_weight, known)))
-
-
-def _of(weights: Any, rows: np.ndarray) -> np.ndarray | None:
-    return None if weights is None else np.asarray(weights)[rows]
+        weights = weights_of(answers, sample_weight, known, self)
+        return float(r2_score(values[known], answers[known], sample_weight=weights))

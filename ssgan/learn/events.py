@@ -34,7 +34,8 @@ class Events(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no ty
         self._tf = tf.compat.v1
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
-        """Opens the file."""
+        """Opens the file; an OSError says what is in the way, which TensorFlow would tell as an error of its own."""
+        self._folder.mkdir(parents=True, exist_ok=True)
         with self._tf.Graph().as_default():  # the writer refuses to be made outside a graph; it uses no device
             self._writer = self._tf.summary.FileWriter(str(self._folder))
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ssgan.errors import ParamsError
+from ssgan.errors import InputError, ParamsError
 from ssgan.learn import backend, health
 from ssgan.learn.backend import keras
 from ssgan.learn.checkpoint import Checkpoints, Saved
@@ -20,7 +20,7 @@ from ssgan.learn.heads import Head
 from ssgan.learn.knobs import Knobs
 from ssgan.learn.lessons import Taught, taught_by
 from ssgan.learn.pace import Pace, Score, Validation, losses_text
-from ssgan.learn.run import EXPLODED, Run, task_and_realness
+from ssgan.learn.run import EXPLODED, Run, require_finite, task_and_realness
 from ssgan.learn.terms import REPORTED
 from ssgan.progress import say
 
@@ -76,7 +76,7 @@ def fit_discriminator(
         validation: encoded rows and labels that tell a score as training goes on; they are not learned from.
 
     Raises:
-        ParamsError: if a loss stops being a number, or explodes.
+        ParamsError: if a loss or a weight stops being a number, or a loss explodes.
     """
     taught = taught or taught_by(x, y, encoder, head, knobs)
     with closing(Run(x, y, encoder, head, knobs, taught)) as run:
@@ -94,6 +94,7 @@ def finish(
     score = Score(run.x, run.y, run.nets.head, validation)
     history, pace = _follow(run, name, checkpoints, _callback_list(callbacks, run), score)
     average, head = run.nets.average, run.nets.head
+    require_finite(average, name)
     warnings = health.of_game(average, head, run.x, run.fakes, run.knobs) if run.fakes is not None else ()
     if run.knobs.asks_average:
         warnings += health.of_answers(average, head, run.x, run.y)
@@ -149,8 +150,20 @@ def _diverged(name: str, losses: np.ndarray, done: int, steps: int, checkpoints:
     )
 
 
+def as_callbacks(given: Iterable[Any] | None) -> list[Any]:
+    """Keras callbacks as a list: one alone and None are taken too, as by Keras itself.
+
+    Raises:
+        InputError: if one is something else.
+    """
+    found = [given] if isinstance(given, keras.callbacks.Callback) else list(given or ())
+    for each in found:
+        if not isinstance(each, keras.callbacks.Callback):
+            raise InputError(f"callbacks must be Keras callbacks; one is {each!r:.80}: leave it out")
+    return found
+
+
 def _callback_list(callbacks: Iterable[Any], run: Run) -> Any:
-    given: Sequence[Any] = list(callbacks)
     run.nets.student.stop_training = False
     about = {
         "epochs": -(-run.knobs.steps // run.per_call),
@@ -158,4 +171,6 @@ def _callback_list(callbacks: Iterable[Any], run: Run) -> Any:
         "total": run.knobs.steps,
         "verbose": 0,
     }
-    return keras.callbacks.CallbackList(given, model=run.nets.student, add_history=False, add_progbar=False, **about)
+    return keras.callbacks.CallbackList(
+        list(callbacks), model=run.nets.student, add_history=False, add_progbar=False, **about
+    )

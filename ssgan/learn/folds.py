@@ -29,7 +29,7 @@ from ssgan.learn.lessons import Lessons
 from ssgan.learn.pace import score_text, scored
 from ssgan.learn.plan import Plan, Subset, scattered
 from ssgan.learn.prepare import is_labelled
-from ssgan.learn.run import EXPLODED, Run, task_and_realness
+from ssgan.learn.run import EXPLODED, Run, require_finite, task_and_realness
 from ssgan.progress import say
 from ssgan.records import Split
 
@@ -170,6 +170,7 @@ def _told(name: str, steps: int) -> Iterator[Callable[[int, np.ndarray], None]]:
 
 def _asked(run: Run, subset: Subset, lessons: Lessons | None, pool: np.ndarray) -> Answered:
     network, head = run.nets.average, run.nets.head
+    require_finite(network, subset.name)
     alone, realness = task_and_realness(network, head, subset.asked)
     task = alone
     of_pool = task_and_realness(network, head, pool)[0] if len(pool) else np.empty((0, alone.shape[1]), np.float32)

@@ -24,7 +24,7 @@ def checked(model: Any, X: Any, fitting: bool) -> Any:
     """
     checks: dict[str, Any] = {"ensure_all_finite": "allow-nan", "ensure_min_samples": 2 if fitting else 1}
     try:
-        X = X if isinstance(X, pd.DataFrame) or hasattr(X, "tocsr") else _array(X)
+        X = X if hasattr(X, "tocsr") else _frame_or_array(X)
         if not isinstance(X, pd.DataFrame) and (hasattr(X, "tocsr") or (X.ndim < 3 and X.dtype.kind != "O")):
             return validate_data(model, X, reset=fitting, dtype=None, **checks)
         if X.ndim < 2:
@@ -40,21 +40,41 @@ def checked(model: Any, X: Any, fitting: bool) -> Any:
         raise InputError(str(error)) from None
 
 
-def _array(X: Any) -> np.ndarray:
-    """As numpy has it; but rows with a word in them keep the types of their cells, which numpy would make text of."""
-    array = np.asarray(X)
-    if array.ndim == 2 and array.dtype.kind in "US" and not hasattr(X, "dtype"):
+def _frame_or_array(X: Any) -> Any:
+    """A table of another library as a frame, whose names numpy would lose; anything else as numpy has it.
+
+    Rows with a word in them keep the types of their cells, which numpy would make text of.
+    """
+    if isinstance(X, pd.DataFrame):
+        return X
+    if hasattr(X, "to_pandas") and len(X.shape) == 2:
+        return X.to_pandas()
+    array = np.asarray(_without_mask(X))
+    if array.dtype.kind == "T" or (array.ndim == 2 and array.dtype.kind in "US" and not hasattr(X, "dtype")):
         return np.asarray(X, object)
     return array
 
 
+def _without_mask(values: Any) -> Any:
+    """An array whose masked cells are missing; what has no mask as it is."""
+    return values.astype(object).filled(None) if np.ma.is_masked(values) else values
+
+
 def one_dimension(X: Any, y: Any, model: Any, name: str = "y") -> np.ndarray:
-    """Labels, or what `name` says, as objects [n]."""
+    """Labels, or what `name` says, as objects [n].
+
+    Raises:
+        InputError: if it has several columns, or another length than X.
+    """
     if y is None:
         raise InputError(f"{type(model).__name__} requires y to be passed, but the target y is None")
-    if len(getattr(y, "shape", ())) > 1:
-        y = column_or_1d(y, warn=True)
+    y = _without_mask(y.to_pandas() if hasattr(y, "to_pandas") else y)
     y = y if hasattr(y, "__len__") else np.asarray(y)
+    shape = tuple(getattr(y, "shape", (len(X),)))
+    if shape[1:] not in ((), (1,)) or not shape:
+        raise InputError(f"{name} should be a 1d array, one entry for each row; its shape is {shape}: give one column")
+    if len(shape) > 1:
+        y = column_or_1d(y, warn=name == "y")
     labels = np.empty(len(y), object)
     labels[:] = list(y)
     if len(labels) != len(X):
@@ -70,19 +90,48 @@ def params_of(model: Any) -> TrainParams:
     """
     known = plain(model.get_params())
     given = {name: value for name, value in known.items() if name in TrainParams.model_fields}
-    seed = int(check_random_state(model.random_state).randint(2**31 - 1))
+    seed = seed_of(model.random_state)
     try:
-        return TrainParams(**{**given, "hidden": tuple(known["hidden"])}, seed=seed)
+        return TrainParams(**given, seed=seed)
     except ValidationError as error:
         raise ParamsError(describe(error, TrainParams)) from None
+
+
+def weights_of(answers: np.ndarray, weights: Any, known: np.ndarray, model: Any) -> np.ndarray | None:
+    """What each of the known rows counts for, float64 [m]; None: all the same."""
+    if weights is None:
+        return None
+    return np.asarray(one_dimension(answers, weights, model, "sample_weight")[known], np.float64)
+
+
+def wanted(rows: Any) -> int:
+    """How many rows to make up.
+
+    Raises:
+        InputError: if that is no number of rows.
+    """
+    if not isinstance(rows, int | np.integer) or rows < 1:
+        raise InputError(f"n must be a whole number of rows, 1 or more; it is {rows!r}: ask for so many")
+    return int(rows)
+
+
+def seed_of(random_state: Any) -> int:
+    """A seed from what scikit-learn takes for one."""
+    return int(check_random_state(random_state).randint(2**31 - 1))
 
 
 def told_by(
     model: Any, validation: tuple[Any, Any] | None, labels: Callable[[np.ndarray], np.ndarray]
 ) -> tuple[Any, np.ndarray] | None:
-    """Validation rows, checked as `predict` checks its own, and what `labels` makes of their y."""
+    """Validation rows, checked as `predict` checks its own, and what `labels` makes of their y.
+
+    Raises:
+        InputError: if they are no pair, or cannot be read.
+    """
     if validation is None:
         return None
+    if not isinstance(validation, tuple | list) or len(validation) != 2:
+        raise InputError(f"validation must be a pair (X, y); it is a {type(validation).__name__}: give both")
     X, y = validation
     X = checked(model, X, fitting=False)
-    return X, labels(one_dimension(X, y, model))
+    return X, labels(one_dimension(X, y, model, "y of validation"))

@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from ssgan.contract import ClassLabel, Contract
-from ssgan.errors import DataError, ParamsError
+from ssgan.errors import InputError, ParamsError
 from ssgan.learn import losses
 from ssgan.learn.artefact import LOG_SUM
 from ssgan.learn.backend import Tensor, keras
@@ -282,7 +282,7 @@ def head_for(contract: Contract, y: np.ndarray, kind: HeadKind | None = None) ->
 
     Raises:
         ParamsError: if classes are to be learned as a value.
-        DataError: if the values are too large or too close to each other to be standardised.
+        InputError: if the values are too large or too close to each other to be standardised.
     """
     if isinstance(contract.label, ClassLabel):
         if kind is not None:
@@ -303,7 +303,7 @@ def _centred(values: np.ndarray, contract: Contract) -> tuple[float, float]:
     if np.ptp(values) == 0:
         return mean, 1.0
     if not 0 < scale < math.inf:
-        raise DataError(
+        raise InputError(
             f"the labels {contract.label.column!r} must have a standard deviation that can be computed; it is {scale}, "
             f"for they go from {values.min():g} to {values.max():g}: give them in another unit"
         )

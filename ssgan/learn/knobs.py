@@ -176,7 +176,8 @@ def _check(knobs: Knobs, contract: Contract) -> None:
             )
         if knobs.teacher_weight > 0 or knobs.answer == "committee":
             raise ParamsError(
-                "train.teacher_weight must be 0 and train.answer discriminator for images, which trees do not read"
+                "train.teacher_weight must be 0 and train.answer discriminator for images, which trees do not read; "
+                f"they are {knobs.teacher_weight:g} and {knobs.answer}"
             )
     else:
         _check_table(knobs)
@@ -193,9 +194,9 @@ def _check(knobs: Knobs, contract: Contract) -> None:
 
 
 def _check_table(knobs: Knobs) -> None:
-    for name in ("shift", "warp", "mirror", "cutout", "tint"):
-        if getattr(knobs, name) > 0:
-            found = getattr(knobs, name)
+    for name, still in {"shift": 0, "warp": 0.0, "mirror": False, "stir": 1.0, "cutout": 0.0, "tint": 0.0}.items():
+        found = getattr(knobs, name)
+        if found != still:
             raise ParamsError(f"train.{name} must be left out for a table, which has no pixels; it is {found}")
     if knobs.content is not None:
         raise ParamsError(f'train.content must be null for a table, which has no images; it is "{knobs.content}"')

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ssgan.errors import InputError
-from ssgan.learn.cells import ABSENT, is_missing
+from ssgan.learn.cells import ABSENT, EXACT, is_missing
 from ssgan.learn.reading import numbers, shown
 
 MEANT = ("", "-1")  # texts that a person writes where there is no label; others were probably made by a conversion
@@ -58,13 +58,25 @@ def known_classes(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if len({isinstance(each, str) for each in found}) > 1:
         raise InputError(f"Unknown label type: labels must be all words or all numbers; y mixes {', '.join(held)}")
     names = np.asarray(found)
-    if np.issubdtype(names.dtype, np.floating) and len(names):  # NaN beside 0 and 1 makes floats of them
+    if names.dtype.kind in "fO" and len(names):  # NaN beside 0 and 1 makes floats of them
+        names = _whole(names)
+    return known, names
+
+
+def _whole(names: np.ndarray) -> np.ndarray:
+    """Floats, or numbers too large for numpy, as int64."""
+    if names.dtype.kind == "f":
         if not np.isfinite(names).all():
             raise InputError("Input y contains infinity, which is not a class: mend it, or leave the row unlabelled")
         if not np.equal(names, np.round(names)).all():
             raise InputError("Unknown label type: continuous; y holds fractions: use SSGANRegressor, or name classes")
-        names = names.astype(np.int64)
-    return known, names
+    largest = max(names.tolist(), key=abs)
+    if abs(largest) >= EXACT:
+        raise InputError(
+            f"Unknown label type: a label that is a number must be below {EXACT:.0f}, from where floats skip some; y "
+            f"holds {largest:.6g}: write its classes as text"
+        )
+    return names.astype(np.int64)
 
 
 def places_among(classes: np.ndarray, y: np.ndarray) -> np.ndarray:

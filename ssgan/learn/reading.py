@@ -75,7 +75,8 @@ def read(series: pd.Series[Any], kind: str) -> np.ndarray:
 
 def numbers(series: pd.Series[Any]) -> tuple[np.ndarray, list[Any]]:
     """A column as numbers, float64 [n] with NaN, and the cells that are none."""
-    if pd.api.types.is_numeric_dtype(series):  # truth values too
+    types = pd.api.types
+    if types.is_numeric_dtype(series) and not types.is_complex_dtype(series):  # truth values too
         return series.to_numpy(np.float64, na_value=np.nan), []
     cells = series.astype(object).tolist()
     known = {text: number_of(text) for text in {cell for cell in cells if isinstance(cell, str)}}
@@ -86,7 +87,7 @@ def numbers(series: pd.Series[Any]) -> tuple[np.ndarray, list[Any]]:
 
 def shown(cells: Iterable[Any]) -> str:
     """Some of the different cells, as a message names them."""
-    different = list(dict.fromkeys(repr(cell) if isinstance(cell, str) else str(cell) for cell in cells))
+    different = list(dict.fromkeys(repr(str(cell)) if isinstance(cell, str) else str(cell) for cell in cells))
     return ", ".join(each[:40] for each in different[:SHOWN])
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ssgan.errors import ParamsError
 from ssgan.learn import backend
 from ssgan.learn.backend import Copies, Draws, State, Tensor, Variable, keras
 from ssgan.learn.encode import Encoder
@@ -196,6 +197,19 @@ def task_and_realness(network: Any, head: Head, x: np.ndarray) -> tuple[np.ndarr
     """Encoded rows -> task [n, K] or [n, 1], realness [n, 1], without noise."""
     outputs = head.pooled(backend.predictor(network)(x)[1])
     return _numpy(head.task(outputs)), _numpy(head.realness(outputs))
+
+
+def require_finite(network: Any, name: str) -> None:
+    """Refuses a network that its last steps have ruined: the losses that are watched are those before a step.
+
+    Raises:
+        ParamsError: if a weight is no number.
+    """
+    if not all(np.isfinite(weight).all() for weight in network.get_weights()):
+        raise ParamsError(
+            f"the weights of {name} must stay finite; at the end of training some are not: set a smaller "
+            "train.learning_rate, or smaller weights of the terms"
+        )
 
 
 def _numpy(tensor: Any) -> np.ndarray:

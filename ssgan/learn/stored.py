@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from dataclasses import asdict
 from numbers import Integral
 from pathlib import Path
@@ -99,18 +100,36 @@ def save(model: Estimator, folder: Path) -> str:
     return write_artefact(folder, model.fitted_, model.encoder_, model.contract_, x, record, model.committee_, more)
 
 
-def read(folder: Path, kind: str) -> About:
+def read(folder: Path, kind: str, knobs: Collection[str]) -> About:
     """Reads `estimator.json`, whose checksum was checked with the artefact's.
 
+    Args:
+        folder: of the artefact.
+        kind: of estimator.
+        knobs: that it has.
+
     Raises:
-        ArtefactError: if no estimator of that kind was saved here.
+        ArtefactError: if no estimator of that kind was saved here, or by another version of ssgan.
     """
     try:
-        about = About.model_validate_json((folder / FILE).read_text(encoding="utf-8"))
-    except (OSError, ValidationError):
+        text = (folder / FILE).read_bytes()
+    except OSError:
         raise ArtefactError(
             f"{folder} was not written by an estimator's `save`: ask it with `ssgan.learn.artefact.Artefact`"
         ) from None
+    try:
+        about = About.model_validate_json(text)
+    except ValidationError as error:
+        raise _foreign(folder, f"{'.'.join(map(str, error.errors()[0]['loc']))} is not as this one knows it") from None
     if about.kind != kind:
         raise ArtefactError(f"{folder} holds a {about.kind}, not a {kind}: load it with {about.kind}.load")
+    unknown = sorted(about.params.keys() - set(knobs))
+    if unknown or not isinstance(about.params.get("hidden"), list):
+        raise _foreign(folder, f"this one has no knob {unknown[0]}" if unknown else "it has no knob hidden")
     return about
+
+
+def _foreign(folder: Path, why: str) -> ArtefactError:
+    return ArtefactError(
+        f"{folder / FILE} was written by another version of ssgan, {why}: load it with that one, or fit and save again"
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
@@ -78,12 +78,25 @@ class Layout:
         """
         return self.encode_read(X, self.columns(X), encoder)
 
+    def require_images(self, X: Any) -> None:
+        """Refuses a table, where the fit's X was images.
+
+        Raises:
+            InputError: if X is one; a single image is taken for one.
+        """
+        if np.ndim(X) < 3:
+            shape = ", ".join(map(str, self.shape))
+            raise InputError(
+                f"X must be images [rows, {shape}] as in the fit; its shape is {np.shape(X)}: reshape it, a single "
+                "image as X[None]"
+            )
+
     def encode_read(self, X: Any, columns: Mapping[str, np.ndarray], encoder: Encoder) -> np.ndarray:
         """As `encode`, with what `columns` gives."""
         if encoder.image is None:
             return encoder.encode_columns(columns)
         _check_images(X)
-        if tuple(X.shape[1:]) != self.shape:
+        if _pixels(X.shape) != _pixels((0, *self.shape)):
             raise InputError(f"images must be {self.shape} as in the fit; they are {tuple(X.shape[1:])}: resize them")
         whole = np.issubdtype(X.dtype, np.integer)
         if whole and 0 < X.max() <= 1:
@@ -107,7 +120,7 @@ class Layout:
             label += "_"
         described: Mapping[str, Any]
         if self.kinds == (IMAGE,):
-            height, width, channels = (*self.shape, 1)[:3]
+            height, width, channels = _pixels((0, *self.shape))
             described = {IMAGE: ImageColumn(type="image", height=height, width=width, channels=_channels(channels))}
         else:
             described = {name: _described(values) for name, values in columns.items()}
@@ -143,15 +156,26 @@ def _described(values: np.ndarray) -> NumberColumn | CategoryColumn:
 
 
 def _check_images(X: Any) -> None:
-    shape = (*np.shape(X), 1)[:4]
-    if not 3 <= np.ndim(X) <= 4 or shape[3] not in (1, 3) or not all(8 <= side <= 64 for side in shape[1:3]):
+    height, width, channels = _pixels(X.shape) if 3 <= np.ndim(X) <= 4 else (0, 0, 0)
+    if channels not in (1, 3) or not (8 <= height <= 64 and 8 <= width <= 64):
         raise InputError(
             "X must be a table [rows, columns], or images [rows, height, width] or [rows, height, width, 1 or 3] of "
-            f"8 to 64 pixels; it has {np.ndim(X)} dimensions, {np.shape(X)}"
+            f"8 to 64 pixels; it has {np.ndim(X)} dimensions, {np.shape(X)}: reshape or resize it"
         )
+    numbers = X.dtype.kind in "iuf"
     top = 255 if np.issubdtype(X.dtype, np.integer) else 1
-    if not np.issubdtype(X.dtype, np.number) or not (X.min() >= 0 and X.max() <= top):  # NaN is refused too
-        raise InputError("pixels must be whole numbers 0 .. 255 or fractions 0 .. 1, none missing: rescale the images")
+    if not numbers or not (X.min() >= 0 and X.max() <= top):  # NaN is refused too
+        reach = f" from {X.min()} to {X.max()}" if numbers else ""
+        raise InputError(
+            "pixels must be whole numbers 0 .. 255 or fractions 0 .. 1, none missing; these are of type "
+            f"{X.dtype}{reach}: rescale or convert the images"
+        )
+
+
+def _pixels(shape: Sequence[int]) -> tuple[int, int, int]:
+    """Height, width and channels of images [rows, height, width] or [rows, height, width, channels]."""
+    _, height, width, channels = (*shape, 1)[:4]
+    return height, width, channels
 
 
 def _dark(X: np.ndarray) -> str:

@@ -32,6 +32,19 @@ def run(backend: str, script: str, *arguments: str, timeout: int = 300) -> str:
     return done.stdout
 
 
+@pytest.mark.parametrize("backend", ["torch", "jaxx"])
+def test_a_backend_that_there_is_not_is_refused_with_those_that_there_are(backend: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "import ssgan.learn.backend"],
+        env={**os.environ, "KERAS_BACKEND": backend},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert f"ParamsError: KERAS_BACKEND must be tensorflow or jax; it is '{backend}'" in done.stderr
+
+
 def test_tensorflow_and_jax_agree_over_twenty_steps_on_the_same_numbers() -> None:
     losses = {backend: json.loads(run(backend, "twenty_steps.py")) for backend in BACKENDS}
     assert len(losses["jax"]) == 6

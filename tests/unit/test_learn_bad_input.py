@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -49,6 +51,17 @@ SMALL = {"steps": 60, "hidden": (16, 16), "random_state": 0, "teacher_weight": 0
             "y holds Timestamp: write its classes as text",
         ),
         (X, [np.timedelta64(1, "D"), np.timedelta64(2, "D")] * 60, "y holds timedelta64"),
+        (X, np.eye(2)[TRUTH], r"y should be a 1d array, .* its shape is \(120, 2\): give one column"),
+        (X, (each for each in TRUTH), r"its shape is \(\)"),
+        (
+            X,
+            np.where(TRUTH, 1e300, 1.0),
+            r"must be below 9007199254740992, .* holds 1e\+300: write its classes as text",
+        ),
+        (X, [2**70, 1] * 60, "holds 1.18059e"),
+        (pd.DataFrame({"a": X[:, 0] + 1j}), TRUTH, "column 'a' must hold numbers"),
+        (np.full((120, 8, 8), -0.5), TRUTH, "of type float64 from -0.5 to -0.5: rescale"),
+        (np.ones((120, 8, 8), bool), TRUTH, "of type bool: rescale or convert"),
     ],
 )
 def test_what_cannot_be_fitted_is_refused_with_the_reason(rows: object, y: object, fault: str) -> None:
@@ -70,15 +83,54 @@ def test_a_regressor_needs_finite_numbers(y: object, fault: str) -> None:
         SSGANRegressor(**SMALL).fit(X, y)
 
 
+def test_values_that_are_too_far_apart_are_refused_as_scikit_learn_refuses_its_own() -> None:
+    with pytest.raises(ValueError, match="give them in another unit"):
+        SSGANRegressor(**SMALL).fit(X, X[:, 0] * 1e300)
+
+
+def test_groups_of_several_columns_are_no_groups() -> None:
+    with pytest.raises(DataError, match=r"groups should be a 1d array, .* its shape is \(120, 2\)"):
+        SSGANClassifier(**SMALL).fit(X, LABELS, groups=X)
+
+
+@pytest.mark.parametrize("validation", [X, (X, TRUTH, TRUTH)])
+def test_validation_is_a_pair(validation: Any) -> None:
+    with pytest.raises(DataError, match=r"validation must be a pair \(X, y\)"):
+        SSGANClassifier(**SMALL).fit(X, LABELS, validation=validation)
+    with pytest.raises(DataError, match="y of validation has 3"):
+        SSGANClassifier(**SMALL).fit(X, LABELS, validation=(X, TRUTH[:3]))
+
+
 def test_groups_of_another_length_are_named_and_of_mixed_types_taken() -> None:
     with pytest.raises(DataError, match="X and groups must have the same length; X has 120 rows, groups has 2"):
         SSGANClassifier(**SMALL).fit(X, LABELS, groups=["a", "b"])
     SSGANClassifier(**{**SMALL, "steps": 2, "teacher_weight": 1.0}).fit(X, LABELS, groups=["a", 1] * 60)
 
 
-def test_a_knob_that_cannot_be_is_named() -> None:
-    with pytest.raises(ParamsError, match="`steps` is 0"):
-        SSGANClassifier(steps=0).fit(X, TRUTH)
+@pytest.mark.parametrize(
+    ("knob", "fault"),
+    [
+        ({"steps": 0}, "`steps` is 0"),
+        ({"hidden": 64}, r"`hidden` is 64: it must be a list, such as \[64\]"),
+        ({"hidden": "64"}, "`hidden` is '64': it must be a list"),
+        ({"hidden": None}, "`hidden` is None: it must be a list"),
+        ({"gan_weight": np.inf}, "`gan_weight` is inf: input should be a finite number"),
+        ({"stir": 2.0}, r"train\.stir must be left out for a table, which has no pixels; it is 2\.0"),
+    ],
+)
+def test_a_knob_that_cannot_be_is_named(knob: dict[str, Any], fault: str) -> None:
+    with pytest.raises(ParamsError, match=fault):
+        SSGANClassifier(**{**SMALL, **knob}).fit(X, TRUTH)
+
+
+def test_images_have_no_committee() -> None:
+    with pytest.raises(ParamsError, match="which trees do not read; they are 0 and committee"):
+        SSGANClassifier(answer="committee").fit(RNG.uniform(0, 1, (20, 8, 8)), np.arange(20) % 2)
+
+
+def test_what_is_no_callback_is_refused_before_anything_is_learned() -> None:
+    with pytest.raises(DataError, match="callbacks must be Keras callbacks; one is 3"):
+        SSGANClassifier(**SMALL).fit(X, TRUTH, callbacks=[3])
 
 
 def test_other_columns_than_in_the_fit_are_refused() -> None:
@@ -95,9 +147,27 @@ def test_an_array_of_images_is_no_table_that_was_fitted() -> None:
         model.predict(np.zeros((3, 8, 8)))
 
 
-def test_masks_of_noughts_and_ones_are_no_whole_pixels_in_predict_either() -> None:
+@pytest.fixture(scope="module")
+def of_images() -> tuple[np.ndarray, SSGANClassifier]:
+    """Whole-number images, and what was fitted on them."""
     images = RNG.integers(0, 256, (20, 8, 8), np.uint8)
-    model = SSGANClassifier(steps=2, batch=4, unlabelled=1).fit(images, np.tile([0, 1, -1, -1], 5))
+    return images, SSGANClassifier(steps=2, batch=4, unlabelled=1).fit(images, np.tile([0, 1, -1, -1], 5))
+
+
+def test_a_table_and_a_single_image_are_no_images_as_in_the_fit(of_images: tuple[np.ndarray, SSGANClassifier]) -> None:
+    images, model = of_images
+    for other in (images.reshape(20, 64), images[0], pd.DataFrame(images[0])):
+        with pytest.raises(
+            DataError, match=r"must be images \[rows, 8, 8\] as in the fit; .* single image as X\[None\]"
+        ):
+            model.predict(other)
+    assert model.predict(images[..., None]).tolist() == model.predict(images).tolist()
+
+
+def test_masks_of_noughts_and_ones_are_no_whole_pixels_in_predict_either(
+    of_images: tuple[np.ndarray, SSGANClassifier],
+) -> None:
+    images, model = of_images
     with pytest.raises(DataError, match="the largest of 20 images is 1: divide"):
         model.predict((images > 99).astype(np.uint8))
     assert model.predict(np.zeros((2, 8, 8), np.uint8)).shape == (2,)

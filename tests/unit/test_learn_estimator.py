@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import pickle
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -18,6 +22,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from ssgan import SSGANClassifier, SSGANRegressor
 from ssgan.errors import ArtefactError, DataError, ParamsError
+from ssgan.learn.artefact import write_checksums
 
 RNG = np.random.default_rng(0)
 X = np.concatenate([RNG.normal(-2, 1, (60, 2)), RNG.normal(2, 1, (60, 2))])
@@ -75,6 +80,33 @@ def test_frames_may_mix_numbers_words_and_gaps() -> None:
     assert model.predict(pd.DataFrame({"size": [None], "word": ["never seen"], "flag": [True]})).shape == (1,)
 
 
+def test_a_table_of_another_library_keeps_its_names() -> None:
+    frame = pd.DataFrame({"size": X[:, 0], "word": np.where(X[:, 1] > 0, "b", "a"), "rare": [None, *X[1:, 1]]})
+    table, words = pa.Table.from_pandas(frame), pa.chunked_array([np.where(TRUTH, "ill", "well").tolist()])
+    model = SSGANClassifier(**{**SMALL, "steps": 2}).fit(table, words)
+    assert model.layout_.kinds == ("number", "word", "number")
+    assert model.classes_.tolist() == ["ill", "well"]
+    assert np.array_equal(model.predict_proba(table), model.predict_proba(frame))
+    with pytest.raises(DataError, match="same order"):
+        model.predict(table.select(["word", "size", "rare"]))
+
+
+def test_masked_cells_are_missing_and_masked_labels_are_none() -> None:
+    rows, y = np.ma.masked_greater(X, 3), np.ma.masked_array(TRUTH, ~FEW)
+    model = SSGANClassifier(**{**SMALL, "steps": 2}).fit(rows, y)
+    gaps = np.where(X > 3, np.nan, X)
+    assert np.array_equal(model.predict_proba(rows), model.predict_proba(gaps), equal_nan=True)
+    alike = SSGANClassifier(**{**SMALL, "steps": 2}).fit(gaps, np.where(FEW, TRUTH, -1))
+    assert np.array_equal(model.predict_proba(gaps), alike.predict_proba(gaps))
+
+
+def test_text_of_numpy_s_own_type_is_words() -> None:
+    rows = np.array([["a", "b"], ["c", "b"]] * 60)
+    held = SSGANClassifier(**{**SMALL, "steps": 2}).fit(rows.astype(np.dtypes.StringDType()), TRUTH)
+    assert held.layout_.kinds == ("word", "word")
+    assert np.array_equal(held.predict_proba(rows), held.predict_proba(rows.astype(np.dtypes.StringDType())))
+
+
 def test_minus_1_is_a_value_to_the_regressor() -> None:
     y = np.full(120, np.nan)
     y[FEW] = -1.0
@@ -111,6 +143,10 @@ def test_samples_have_the_form_of_x() -> None:
     assert set(rows["3"]) <= {0, 1, 2, 3}
     assert rows["size"].isna().any()
     assert rows.equals(model.sample(50))
+    assert not rows.equals(model.sample(50, random_state=None))
+    for count in (0, 2.5):
+        with pytest.raises(DataError, match=f"n must be a whole number of rows, 1 or more; it is {count}"):
+            model.sample(count)
     with pytest.raises(ParamsError, match="gan_weight is 0"):
         SSGANClassifier(**SMALL, gan_weight=0.0).fit(X, TRUTH).sample(1)
 
@@ -153,6 +189,8 @@ def test_rows_without_a_label_have_no_part_in_a_score() -> None:
     assert model.score(X, wrong, sample_weight=weights) == model.score(X[1:], y[1:])
     with pytest.raises(DataError, match="none of the 120 rows has a label"):
         model.score(X, np.full(120, -1))
+    with pytest.raises(DataError, match=r"X and sample_weight must have the same length; .* sample_weight has 3"):
+        model.score(X, y, sample_weight=[1.0, 1.0, 1.0])
 
 
 def test_rows_without_a_value_have_no_part_in_a_score() -> None:
@@ -238,6 +276,47 @@ def test_a_saved_regressor_of_arrays_answers_the_same_when_loaded_without_keras(
     assert np.load(tmp_path / "y.npy") == pytest.approx(model.predict(X), abs=1e-2)
 
 
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a saved classifier."""
+    folder = tmp_path_factory.mktemp("saved") / "model"
+    SSGANClassifier(**{**SMALL, "steps": 1}).fit(X, TRUTH).save(folder)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda about: about | {"later": 1}, "another version of ssgan, later is not as this one knows it"),
+        (lambda about: {**about, "params": about["params"] | {"later": 1}}, "this one has no knob later"),
+        (lambda about: {**about, "params": {}}, "it has no knob hidden"),
+    ],
+)
+def test_a_model_of_another_version_is_told_from_one_that_no_estimator_saved(
+    saved: Path, tmp_path: Path, change: Callable[[dict[str, Any]], dict[str, Any]], said: str
+) -> None:
+    folder = Path(shutil.copytree(saved, tmp_path / "model"))
+    about = json.loads((folder / "estimator.json").read_text())
+    (folder / "estimator.json").write_text(json.dumps(change(about)))
+    write_checksums(folder)
+    with pytest.raises(ArtefactError, match=said):
+        SSGANClassifier.load(folder)
+    (folder / "estimator.json").unlink()
+    write_checksums(folder)
+    with pytest.raises(ArtefactError, match="was not written by an estimator"):
+        SSGANClassifier.load(folder)
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"{", b'{"parts": [], "later": 1}'])
+def test_a_part_that_this_version_cannot_read_is_told_in_one_line(saved: Path, tmp_path: Path, content: bytes) -> None:
+    folder = Path(shutil.copytree(saved, tmp_path / "model"))
+    (folder / "encoder.json").write_bytes(content)
+    write_checksums(folder)
+    with pytest.raises(ArtefactError, match="was written by another version of ssgan") as caught:
+        SSGANClassifier.load(folder)
+    assert "\n" not in str(caught.value)
+
+
 def test_a_fitted_estimator_is_not_pickled_and_says_how_it_is_stored() -> None:
     assert pickle.loads(pickle.dumps(SSGANClassifier(**SMALL))).steps == 60
     model = SSGANClassifier(**SMALL).fit(X, TRUTH)
@@ -272,6 +351,8 @@ def test_keras_callbacks_hear_the_score_of_validation_rows() -> None:
     model = SSGANClassifier(**SMALL).fit(X, np.where(y < 0, "-1", words[TRUTH]), [callback], None, (X, words[TRUTH]))
     assert heard[-1] == pytest.approx(model.score(X, words[TRUTH]))
     assert len(heard) > 1
+    for given in (callback, None):  # as Keras takes them
+        SSGANClassifier(**SMALL).fit(X, y, callbacks=given, validation=(X, TRUTH))
     with pytest.raises(DataError, match=r"must be classes of y, .* one is 'dead'"):
         SSGANClassifier(**SMALL).fit(X, words[TRUTH], validation=(X, ["dead"] * 120))
     with pytest.raises(DataError, match="none of its 120 rows has a label"):

@@ -216,6 +216,12 @@ def test_a_loss_that_is_no_number_stops_with_what_to_do_and_the_last_good_state(
     assert checkpoints.latest() is not None
 
 
+@pytest.mark.filterwarnings("ignore:overflow encountered in cast")
+def test_weights_that_the_last_step_has_ruined_are_no_model() -> None:
+    with pytest.raises(ParamsError, match="weights of test must stay finite; at the end of training some are not"):
+        fit(learner.classes(), steps=1, gan_weight=1e39)  # in float32 it is infinite
+
+
 def test_fakes_that_are_told_apart_without_error_are_a_warning() -> None:
     case = learner.classes()
     far = replace(case, x=case.x + np.float32(50))  # no generator gets there
@@ -337,6 +343,12 @@ def test_tensorboard_reads_the_losses_of_each_epoch_under_its_last_step(tmp_path
     for event, line in zip(found, fitted.history, strict=True):
         told = {each.tag: each.simple_value for each in event.summary.value}
         assert told == {f"loss/{name}": pytest.approx(loss) for name, loss in zip(REPORTED, line[1:], strict=True)}
+
+
+def test_what_is_in_the_way_of_event_files_is_told_as_of_any_other_file(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("not a folder")
+    with pytest.raises(OSError, match="taken"):
+        fit(learner.classes(), more={"callbacks": [Events(tmp_path / "taken")]}, steps=1)
 
 
 SHARED = """

@@ -40,6 +40,12 @@ def test_what_a_person_leaves_out_on_purpose_is_not_told(none: Any) -> None:
     assert not told
 
 
+def test_a_word_is_shown_as_it_is_written_whatever_holds_it() -> None:
+    told: list[str] = []
+    class_labels(objects([np.str_("NA"), "ill", "well"]), told.append)
+    assert "such as 'NA':" in told[0]
+
+
 def test_labels_of_bytes_are_text_from_the_beginning() -> None:
     classes, _ = class_labels(objects([b"ill", b"well", "well"]), SILENT.append)
     assert classes.tolist() == ["ill", "well"]
