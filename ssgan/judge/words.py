@@ -117,13 +117,16 @@ def _verdict(evaluation: Evaluation, twin: Difference) -> str:
         return "seem to have done harm, though these rows cannot prove it"
     plain = best_of_labels(evaluation)
     gain = None if plain is None else _difference(evaluation, plain.name)
-    if gain is not None and gain.value <= 0:
+    as_well = gain is not None and gain.value <= 0
+    if twin.low <= 0:
+        network = " the network" if as_well else ""
+        but = ", and the labels alone do as well with another method" if as_well else ""
+        return f"seem to have helped{network}, though these rows cannot prove it{but}"
+    if as_well:
         return "helped the network, but the labels alone do as well with another method"
-    if twin.low > 0 and (gain is None or gain.low > 0):
+    if gain is None or gain.low > 0:
         return "helped"
-    if twin.low > 0:
-        return "helped the network; that another method does not do as well with the labels alone is not proven"
-    return "seem to have helped, though these rows cannot prove it"
+    return "helped the network; that another method does not do as well with the labels alone is not proven"
 
 
 def _without_them(evaluation: Evaluation) -> str:

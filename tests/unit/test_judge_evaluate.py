@@ -128,7 +128,11 @@ def toy(tmp_path):
         ),
         ((10, 60, 10), ("helped the network, but the labels alone do as well with another method:", "(level)")),
         ((10, 60, 11), ("helped the network; that another method does not do as well", "the SSGAN is 0.0083 better")),
-        ((20, 21, 60), ("seem to have helped, though these rows cannot prove it",)),
+        ((20, 21, 60), ("seem to have helped, though these rows cannot prove it:",)),
+        (
+            (20, 21, 10),
+            ("seem to have helped the network, though these rows cannot prove it, and the labels alone do as well",),
+        ),
         ((21, 20, 60), ("seem to have done harm", "better than the SSGAN: supervised twin")),
         ((9, 9, 9), ("made no difference", "level; ", "none is better, and 1 of the others is level with it")),
     ],
