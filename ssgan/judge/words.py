@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ssgan.judge.metrics import higher_is_better
 from ssgan.records import Difference, Evaluation, ModelScore
 
@@ -9,10 +11,12 @@ OURS = "ssgan"
 TWIN = "twin"
 ABLATION = "ablation"  # the same network without the real/fake term, where that is not the twin
 ALONE = "discriminator_alone"  # where a committee answers
+SAME_NETWORK = (OURS, TWIN, ABLATION, ALONE)
 FLOORS = ("majority", "mean")  # the guess that knows nothing about the row
 USE_UNLABELLED = (OURS, ABLATION, ALONE, "self_training", "label_spreading")  # all others learn from the labels alone
 FEW_ROWS, FEW_OF_A_CLASS = 50, 10  # fewer labelled test rows than this make a weak verdict
 FEW_GROUPS = 10  # fewer groups, such as patients, do not tell how far groups are apart
+FEW_GROUPS_OF_A_CLASS = 5  # fewer are all right by luck too often, and every resample then says so
 SMALL = 0.01  # below it two digits that matter are shown, for an error may be of any size
 NOISE = 1e-12  # below it a number is what rounding has left of nothing
 TOSS_UP = 0.2  # ahead in a share of resamples between this and its complement: no more than luck
@@ -77,7 +81,7 @@ def best_of(evaluation: Evaluation, among: tuple[ModelScore, ...]) -> ModelScore
 
 def best_baseline(evaluation: Evaluation) -> ModelScore | None:
     """The best of the others, without those that are the same network."""
-    others = tuple(each for each in evaluation.scores if each.name not in (OURS, TWIN, ABLATION, ALONE))
+    others = tuple(each for each in evaluation.scores if each.name not in SAME_NETWORK)
     return best_of(evaluation, others) if others else None
 
 
@@ -87,7 +91,7 @@ def best_of_labels(evaluation: Evaluation) -> ModelScore | None:
     return best_of(evaluation, others) if others else None
 
 
-def sentence(evaluation: Evaluation, unlabelled: int) -> str:
+def sentence(evaluation: Evaluation, unlabelled: int, groups: Mapping[str, int]) -> str:
     """The first line of the report: did the unlabelled rows help, by how much, how sure, and who is best.
 
     They have helped only where the SSGAN is better than whatever learns from the labels alone: than the same network,
@@ -96,11 +100,12 @@ def sentence(evaluation: Evaluation, unlabelled: int) -> str:
     Args:
         evaluation: its own sentence is not read.
         unlabelled: training rows without a label.
+        groups: that the judged rows of each class are of; {} where every row stands alone, and for values.
     """
     about = "The unlabelled rows" if unlabelled else "The terms beyond the labels (no training row was unlabelled)"
     twin = _difference(evaluation, TWIN)
     parts = [f"{about} {_verdict(evaluation, twin)}: {_comparison(evaluation, twin)}"]
-    parts += [_without_them(evaluation), _winner(evaluation), _weakness(evaluation)]
+    parts += [_without_them(evaluation), _winner(evaluation), _weakness(evaluation, groups)]
     return "; ".join(part for part in parts if part) + "."
 
 
@@ -185,19 +190,24 @@ def value_of(evaluation: Evaluation, score: ModelScore) -> str:
     return number(score.metrics[evaluation.metric].value)
 
 
-def _weakness(evaluation: Evaluation) -> str:
+def _weakness(evaluation: Evaluation, groups: Mapping[str, int]) -> str:
     rows, per_class = evaluation.test_rows, evaluation.test_rows_per_class
-    scarce = {name: count for name, count in per_class.items() if count < FEW_OF_A_CLASS}
     few_groups = 0 < evaluation.test_groups < FEW_GROUPS
+    scarce = [f"{count} of {name}" for name, count in per_class.items() if count < FEW_OF_A_CLASS]
+    if not few_groups:  # else that is said, and explains the rest
+        scarce += [f"{_groups(n)} with {name}" for name, n in groups.items() if 0 < n < FEW_GROUPS_OF_A_CLASS]
     if rows >= FEW_ROWS and not scarce and not few_groups:
         return f"judged on {_rows(evaluation)}"
-    named = ", ".join(f"{count} of {name}" for name, count in list(scarce.items())[:3])
+    named = ", ".join(scarce[:3])
     return f"the verdict is weak, for it rests on {_rows(evaluation)}" + (f" (only {named})" if named else "")
 
 
+def _groups(count: int) -> str:
+    return f"{count} group{'s' if count > 1 else ''}"
+
+
 def _rows(evaluation: Evaluation) -> str:
-    groups = evaluation.test_groups
-    of = f" of {groups} group{'s' if groups > 1 else ''}" if groups else ""
+    of = f" of {_groups(evaluation.test_groups)}" if evaluation.test_groups else ""
     if evaluation.method == "holdout":
         return f"{evaluation.test_rows} labelled test rows{of}"
     return f"{evaluation.test_rows} labelled rows{of}, each answered by a model that had not seen its label"

@@ -151,6 +151,13 @@ def test_few_test_rows_make_a_weak_verdict_that_says_how_few(tmp_path):
     assert "the verdict is weak, for it rests on 15 labelled test rows (only 5 of red" in evaluation.sentence
 
 
+def regroup(project, groups):
+    """Gives the judged rows groups: a function of how many rows there are."""
+    judged = pd.read_parquet(project.prepared / "judged.parquet")
+    judged[GROUP] = np.asarray(groups(len(judged))).astype(str)
+    judged.to_parquet(project.prepared / "judged.parquet", index=False)
+
+
 @pytest.mark.parametrize(
     ("groups", "said"),
     [
@@ -161,12 +168,20 @@ def test_few_test_rows_make_a_weak_verdict_that_says_how_few(tmp_path):
 )
 def test_rows_of_few_groups_make_a_weak_verdict_that_says_how_few(tmp_path, groups, said):
     project = make_project(tmp_path)
-    judged = pd.read_parquet(project.prepared / "judged.parquet")
-    judged[GROUP] = (np.arange(len(judged)) % groups).astype(str)
-    judged.to_parquet(project.prepared / "judged.parquet", index=False)
+    regroup(project, lambda rows: np.arange(rows) % groups)
     truth = read_prepared(project).truth
     evaluation = judge_answers(project, *(guesses(truth, count) for count in (0, 1, 2)))
     assert evaluation.test_groups == (groups if groups < 80 else 0)
+    assert evaluation.sentence.endswith(said)
+
+
+def test_a_class_of_few_groups_makes_a_weak_verdict_however_many_groups_there_are(tmp_path):
+    project = make_project(tmp_path)
+    truth = read_prepared(project).truth
+    regroup(project, lambda rows: np.where(truth == 2, np.arange(rows) % 2, np.arange(rows)))
+    evaluation = judge_answers(project, *(guesses(truth, count) for count in (0, 1, 2)))
+    assert evaluation.test_groups > 10
+    said = f"it rests on 80 labelled test rows of {evaluation.test_groups} groups (only 2 groups with blue)."
     assert evaluation.sentence.endswith(said)
 
 
