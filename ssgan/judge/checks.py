@@ -81,12 +81,17 @@ def _quality(scorer: Scorer, truth: Array, probabilities: Floats) -> dict[str, f
 
 
 def reliability(truth: Array, probabilities: Floats) -> tuple[Reliability, ...]:
-    """How often the answered class is right, over how sure the model was: bins of about equally many rows."""
+    """How often the answered class is right, over how sure the model was: bins of about equally many rows.
+
+    Rows that the model is equally sure of are never divided, for then the order of rows would decide which go together.
+    """
     sure, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
     order = np.argsort(sure, kind="stable")
+    parts = np.array_split(order, min(BINS, max(1, len(order) // LEAST_ROWS)))
+    cuts = np.searchsorted(sure[order], [sure[part[0]] for part in parts[1:]])
     return tuple(
         Reliability(sure=float(sure[part].mean()), right=float(right[part].mean()), rows=len(part))
-        for part in np.array_split(order, min(BINS, max(1, len(order) // LEAST_ROWS)))
+        for part in np.split(order, cuts)
         if len(part)
     )
 
