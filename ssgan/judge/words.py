@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ssgan.contract import Contract
 from ssgan.judge.metrics import higher_is_better
 from ssgan.records import Difference, Evaluation, ModelScore
 
@@ -54,6 +55,11 @@ def title(model: str) -> str:
 def metric_title(metric: str) -> str:
     """A metric's name in a sentence."""
     return _METRICS.get(metric, metric)
+
+
+def unit(contract: Contract) -> str:
+    """Of the label's values; "" for classes, and where the contract names none."""
+    return getattr(contract.label, "unit", None) or ""
 
 
 def number(value: float) -> str:
@@ -160,7 +166,8 @@ def _comparison(evaluation: Evaluation, twin: Difference) -> str:
     metric = evaluation.metric
     ours, theirs = (number(evaluation.score(name).metrics[metric].value) for name in (OURS, TWIN))
     gap = f"{number(abs(twin.value))} {'better' if twin.value > 0 else 'worse'}" if twin.value else "level"
-    against = f"{metric_title(metric)} {ours} against {theirs} for the supervised twin, the same network without them"
+    twins = "the supervised twin, the same network without them and without a teacher"
+    against = f"{metric_title(metric)} {ours} against {theirs} for {twins}"
     if twin.low == twin.high == 0:
         return f"{against} (level; in {100 * evaluation.confidence:g} % of resamples or more they are not apart at all)"
     between = f"{100 * evaluation.confidence:g} % interval of the gain {signed(twin.low)} to {signed(twin.high)}"

@@ -22,7 +22,7 @@ from ssgan.judge.feature_map import FeatureMap
 from ssgan.judge.generated import Compared
 from ssgan.judge.page import page
 from ssgan.judge.report import read_history
-from ssgan.records import Calibration, GateDecision
+from ssgan.records import Calibration, CalibrationCheck, GateDecision, Score
 
 VOID = {"meta", "br", "img", "hr", "link", "input"}
 
@@ -117,10 +117,33 @@ def test_the_report_says_the_shares_of_the_classes_and_which_prior_is_in_use(rep
     shares = {"labelled": {"a": 0.5, "b": 0.5}, "em": {"a": 0.9, "b": 0.1}, "bbse": {"a": 0.8, "b": 0.2}}
     used = Calibration(rows=20, coverage=0.9, prior="labelled", shares=shares)
     effect = {"balanced": {"accuracy": 0.8}, "labelled": {"accuracy": 0.9}}
-    section = report_rows.calibration(report[0].model_copy(update={"prior_effect": effect}), used)
+    section = report_rows.calibration(report[0].model_copy(update={"prior_effect": effect}), used, "")
     of_classes, of_priors = [each for each in section.blocks if isinstance(each, Table)][-2:]
     assert of_classes.rows == (("a", "50.0 %", "90.0 %", "80.0 %"), ("b", "50.0 %", "10.0 %", "20.0 %"))
     assert [row[0] for row in of_priors.rows] == ["balanced", "labelled (in use)"]
+
+
+@pytest.mark.parametrize("report", ["regression"], indirect=True)
+def test_scores_and_intervals_of_values_say_their_unit(report):
+    assert "RMSE and MAE are in mm." in report[1]
+    found = Score(value=0.9, low=0.8, high=0.95)
+    check = CalibrationCheck(before={}, after={}, asked=0.9, covered=found, size=Score(value=201, low=190, high=210))
+    used = Calibration(rows=90, coverage=0.9, half_width=100.5)
+    promise, _ = report_rows.calibration(report[0].model_copy(update={"calibration": check}), used, "mm").blocks
+    assert promise.text.endswith("On average an interval is 201 mm wide.")
+
+
+@pytest.mark.parametrize("report", ["classification"], indirect=True)
+def test_what_p_fake_is_tried_on_is_explained(report):
+    assert set(report_rows.STRANGE) == set(report[0].detection)
+    assert all(html.escape(each) in report[1] for each in report_rows.STRANGE.values())
+
+
+def test_an_interval_of_rows_that_were_all_right_is_not_shown_without_what_it_does_not_say():
+    right, wrong = Score(value=1, low=1, high=1), Score(value=0.9, low=0.7, high=1)
+    (said,) = report_scores.flawless([wrong, right])
+    assert "as many as 3/m of others may be wrong" in said.text
+    assert report_scores.flawless([wrong, Score(value=0.5, low=0.5, high=0.5)]) == ()
 
 
 def test_what_the_gate_decided_stands_out_with_its_whole_reason():
