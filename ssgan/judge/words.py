@@ -66,7 +66,7 @@ def number(value: float) -> str:
     """Three digits that matter, no exponent for everyday sizes: 0.0043, 0.914, 54.1, 1230."""
     size = abs(float(f"{value:.3g}"))  # 999.7 is shown as a thousand
     if NOISE < abs(value) < SMALL:
-        return f"{value:.2g}"
+        return f"{value:#.2g}"
     if size <= 1:
         return f"{round(value, 3) + 0.0:.3f}"  # no negative zero
     if size < 1000:
@@ -75,8 +75,8 @@ def number(value: float) -> str:
 
 
 def signed(value: float) -> str:
-    """A number with its sign."""
-    return number(value) if value < 0 else f"+{number(value)}"
+    """A number with its sign; nothing has none, so that an interval from nothing on is not taken for one above it."""
+    return f"+{number(value)}" if value > NOISE else number(value)
 
 
 def best_of(evaluation: Evaluation, among: tuple[ModelScore, ...]) -> ModelScore:

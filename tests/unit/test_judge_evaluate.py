@@ -187,11 +187,15 @@ def test_a_class_of_few_groups_makes_a_weak_verdict_however_many_groups_there_ar
 
 @pytest.mark.parametrize(
     ("value", "shown"),
-    [(0.000312, "0.00031"), (-0.0043, "-0.0043"), (0.0, "0.000"), (-0.0, "0.000"), (0.0499, "0.050"), (0.9996, "1.000"),
-     (1.234, "1.23"), (54.06, "54.1"), (999.6, "1000"), (1234.0, "1234"), (2.2e-16, "0.000")],
+    [(0.000312, "0.00031"), (0.008, "0.0080"), (-0.0043, "-0.0043"), (0.0, "0.000"), (-0.0, "0.000"), (0.0499, "0.050"),
+     (0.9996, "1.000"), (1.234, "1.23"), (54.06, "54.1"), (999.6, "1000"), (1234.0, "1234"), (2.2e-16, "0.000")],
 )  # fmt: skip
 def test_a_number_keeps_the_digits_that_matter(value, shown):
     assert words.number(value) == shown
+
+
+def test_an_interval_that_begins_at_nothing_does_not_seem_to_lie_above_it():
+    assert [words.signed(value) for value in (-0.05, -0.0, 0.0, 2.2e-16, 0.05)] == ["-0.050", *3 * ["0.000"], "+0.050"]
 
 
 def test_without_unlabelled_rows_the_sentence_claims_nothing_about_them(tmp_path):
