@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -100,6 +101,15 @@ def calibration_error(truth: Array, probabilities: Floats) -> float:
     """Expected calibration error over bins of equally many rows (Nguyen & O'Connor 2015)."""
     bins = reliability(truth, probabilities)
     return float(sum(each.rows * abs(each.sure - each.right) for each in bins) / len(truth))
+
+
+def error_by_chance(bins: Sequence[Reliability]) -> float:
+    """The calibration error to be expected of probabilities that are exactly right: a bin's share strays by chance.
+
+    By the mean distance of a normal variable from its middle, sqrt(2 / pi) of its deviation.
+    """
+    strayed = [each.rows * math.sqrt(2 / math.pi * each.sure * (1 - each.sure) / each.rows) for each in bins]
+    return sum(strayed) / sum(each.rows for each in bins)
 
 
 def slices(

@@ -8,7 +8,7 @@ import numpy as np
 
 from ssgan.contract import Contract
 from ssgan.judge import plots, plots_rows, words
-from ssgan.judge.checks import SHIFT
+from ssgan.judge.checks import SHIFT, error_by_chance
 from ssgan.judge.document import Block, Cell, Figure, Section, Table, Text
 from ssgan.judge.importance import measured
 from ssgan.judge.metrics import Array
@@ -65,7 +65,14 @@ def _before_after(check: CalibrationCheck) -> tuple[Block, ...]:
         for name, value in check.before.items()
         if name in check.after
     )
-    return (Table(("↓ lower is better", "as trained", "calibrated"), rows),)
+    table = Table(("↓ lower is better", "as trained", "calibrated"), rows)
+    if not check.bins:
+        return (table,)
+    chance = words.number(error_by_chance(check.bins))
+    said = (
+        f"On so few rows chance alone gives probabilities that are exactly right a calibration error of about {chance}."
+    )
+    return (table, Text(said))
 
 
 def _coverage(check: CalibrationCheck, kind: str, crossfit: bool, unit: str) -> tuple[Block, ...]:

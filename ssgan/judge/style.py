@@ -60,6 +60,8 @@ header .tiles { margin: 0; }
   svg { width: auto; max-height: 16cm; }
   .wide { overflow: visible; }
   table { font-size: .75rem; }
+  thead th { white-space: normal; }
+  th, td { padding-right: .4rem; }
   td small, th small { font-size: .62rem; }
   figure, tr { break-inside: avoid; }
   th i { print-color-adjust: exact; -webkit-print-color-adjust: exact; }

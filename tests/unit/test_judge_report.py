@@ -345,3 +345,8 @@ def test_text_of_figures_takes_the_font_of_the_page_and_brings_one_where_there_i
 def test_a_long_name_at_the_start_of_a_row_does_not_fill_a_phone():
     (rule,) = re.findall(r"tbody th \{ position: sticky;[^}]*\}", style.CSS)
     assert all(each in rule for each in ("white-space: normal", "overflow-wrap:", "max-width: min(45vw,"))
+
+
+def test_on_paper_the_heads_of_a_wide_table_may_break_so_that_it_fits():
+    printed = style.CSS.partition("@media print")[2]
+    assert "thead th { white-space: normal; }" in printed
