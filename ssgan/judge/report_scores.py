@@ -96,8 +96,17 @@ def _scores(evaluation: Evaluation, unit: str) -> tuple[Block, ...]:
         figure,
         Text(f"↑ higher is better, ↓ lower is better.{in_unit}"),
         Table(head, table),
+        *_calibrated(evaluation),
         *flawless(score for model in evaluation.scores for score in model.metrics.values()),
     )
+
+
+def _calibrated(evaluation: Evaluation) -> tuple[Block, ...]:
+    """Whose probabilities are, which log loss and Brier score feel and accuracy does not."""
+    if "log_loss" not in evaluation.scores[0].metrics:
+        return ()
+    who = "the networks" if evaluation.method == "crossfit" else "the SSGAN"
+    return (Text(f"Only the probabilities of {who} are calibrated, which log loss and Brier score reward."),)
 
 
 def _capped(evaluation: Evaluation) -> tuple[Block, ...]:

@@ -133,6 +133,11 @@ def test_scores_and_intervals_of_values_say_their_unit(report):
     assert promise.text.endswith("On average an interval is 201 mm wide.")
 
 
+def test_whose_probabilities_are_calibrated_is_said_where_it_counts(report):
+    evaluation, text = report
+    assert ("Only the probabilities of the SSGAN are calibrated" in text) == (evaluation.task == "classification")
+
+
 @pytest.mark.parametrize("report", ["classification"], indirect=True)
 def test_what_p_fake_is_tried_on_is_explained(report):
     assert set(report_rows.STRANGE) == set(report[0].detection)
