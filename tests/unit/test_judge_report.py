@@ -355,3 +355,28 @@ def test_a_long_name_at_the_start_of_a_row_does_not_fill_a_phone():
 def test_on_paper_the_heads_of_a_wide_table_may_break_so_that_it_fits():
     printed = style.CSS.partition("@media print")[2]
     assert "thead th { white-space: normal; }" in printed
+
+
+def test_long_names_that_begin_alike_are_told_apart_where_they_are_cut(drawn):
+    names = [f"measurement of the blood's value number {k}, fasting" for k in range(12)]
+    rows = [(name, "#d55e00", 0.1, 0.0, 0.2, "+0.1") for name in names]
+    plots.intervals("importance", rows, "rise")
+    shown = [text for text, _ in drawn.texts if text.startswith("measurem")]
+    assert len(set(shown)) == len(names)
+    assert "measurem…11, fasting" in shown
+    truth = np.arange(12)
+    plots_rows.confusion(truth, truth, names)
+    assert len({text for text, _ in drawn.texts if text.startswith("meas")}) == len(names)
+    assert plots.telling(["alike", "alike", "a name that is cut alone"], 12) == [
+        "alike",
+        "alike",
+        "a name that is cut alone",
+    ]
+
+
+def test_letters_of_any_script_are_drawn_without_a_word_on_the_terminal():
+    names = ["ぶどう膜炎", "🦠 virus", "Ελλάδα", "القاهرة"]  # a warning would be an error here
+    truth = np.arange(4)
+    svg = plots_rows.confusion(truth, truth, names)
+    assert all(name in svg for name in names)
+    assert plots.breadth(names[1]) > 0
