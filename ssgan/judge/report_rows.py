@@ -36,9 +36,8 @@ def calibration(evaluation: Evaluation, used: Calibration, unit: str) -> Section
     if check is None:
         return Section(title, (Text("Not measured: the model has no calibration."),))
     coverage = _coverage(check, "sets" if evaluation.per_class else "intervals", evaluation.method == "crossfit", unit)
-    return Section(
-        title, (*_reliability(check), *_before_after(check), *coverage, *_shares(used), *_prior(evaluation, used))
-    )
+    parts = (*_reliability(check), *_before_after(check), *coverage, *_in_every_set(evaluation, used))
+    return Section(title, (*parts, *_shares(used), *_prior(evaluation, used)))
 
 
 def _reliability(check: CalibrationCheck) -> tuple[Block, ...]:
@@ -68,9 +67,9 @@ def _before_after(check: CalibrationCheck) -> tuple[Block, ...]:
     table = Table(("↓ lower is better", "as trained", "calibrated"), rows)
     if not check.bins:
         return (table,)
-    chance = words.number(error_by_chance(check.bins))
+    judged, chance = sum(each.rows for each in check.bins), words.number(error_by_chance(check.bins))
     said = (
-        f"On so few rows chance alone gives probabilities that are exactly right a calibration error of about {chance}."
+        f"Probabilities that are exactly right have a calibration error by chance: of about {chance} on {judged} rows."
     )
     return (table, Text(said))
 
@@ -90,6 +89,15 @@ def _coverage(check: CalibrationCheck, kind: str, crossfit: bool, unit: str) -> 
     rows = tuple((name, score_cell(score)) for name, score in check.covered_per_class.items())
     per_class = (Table(("class", "share of sets that hold it"), rows),) if rows else ()
     return (promise, *per_class, *flawless([check.covered, *check.covered_per_class.values()]), unlike)
+
+
+def _in_every_set(evaluation: Evaluation, used: Calibration) -> tuple[Block, ...]:
+    always = [name for name, limit in zip(evaluation.per_class, used.thresholds, strict=False) if limit >= 1]
+    if not always:
+        return ()
+    return (
+        Text(f"In every set that is served, for too few labelled rows to be left out of any: {', '.join(always)}."),
+    )
 
 
 def _shares(used: Calibration) -> tuple[Block, ...]:

@@ -16,7 +16,7 @@ from matplotlib.transforms import Bbox
 from ssgan.config import set_knob
 from ssgan.judge import document, plots, plots_rows, plots_training, report_rows, report_scores, style, words
 from ssgan.judge.baselines import baselines
-from ssgan.judge.document import Table
+from ssgan.judge.document import Table, Text
 from ssgan.judge.evaluate import evaluate
 from ssgan.judge.feature_map import FeatureMap
 from ssgan.judge.generated import Compared
@@ -131,6 +131,16 @@ def test_scores_and_intervals_of_values_say_their_unit(report):
     used = Calibration(rows=90, coverage=0.9, half_width=100.5)
     promise, _ = report_rows.calibration(report[0].model_copy(update={"calibration": check}), used, "mm").blocks
     assert promise.text.endswith("On average an interval is 201 mm wide.")
+
+
+def test_classes_that_are_in_every_set_are_named(report):
+    check = CalibrationCheck(before={}, after={}, asked=0.9, covered=Score(value=0.9, low=0.8, high=0.95))
+    evaluation = report[0].model_copy(update={"calibration": check})
+    for limits, named in (((0.4, 1.0, 0.5), ["green"]), ((0.4, 0.6, 0.5), [])):
+        used = Calibration(rows=30, coverage=0.9, thresholds=limits if evaluation.per_class else ())
+        said = [each.text for each in report_rows.calibration(evaluation, used, "").blocks if isinstance(each, Text)]
+        found = [text.partition("of any: ")[2] for text in said if text.startswith("In every set")]
+        assert found == ([f"{name}." for name in named] if evaluation.per_class else [])
 
 
 def test_whose_probabilities_are_calibrated_is_said_where_it_counts(report):
