@@ -131,18 +131,21 @@ def intervals(name: str, rows: Sequence[Interval], label: str, *, zero: bool = F
         zero: whether to draw the line of no difference.
     """
 
+    names = [fitting(name, 180, most=24) for name in telling([each[0] for each in rows], 24)]
+    beside = sum(max(breadth(each, 12) for each in texts) for texts in (names, [each[-1] for each in rows]))
+    room = 72 * WIDTH - beside - 30  # points for the axis; a number on it takes 45 with what keeps it from the next
+
     def paint(figure: Figure) -> None:
         axes = figure.subplots()
         for place, (_, tint, value, low, high, text) in enumerate(rows):
             axes.plot([low, high], [place, place], color=tint, linewidth=3, solid_capstyle="round", alpha=0.55)
             axes.plot(value, place, "o", color=tint, markersize=8)
             axes.annotate(text, (1.02, place), xycoords=("axes fraction", "data"), va="center", annotation_clip=False)
-        names = telling([each[0] for each in rows], 24)
-        axes.set_yticks(range(len(rows)), [fitting(name, 180, most=24) for name in names])
+        axes.set_yticks(range(len(rows)), names)
         axes.set_ylim(len(rows) - 0.4, -0.6)
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
-        axes.locator_params(axis="x", nbins=5)
+        axes.locator_params(axis="x", nbins=max(1, min(5, int(room / 45))))
         axes.grid(axis="x")
         axes.set_xlabel(label)
         if zero:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import itertools
 import re
 from html.parser import HTMLParser
 
@@ -382,6 +383,18 @@ def test_long_names_that_begin_alike_are_told_apart_where_they_are_cut(drawn):
         "alike",
         "a name that is cut alone",
     ]
+
+
+@pytest.mark.parametrize("scale", [0.0004, 0.004, 0.04, 4, 4000])
+@pytest.mark.parametrize("name", ["x", "measurement of the blood's value"])
+def test_numbers_of_an_axis_beside_long_names_do_not_lie_on_one_another(drawn, name, scale):
+    rows = [(f"{k} {name}", "#d55e00", scale / k, scale / k / 2, scale, f"{scale / k:+.2g}") for k in range(1, 9)]
+    plots.intervals("importance", rows, "rise of log loss when shuffled", zero=True)
+    assert not drawn.cut() + drawn.crowded()
+    bottom = drawn.figure.axes[0].get_window_extent().y0
+    numbers = sorted((box.x0, box.x1) for text, box in drawn.texts if box.y1 < bottom and not text.startswith("rise"))
+    assert len(numbers) >= 2
+    assert all(left[1] + 4 < right[0] for left, right in itertools.pairwise(numbers))
 
 
 def test_letters_of_any_script_are_drawn_without_a_word_on_the_terminal():
