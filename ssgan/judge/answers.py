@@ -1,7 +1,8 @@
 """Who answers what: every entrant's answers about the judged rows, each from a model that had not seen the label.
 
 With a holdout the exported artefacts answer, which are what is served. With crossfit the models of the folds do, and
-their outputs are calibrated fold by fold, from the other folds: no row has a say in how its own answer is judged.
+their outputs are calibrated fold by fold, from the other folds: no row's own answer has a say in how it is calibrated.
+(Its label has a little, for the other folds' models learned from it.)
 """
 
 from __future__ import annotations

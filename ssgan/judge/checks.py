@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -81,12 +82,17 @@ def _quality(scorer: Scorer, truth: Array, probabilities: Floats) -> dict[str, f
 
 
 def reliability(truth: Array, probabilities: Floats) -> tuple[Reliability, ...]:
-    """How often the answered class is right, over how sure the model was: bins of about equally many rows."""
+    """How often the answered class is right, over how sure the model was: bins of about equally many rows.
+
+    Rows that the model is equally sure of are never divided, for then the order of rows would decide which go together.
+    """
     sure, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
     order = np.argsort(sure, kind="stable")
+    parts = np.array_split(order, min(BINS, max(1, len(order) // LEAST_ROWS)))
+    cuts = np.searchsorted(sure[order], [sure[part[0]] for part in parts[1:]])
     return tuple(
         Reliability(sure=float(sure[part].mean()), right=float(right[part].mean()), rows=len(part))
-        for part in np.array_split(order, min(BINS, max(1, len(order) // LEAST_ROWS)))
+        for part in np.split(order, cuts)
         if len(part)
     )
 
@@ -95,6 +101,15 @@ def calibration_error(truth: Array, probabilities: Floats) -> float:
     """Expected calibration error over bins of equally many rows (Nguyen & O'Connor 2015)."""
     bins = reliability(truth, probabilities)
     return float(sum(each.rows * abs(each.sure - each.right) for each in bins) / len(truth))
+
+
+def error_by_chance(bins: Sequence[Reliability]) -> float:
+    """The calibration error to be expected of probabilities that are exactly right: a bin's share strays by chance.
+
+    By the mean distance of a normal variable from its middle, sqrt(2 / pi) of its deviation.
+    """
+    strayed = [each.rows * math.sqrt(2 / math.pi * each.sure * (1 - each.sure) / each.rows) for each in bins]
+    return sum(strayed) / sum(each.rows for each in bins)
 
 
 def slices(

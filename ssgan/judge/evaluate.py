@@ -138,7 +138,8 @@ def judge(
         left_out=dict(left_out),
     )
     unlabelled = int((~prepared.labelled).sum())
-    return draft.model_copy(update={"sentence": words.sentence(draft, unlabelled), "headline": _headline(draft)})
+    sentence = words.sentence(draft, unlabelled, prepared.groups_per_class)
+    return draft.model_copy(update={"sentence": sentence, "headline": _headline(draft)})
 
 
 def make_scorer(prepared: Prepared) -> Scorer:

@@ -82,6 +82,7 @@ def _scoring(metric: str, truth: Array, classes: int) -> Any:
     once = np.ones((1, len(truth)))
 
     def score(model: _Answers, rows: pd.DataFrame, _: Array) -> float:
-        return float(gain(metric, scorer.resampled(scorer.clean(model.answer(rows)), once)[metric][0], 0.0))
+        answers = scorer.clean(model.answer(rows))
+        return float(gain(metric, scorer.resampled(answers, once, ranking=False)[metric][0], 0.0))
 
     return score

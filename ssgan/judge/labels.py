@@ -14,7 +14,7 @@ from ssgan.judge.feature_map import has_features
 from ssgan.judge.metrics import Array, Floats
 from ssgan.judge.prepared import Prepared, read_prepared
 from ssgan.judge.requests import Format, Request, write_requests
-from ssgan.judge.words import number
+from ssgan.judge.words import number, unit
 from ssgan.learn import training_rows
 from ssgan.learn.artefact import Artefact, Predictions, class_probabilities
 from ssgan.learn.prepare import is_labelled, read_accepted
@@ -168,14 +168,13 @@ def _reason(asked: Asked, place: int, prepared: Prepared) -> str:
     if kind >= 0:
         name = contract.classes[kind]
         parts.insert(0, f"{name} has only {prepared.labels[name]} labels, and this row may be one more")
-    return "; ".join(part for part in parts if part) or "one of the rows that the model is least sure about"
+    return "; ".join(parts)
 
 
 def _doubt(asked: Asked, place: int, prepared: Prepared) -> str:
     probabilities, contract = asked.answers.probabilities, prepared.contract
     if probabilities is None:
-        unit = getattr(contract.label, "unit", None) or ""
-        return f"the model says {number(float(asked.answers.answer[place]))} {unit}".rstrip()
+        return f"the model says {number(float(asked.answers.answer[place]))} {unit(contract)}".rstrip()
     first, second = np.argsort(-probabilities[place], kind="stable")[:2]
     shares = probabilities[place]
     if shares[first] - shares[second] < 0.5:

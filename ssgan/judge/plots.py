@@ -8,7 +8,10 @@ from __future__ import annotations
 import io
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from os.path import commonprefix
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
@@ -81,8 +84,17 @@ def draw(name: str, paint: Callable[[Figure], None], height: float) -> str:
         paint(figure)
         text = io.StringIO()
         figure.patch.set_visible(False)
-        FigureCanvasSVG(figure).print_svg(text, metadata={"Date": None, "Creator": None})
+        with _page_has_the_letters():
+            FigureCanvasSVG(figure).print_svg(text, metadata={"Date": None, "Creator": None})
     return _inline(text.getvalue(), name)
+
+
+@contextmanager
+def _page_has_the_letters() -> Iterator[None]:
+    """No warning of letters that the font for the layout lacks: whoever reads the page brings fonts of their own."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
+        yield
 
 
 def alone(svg: str) -> str:
@@ -119,17 +131,21 @@ def intervals(name: str, rows: Sequence[Interval], label: str, *, zero: bool = F
         zero: whether to draw the line of no difference.
     """
 
+    names = [fitting(name, 180, most=24) for name in telling([each[0] for each in rows], 24)]
+    beside = sum(max(breadth(each, 12) for each in texts) for texts in (names, [each[-1] for each in rows]))
+    room = 72 * WIDTH - beside - 30  # points for the axis; a number on it takes 45 with what keeps it from the next
+
     def paint(figure: Figure) -> None:
         axes = figure.subplots()
         for place, (_, tint, value, low, high, text) in enumerate(rows):
             axes.plot([low, high], [place, place], color=tint, linewidth=3, solid_capstyle="round", alpha=0.55)
             axes.plot(value, place, "o", color=tint, markersize=8)
             axes.annotate(text, (1.02, place), xycoords=("axes fraction", "data"), va="center", annotation_clip=False)
-        axes.set_yticks(range(len(rows)), [fitting(each[0], 180, most=24) for each in rows])
+        axes.set_yticks(range(len(rows)), names)
         axes.set_ylim(len(rows) - 0.4, -0.6)
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
-        axes.locator_params(axis="x", nbins=5)
+        axes.locator_params(axis="x", nbins=max(1, min(5, int(room / 45))))
         axes.grid(axis="x")
         axes.set_xlabel(label)
         if zero:
@@ -144,13 +160,29 @@ def short(text: str, most: int) -> str:
     return (text if len(text) <= most else f"{text[: most - 1]}…").replace("$", r"\$")
 
 
+def telling(names: Sequence[str], most: int) -> list[str]:
+    """Names of which more than so many characters are cut; of those that begin alike, from where they differ.
+
+    "measurement of the 1st value" and "measurement of the 2nd value" would else both be "measurement of t…".
+    """
+    lines = [" ".join(name.split()) for name in names]
+    begins, head, found = [line[: most - 1] for line in lines], most // 3, []
+    for line, begin in zip(lines, begins, strict=True):
+        alike = {other for other, begun in zip(lines, begins, strict=True) if begun == begin}
+        apart = len(commonprefix(sorted(alike)))
+        cut = len(line) > most and len(alike) > 1
+        found.append(f"{line[:head]}…{line[apart:]}" if cut else line)
+    return found
+
+
 def breadth(text: str, size: float = 12) -> float:
     """How many points a line of text takes in the font that figures are laid out with, which is a broad one.
 
     Chinese and the like is not in that font; such letters are as broad as they are high, which is what a W is.
     """
     text = "".join("W" if unicodedata.east_asian_width(each) in "WF" else each for each in text)
-    return float(text_to_path.get_text_width_height_descent(text, FontProperties(size=size), ismath=False)[0])
+    with _page_has_the_letters():
+        return float(text_to_path.get_text_width_height_descent(text, FontProperties(size=size), ismath=False)[0])
 
 
 def fitting(text: str, room: float, size: float = 12, most: int = 40) -> str:

@@ -11,7 +11,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from ssgan.judge.metrics import Array, higher_is_better
-from ssgan.judge.plots import FAINT, INK, MARKERS, WIDTH, breadth, colour, draw, fitting, lettering, short
+from ssgan.judge.plots import FAINT, INK, MARKERS, WIDTH, breadth, colour, draw, fitting, lettering, short, telling
 from ssgan.judge.words import metric_title, title
 from ssgan.records import CurvePoint, Reliability
 
@@ -24,7 +24,7 @@ def confusion(truth: Array, guess: Array, classes: Sequence[str]) -> str:
     size = len(classes)
     counts = np.bincount(truth * size + guess, minlength=size * size).reshape(size, size)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    names, letters = [short(name, 14) for name in classes], lettering(size)
+    names, letters = [short(name, 14) for name in telling(classes, 14)], lettering(size)
     widest = max(breadth(name, letters) for name in names)
     cell = (72 * WIDTH - widest - 40) / size  # points; the axis' own name and the margins take 40
     slanted = widest > cell - 6

@@ -28,6 +28,7 @@ from ssgan.judge.plots import (
     lettering,
     quiet,
     short,
+    telling,
 )
 
 VALUES = ("#0072b2", "#cc79a7", "#e69f00")  # from low to high; grey is for rows without a label
@@ -62,7 +63,7 @@ def history(columns: Mapping[str, Sequence[float]]) -> str:
 
 def columns_made(compared: Sequence[Compared]) -> str:
     """Real and fake values of each column side by side."""
-    rows = math.ceil(len(compared) / 2)
+    rows, names = math.ceil(len(compared) / 2), telling([each.column for each in compared], 20)
 
     def paint(figure: Figure) -> None:
         panels = figure.subplots(rows, 2, squeeze=False).ravel()
@@ -72,7 +73,7 @@ def columns_made(compared: Sequence[Compared]) -> str:
                 continue
             each = compared[place]
             _beside(axes, each)
-            name = fitting(each.column, PANEL - breadth(" (0.00)"), most=20)
+            name = fitting(names[place], PANEL - breadth(" (0.00)"), most=20)
             axes.set_title(f"{name} ({each.distance:.2f})", loc="left", fontsize=12)
             axes.set_yticks([])
             axes.spines["left"].set_visible(False)
@@ -97,7 +98,7 @@ def _beside(axes: Axes, each: Compared) -> None:
 
 
 def _ticks(each: Compared) -> list[str]:
-    return [fitting(word, 72, 10, most=12) for word in each.words]
+    return [fitting(word, 72, 10, most=12) for word in telling(each.words, 12)]
 
 
 def _upright(each: Compared) -> float:
@@ -108,7 +109,7 @@ def _upright(each: Compared) -> float:
 
 def correlations(names: Sequence[str], change: Array) -> str:
     """By how much the correlation of each two encoded features is larger among the fakes [f, f], -2..2."""
-    size, shown = lettering(len(names)), [short(name, 18) for name in names]
+    size, shown = lettering(len(names)), [short(name, 18) for name in telling(names, 18)]
     upright = max(breadth(name, size) for name in shown) / 72
 
     def paint(figure: Figure) -> None:
@@ -157,7 +158,7 @@ def _sheet(images: Array, across: int = 12) -> Array:
 
 def feature_map(found: FeatureMap, classes: Sequence[str], label: str) -> str:
     """Rows as the discriminator sees them: labelled ones in colour, the others grey, requested ones ringed."""
-    shown = [*(short(name, 14) for name in classes), "ask"]
+    shown = [*(short(name, 14) for name in telling(classes, 14)), "ask"]
     beside = _beside_one_another(shown)
 
     def paint(figure: Figure) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from ssgan.contract import GROUP, Contract
@@ -58,6 +59,14 @@ class Prepared:
     def groups(self) -> Array:
         """str `[m]`: judged rows of one group stand or fall together."""
         return self.judged[GROUP].to_numpy(str)
+
+    @property
+    def groups_per_class(self) -> dict[str, int]:
+        """How many groups the judged rows of each class are of; {} where every row stands alone, and for values."""
+        groups = self.groups
+        if len(np.unique(groups)) == len(groups):
+            return {}
+        return {name: len(np.unique(groups[self.truth == index])) for index, name in enumerate(self.contract.classes)}
 
     @property
     def labels(self) -> dict[str, int]:

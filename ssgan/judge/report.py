@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ssgan.judge import card, page, plots, report_facts, report_rows, report_scores, report_training
+from ssgan.judge import card, page, plots, report_facts, report_rows, report_scores, report_training, words
 from ssgan.judge.document import Document
 from ssgan.judge.feature_map import FeatureMap, feature_map, has_features
 from ssgan.judge.labels import ask, requests
@@ -75,9 +75,9 @@ def compose(findings: Findings, run: RunRecord, history: History, beside: Beside
     contract, artefact = prepared.contract, findings.artefact
     sections = (
         report_scores.gate(),
-        report_scores.models(evaluation),
+        report_scores.models(evaluation, words.unit(contract)),
         report_scores.curve(evaluation),
-        report_rows.calibration(evaluation, artefact.calibration),
+        report_rows.calibration(evaluation, artefact.calibration, words.unit(contract)),
         report_rows.answers(evaluation, contract, findings.truth, findings.answers, artefact.calibration.half_width),
         report_rows.fakes(evaluation, findings.fake),
         report_training.generated(run, artefact.encoder, prepared.x, beside.fakes),

@@ -72,10 +72,9 @@ def limits(evaluation: Evaluation, prepared: Prepared) -> Section:
             items.append(f"Classes with few judged rows are hardly judged at all ({', '.join(scarce)}).")
     else:
         known = prepared.y[prepared.labelled]
-        unit = getattr(contract.label, "unit", None) or ""
         low, high = words.number(float(known.min())), words.number(float(known.max()))
         items.append(
-            f"It learned values of {contract.label.column} from {low} to {high} {unit}".rstrip()
+            f"It learned values of {contract.label.column} from {low} to {high} {words.unit(contract)}".rstrip()
             + "; beyond them its answers are guesses."
         )
     items += [

@@ -8,30 +8,36 @@ import numpy as np
 
 from ssgan.contract import Contract
 from ssgan.judge import plots, plots_rows, words
+from ssgan.judge.checks import SHIFT, error_by_chance
 from ssgan.judge.document import Block, Cell, Figure, Section, Table, Text
 from ssgan.judge.importance import measured
 from ssgan.judge.metrics import Array
-from ssgan.judge.report_scores import score_cell, score_columns, values
+from ssgan.judge.report_scores import flawless, score_cell, score_columns, values
 from ssgan.records import Calibration, CalibrationCheck, Evaluation, Score
 
 COLUMNS_SHOWN = 25
+STRANGE = {
+    "quarantined": "refused by the contract's rules",
+    "generated": "the fakes of the training",
+    "shifted": f"test rows, each number moved by {SHIFT:g} deviations, up or down",
+}
 SHARES = {"labelled": "labelled rows", "em": "unlabelled, by EM", "bbse": "unlabelled, by BBSE"}
 
 
-def calibration(evaluation: Evaluation, used: Calibration) -> Section:
+def calibration(evaluation: Evaluation, used: Calibration, unit: str) -> Section:
     """How sure against how often right, whether sets and intervals hold what they promise, and the classes' shares.
 
     Args:
         evaluation: what was measured.
         used: the calibration of the model that is served.
+        unit: of values, or "".
     """
     title, check = "May one believe its certainty?", evaluation.calibration
     if check is None:
         return Section(title, (Text("Not measured: the model has no calibration."),))
-    coverage = _coverage(check, "sets" if evaluation.per_class else "intervals", evaluation.method == "crossfit")
-    return Section(
-        title, (*_reliability(check), *_before_after(check), *coverage, *_shares(used), *_prior(evaluation, used))
-    )
+    coverage = _coverage(check, "sets" if evaluation.per_class else "intervals", evaluation.method == "crossfit", unit)
+    parts = (*_reliability(check), *_before_after(check), *coverage, *_in_every_set(evaluation, used))
+    return Section(title, (*parts, *_shares(used), *_prior(evaluation, used)))
 
 
 def _reliability(check: CalibrationCheck) -> tuple[Block, ...]:
@@ -58,22 +64,40 @@ def _before_after(check: CalibrationCheck) -> tuple[Block, ...]:
         for name, value in check.before.items()
         if name in check.after
     )
-    return (Table(("↓ lower is better", "as trained", "calibrated"), rows),)
+    table = Table(("↓ lower is better", "as trained", "calibrated"), rows)
+    if not check.bins:
+        return (table,)
+    judged, chance = sum(each.rows for each in check.bins), words.number(error_by_chance(check.bins))
+    said = (
+        f"Probabilities that are exactly right have a calibration error by chance: of about {chance} on {judged} rows."
+    )
+    return (table, Text(said))
 
 
-def _coverage(check: CalibrationCheck, kind: str, crossfit: bool) -> tuple[Block, ...]:
+def _coverage(check: CalibrationCheck, kind: str, crossfit: bool, unit: str) -> tuple[Block, ...]:
     by = " by P(fake), for their values are within the training rows' own ranges" if crossfit else ""
     unlike = Text(f"{100 * check.unlike:.1f} % of the judged rows are flagged as unlike the training data{by}.")
     if check.covered is None:
         return (Text(f"There are too few labelled rows for {kind} of known coverage."), unlike)
-    size = "On average a set holds {} classes." if kind == "sets" else "On average an interval is {} wide."
+    wide = f"{{}} {unit}".rstrip()
+    size = "On average a set holds {} classes." if kind == "sets" else f"On average an interval is {wide} wide."
     promise = Text(
         f"Asked: {100 * check.asked:g} % of the {kind} should hold the truth. "
         f"Found: {100 * check.covered.value:.1f} % ({100 * check.covered.low:.1f} to {100 * check.covered.high:.1f} %)."
         + (f" {size.format(words.number(check.size.value))}" if check.size else "")
     )
     rows = tuple((name, score_cell(score)) for name, score in check.covered_per_class.items())
-    return (promise, *((Table(("class", "share of sets that hold it"), rows),) if rows else ()), unlike)
+    per_class = (Table(("class", "share of sets that hold it"), rows),) if rows else ()
+    return (promise, *per_class, *flawless([check.covered, *check.covered_per_class.values()]), unlike)
+
+
+def _in_every_set(evaluation: Evaluation, used: Calibration) -> tuple[Block, ...]:
+    always = [name for name, limit in zip(evaluation.per_class, used.thresholds, strict=False) if limit >= 1]
+    if not always:
+        return ()
+    return (
+        Text(f"In every set that is served, for too few labelled rows to be left out of any: {', '.join(always)}."),
+    )
 
 
 def _shares(used: Calibration) -> tuple[Block, ...]:
@@ -109,7 +133,7 @@ def answers(
     rows = len(truth)
     if contract.classes:
         return Section("What is mixed up", (_confusion(contract, truth, answered), *_per_class(evaluation)))
-    unit = getattr(contract.label, "unit", None)
+    unit = words.unit(contract)
     label = contract.label.column + (f" ({unit})" if unit else "")
     shown = plots_rows.spread(rows)
     band = " The band is the interval that is served." if half_width is not None else ""
@@ -147,7 +171,8 @@ def _per_class(evaluation: Evaluation) -> tuple[Block, ...]:
         return ()
     named = score_columns(list(found.values()))
     rows = tuple((name, *(score_cell(each.get(metric)) for metric in named)) for name, each in found.items())
-    return (Table(("class", *(words.metric_title(metric) for metric in named)), rows),)
+    table = Table(("class", *(words.metric_title(metric) for metric in named)), rows)
+    return (table, *flawless(score for each in found.values() for score in each.values()))
 
 
 def fakes(evaluation: Evaluation, fake: Mapping[str, Array]) -> Section:
@@ -174,7 +199,7 @@ def fakes(evaluation: Evaluation, fake: Mapping[str, Array]) -> Section:
 def _detection(detection: Mapping[str, Score]) -> tuple[Block, ...]:
     if not detection:
         return ()
-    rows = tuple((part, score_cell(score)) for part, score in detection.items())
+    rows = tuple((Cell(part, STRANGE[part]), score_cell(score)) for part, score in detection.items())
     note = "How well P(fake) tells such rows from test rows, which no training saw: 1 always, 0.5 not at all."
     return (Text(note), Table(("rows", "AUROC"), rows))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from ssgan.judge import plots, plots_rows, rules, words
 from ssgan.judge.document import Block, Cell, Figure, Items, Place, Section, Table, Text, Tile
@@ -63,15 +63,15 @@ def _rule(rule: GateRule) -> tuple[Cell | str, ...]:
     return (rule.rule, "✓ holds" if rule.passed else "✗ fails", value, limit, rule.reason)
 
 
-def models(evaluation: Evaluation) -> Section:
-    """Every model with its interval, and the SSGAN's gain over each on the same rows."""
+def models(evaluation: Evaluation, unit: str) -> Section:
+    """Every model with its interval, and the SSGAN's gain over each on the same rows; `unit` of values, or ""."""
     return Section(
         "The model against the baselines",
-        (*_scores(evaluation), *_capped(evaluation), *_left_out(evaluation), *_differences(evaluation)),
+        (*_scores(evaluation, unit), *_capped(evaluation), *_left_out(evaluation), *_differences(evaluation)),
     )
 
 
-def _scores(evaluation: Evaluation) -> tuple[Block, ...]:
+def _scores(evaluation: Evaluation, unit: str) -> tuple[Block, ...]:
     metric, sign = evaluation.metric, 1 if evaluation.higher_is_better else -1
     ordered = sorted(evaluation.scores, key=lambda each: -sign * each.metrics[metric].value)
     found = [(each.name, each.metrics[metric]) for each in ordered]
@@ -91,7 +91,22 @@ def _scores(evaluation: Evaluation) -> tuple[Block, ...]:
         (named_cell(model.name), *(score_cell(model.metrics.get(each)) for each in named))
         for model in evaluation.scores
     )
-    return (figure, Text("↑ higher is better, ↓ lower is better."), Table(head, table))
+    in_unit = f" RMSE and MAE are in {unit}." if unit else ""
+    return (
+        figure,
+        Text(f"↑ higher is better, ↓ lower is better.{in_unit}"),
+        Table(head, table),
+        *_calibrated(evaluation),
+        *flawless(score for model in evaluation.scores for score in model.metrics.values()),
+    )
+
+
+def _calibrated(evaluation: Evaluation) -> tuple[Block, ...]:
+    """Whose probabilities are, which log loss and Brier score feel and accuracy does not."""
+    if "log_loss" not in evaluation.scores[0].metrics:
+        return ()
+    who = "the networks" if evaluation.method == "crossfit" else "the SSGAN"
+    return (Text(f"Only the probabilities of {who} are calibrated, which log loss and Brier score reward."),)
 
 
 def _capped(evaluation: Evaluation) -> tuple[Block, ...]:
@@ -121,7 +136,7 @@ def _differences(evaluation: Evaluation) -> tuple[Block, ...]:
         plots.intervals("differences", rows, label, zero=True),
         "Gain of the SSGAN over: " + ", ".join(f"{row[0]} {row[-1]}" for row in rows),
         "Model by model on the same resampled rows, which says more than two intervals side by side. "
-        "The supervised twin is the same network with the labelled rows alone.",
+        "The supervised twin is the same network with the labelled rows alone, and without a teacher.",
         ("baseline", "gain", "low", "high", "win_probability"),
         tuple((each.baseline, *values(each), each.win_probability) for each in found),
     )
@@ -187,6 +202,17 @@ def score_cell(score: Score | None) -> Cell | str:
     if score is None:
         return ""
     return Cell(words.number(score.value), f"{words.number(score.low)} to {words.number(score.high)}")
+
+
+def flawless(scores: Iterable[Score]) -> tuple[Block, ...]:
+    """What an interval of 1 to 1 does not say: resamples of rows that are all right are all right as well."""
+    if not any(score.low == score.high == 1 for score in scores):
+        return ()
+    said = (
+        "1 to 1 says that nothing was wrong among the judged rows, not that nothing can be: where m rows were all "
+        "right, as many as 3/m of others may be wrong (95 %)."
+    )
+    return (Text(said),)
 
 
 def values(found: Score | Difference) -> tuple[float, float, float]:

@@ -73,6 +73,13 @@ class Candidate:
     artefact: Artefact
     answers: Mapping[str, Array]
 
+    @property
+    def chosen_among(self) -> int:
+        """How many had the chance to be the candidate; 1 where it is the SSGAN, which nobody chose."""
+        if self.name == words.OURS:
+            return 1
+        return sum(name not in (*words.SAME_NETWORK, *words.FLOORS) for name in self.answers)
+
 
 @dataclass(frozen=True)
 class Case:
@@ -113,15 +120,32 @@ def enough_rows(case: Case) -> GateRule:
     value = counts[scarce] if counts else case.evaluation.test_rows
     of = f" for class {scarce}" if counts else ""
     reason = "" if value >= limit else f"{value} labelled rows{of}, {limit} are needed: label more"
-    groups = case.evaluation.test_groups
-    if 0 < groups < words.FEW_GROUPS:  # rows of one patient are no independent witnesses
-        reason = f"the labelled rows are of {groups} groups, {words.FEW_GROUPS} are needed: label rows of others"
+    reason = _too_few_groups(case) or reason
     return GateRule(rule=ENOUGH_ROWS, value=value, limit=limit, passed=not reason, reason=reason)
 
 
+def _too_few_groups(case: Case) -> str:
+    """Rows of one patient are no independent witnesses, neither all together nor those of a class."""
+    groups, per_class = case.evaluation.test_groups, case.prepared.groups_per_class
+    if 0 < groups < words.FEW_GROUPS:
+        return f"the labelled rows are of {groups} groups, {words.FEW_GROUPS} are needed: label rows of others"
+    scarce = min(per_class, key=lambda name: per_class[name], default="")
+    least = words.FEW_GROUPS_OF_A_CLASS
+    if not scarce or per_class[scarce] >= least:
+        return ""
+    return (
+        f"the labelled rows of class {scarce} are of {per_class[scarce]} groups, {least} are needed: "
+        "label rows of others"
+    )
+
+
 def better_than_guess(case: Case) -> GateRule:
-    """Ahead of the majority or mean guess, by the margin, in as many resamples as the confidence asks for."""
-    limit = case.knobs.confidence
+    """Ahead of the majority or mean guess, by the margin, in as many resamples as the confidence asks for.
+
+    A baseline was chosen for its score on these very rows, among several of which any may have been lucky, so that
+    the doubt that is allowed is divided among them (Bonferroni).
+    """
+    limit = round(1 - (1 - case.knobs.confidence) / case.candidate.chosen_among, 6)
     floor = next((each for each in words.FLOORS if each in case.candidate.answers), None)
     if floor is None:
         reason = "the guess was left out of the baselines"

@@ -39,6 +39,7 @@ td, th { white-space: nowrap; }
 .prose td { white-space: normal; }
 .prose tbody th { min-width: 4rem; }
 .prose td:nth-child(2) { min-width: 4.5rem; }
+.prose td:nth-child(5) { min-width: 12rem; }
 thead th { color: var(--soft); font-weight: 500; }
 tbody th { position: sticky; left: 0; min-width: 8rem; max-width: min(45vw, 20rem); background: var(--card);
   font-weight: 500; white-space: normal; overflow-wrap: break-word; }
@@ -60,6 +61,8 @@ header .tiles { margin: 0; }
   svg { width: auto; max-height: 16cm; }
   .wide { overflow: visible; }
   table { font-size: .75rem; }
+  thead th { white-space: normal; }
+  th, td { padding-right: .4rem; }
   td small, th small { font-size: .62rem; }
   figure, tr { break-inside: avoid; }
   th i { print-color-adjust: exact; -webkit-print-color-adjust: exact; }

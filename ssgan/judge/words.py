@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from ssgan.contract import Contract
 from ssgan.judge.metrics import higher_is_better
 from ssgan.records import Difference, Evaluation, ModelScore
 
@@ -9,10 +12,12 @@ OURS = "ssgan"
 TWIN = "twin"
 ABLATION = "ablation"  # the same network without the real/fake term, where that is not the twin
 ALONE = "discriminator_alone"  # where a committee answers
+SAME_NETWORK = (OURS, TWIN, ABLATION, ALONE)
 FLOORS = ("majority", "mean")  # the guess that knows nothing about the row
 USE_UNLABELLED = (OURS, ABLATION, ALONE, "self_training", "label_spreading")  # all others learn from the labels alone
 FEW_ROWS, FEW_OF_A_CLASS = 50, 10  # fewer labelled test rows than this make a weak verdict
 FEW_GROUPS = 10  # fewer groups, such as patients, do not tell how far groups are apart
+FEW_GROUPS_OF_A_CLASS = 5  # fewer are all right by luck too often, and every resample then says so
 SMALL = 0.01  # below it two digits that matter are shown, for an error may be of any size
 NOISE = 1e-12  # below it a number is what rounding has left of nothing
 TOSS_UP = 0.2  # ahead in a share of resamples between this and its complement: no more than luck
@@ -52,11 +57,16 @@ def metric_title(metric: str) -> str:
     return _METRICS.get(metric, metric)
 
 
+def unit(contract: Contract) -> str:
+    """Of the label's values; "" for classes, and where the contract names none."""
+    return getattr(contract.label, "unit", None) or ""
+
+
 def number(value: float) -> str:
     """Three digits that matter, no exponent for everyday sizes: 0.0043, 0.914, 54.1, 1230."""
     size = abs(float(f"{value:.3g}"))  # 999.7 is shown as a thousand
     if NOISE < abs(value) < SMALL:
-        return f"{value:.2g}"
+        return f"{value:#.2g}"
     if size <= 1:
         return f"{round(value, 3) + 0.0:.3f}"  # no negative zero
     if size < 1000:
@@ -65,8 +75,8 @@ def number(value: float) -> str:
 
 
 def signed(value: float) -> str:
-    """A number with its sign."""
-    return number(value) if value < 0 else f"+{number(value)}"
+    """A number with its sign; nothing has none, so that an interval from nothing on is not taken for one above it."""
+    return f"+{number(value)}" if value > NOISE else number(value)
 
 
 def best_of(evaluation: Evaluation, among: tuple[ModelScore, ...]) -> ModelScore:
@@ -77,7 +87,7 @@ def best_of(evaluation: Evaluation, among: tuple[ModelScore, ...]) -> ModelScore
 
 def best_baseline(evaluation: Evaluation) -> ModelScore | None:
     """The best of the others, without those that are the same network."""
-    others = tuple(each for each in evaluation.scores if each.name not in (OURS, TWIN, ABLATION, ALONE))
+    others = tuple(each for each in evaluation.scores if each.name not in SAME_NETWORK)
     return best_of(evaluation, others) if others else None
 
 
@@ -87,7 +97,7 @@ def best_of_labels(evaluation: Evaluation) -> ModelScore | None:
     return best_of(evaluation, others) if others else None
 
 
-def sentence(evaluation: Evaluation, unlabelled: int) -> str:
+def sentence(evaluation: Evaluation, unlabelled: int, groups: Mapping[str, int]) -> str:
     """The first line of the report: did the unlabelled rows help, by how much, how sure, and who is best.
 
     They have helped only where the SSGAN is better than whatever learns from the labels alone: than the same network,
@@ -96,11 +106,12 @@ def sentence(evaluation: Evaluation, unlabelled: int) -> str:
     Args:
         evaluation: its own sentence is not read.
         unlabelled: training rows without a label.
+        groups: that the judged rows of each class are of; {} where every row stands alone, and for values.
     """
     about = "The unlabelled rows" if unlabelled else "The terms beyond the labels (no training row was unlabelled)"
     twin = _difference(evaluation, TWIN)
     parts = [f"{about} {_verdict(evaluation, twin)}: {_comparison(evaluation, twin)}"]
-    parts += [_without_them(evaluation), _winner(evaluation), _weakness(evaluation)]
+    parts += [_without_them(evaluation), _winner(evaluation), _weakness(evaluation, groups)]
     return "; ".join(part for part in parts if part) + "."
 
 
@@ -117,13 +128,16 @@ def _verdict(evaluation: Evaluation, twin: Difference) -> str:
         return "seem to have done harm, though these rows cannot prove it"
     plain = best_of_labels(evaluation)
     gain = None if plain is None else _difference(evaluation, plain.name)
-    if gain is not None and gain.value <= 0:
+    as_well = gain is not None and gain.value <= 0
+    if twin.low <= 0:
+        network = " the network" if as_well else ""
+        but = ", and the labels alone do as well with another method" if as_well else ""
+        return f"seem to have helped{network}, though these rows cannot prove it{but}"
+    if as_well:
         return "helped the network, but the labels alone do as well with another method"
-    if twin.low > 0 and (gain is None or gain.low > 0):
+    if gain is None or gain.low > 0:
         return "helped"
-    if twin.low > 0:
-        return "helped the network; that another method does not do as well with the labels alone is not proven"
-    return "seem to have helped, though these rows cannot prove it"
+    return "helped the network; that another method does not do as well with the labels alone is not proven"
 
 
 def _without_them(evaluation: Evaluation) -> str:
@@ -152,7 +166,8 @@ def _comparison(evaluation: Evaluation, twin: Difference) -> str:
     metric = evaluation.metric
     ours, theirs = (number(evaluation.score(name).metrics[metric].value) for name in (OURS, TWIN))
     gap = f"{number(abs(twin.value))} {'better' if twin.value > 0 else 'worse'}" if twin.value else "level"
-    against = f"{metric_title(metric)} {ours} against {theirs} for the supervised twin, the same network without them"
+    twins = "the supervised twin, the same network without them and without a teacher"
+    against = f"{metric_title(metric)} {ours} against {theirs} for {twins}"
     if twin.low == twin.high == 0:
         return f"{against} (level; in {100 * evaluation.confidence:g} % of resamples or more they are not apart at all)"
     between = f"{100 * evaluation.confidence:g} % interval of the gain {signed(twin.low)} to {signed(twin.high)}"
@@ -182,19 +197,24 @@ def value_of(evaluation: Evaluation, score: ModelScore) -> str:
     return number(score.metrics[evaluation.metric].value)
 
 
-def _weakness(evaluation: Evaluation) -> str:
+def _weakness(evaluation: Evaluation, groups: Mapping[str, int]) -> str:
     rows, per_class = evaluation.test_rows, evaluation.test_rows_per_class
-    scarce = {name: count for name, count in per_class.items() if count < FEW_OF_A_CLASS}
     few_groups = 0 < evaluation.test_groups < FEW_GROUPS
+    scarce = [f"{count} of {name}" for name, count in per_class.items() if count < FEW_OF_A_CLASS]
+    if not few_groups:  # else that is said, and explains the rest
+        scarce += [f"{_groups(n)} with {name}" for name, n in groups.items() if 0 < n < FEW_GROUPS_OF_A_CLASS]
     if rows >= FEW_ROWS and not scarce and not few_groups:
         return f"judged on {_rows(evaluation)}"
-    named = ", ".join(f"{count} of {name}" for name, count in list(scarce.items())[:3])
+    named = ", ".join(scarce[:3])
     return f"the verdict is weak, for it rests on {_rows(evaluation)}" + (f" (only {named})" if named else "")
 
 
+def _groups(count: int) -> str:
+    return f"{count} group{'s' if count > 1 else ''}"
+
+
 def _rows(evaluation: Evaluation) -> str:
-    groups = evaluation.test_groups
-    of = f" of {groups} group{'s' if groups > 1 else ''}" if groups else ""
+    of = f" of {_groups(evaluation.test_groups)}" if evaluation.test_groups else ""
     if evaluation.method == "holdout":
         return f"{evaluation.test_rows} labelled test rows{of}"
     return f"{evaluation.test_rows} labelled rows{of}, each answered by a model that had not seen its label"

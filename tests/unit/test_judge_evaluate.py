@@ -128,7 +128,11 @@ def toy(tmp_path):
         ),
         ((10, 60, 10), ("helped the network, but the labels alone do as well with another method:", "(level)")),
         ((10, 60, 11), ("helped the network; that another method does not do as well", "the SSGAN is 0.0083 better")),
-        ((20, 21, 60), ("seem to have helped, though these rows cannot prove it",)),
+        ((20, 21, 60), ("seem to have helped, though these rows cannot prove it:",)),
+        (
+            (20, 21, 10),
+            ("seem to have helped the network, though these rows cannot prove it, and the labels alone do as well",),
+        ),
         ((21, 20, 60), ("seem to have done harm", "better than the SSGAN: supervised twin")),
         ((9, 9, 9), ("made no difference", "level; ", "none is better, and 1 of the others is level with it")),
     ],
@@ -147,6 +151,13 @@ def test_few_test_rows_make_a_weak_verdict_that_says_how_few(tmp_path):
     assert "the verdict is weak, for it rests on 15 labelled test rows (only 5 of red" in evaluation.sentence
 
 
+def regroup(project, groups):
+    """Gives the judged rows groups: a function of how many rows there are."""
+    judged = pd.read_parquet(project.prepared / "judged.parquet")
+    judged[GROUP] = np.asarray(groups(len(judged))).astype(str)
+    judged.to_parquet(project.prepared / "judged.parquet", index=False)
+
+
 @pytest.mark.parametrize(
     ("groups", "said"),
     [
@@ -157,22 +168,34 @@ def test_few_test_rows_make_a_weak_verdict_that_says_how_few(tmp_path):
 )
 def test_rows_of_few_groups_make_a_weak_verdict_that_says_how_few(tmp_path, groups, said):
     project = make_project(tmp_path)
-    judged = pd.read_parquet(project.prepared / "judged.parquet")
-    judged[GROUP] = (np.arange(len(judged)) % groups).astype(str)
-    judged.to_parquet(project.prepared / "judged.parquet", index=False)
+    regroup(project, lambda rows: np.arange(rows) % groups)
     truth = read_prepared(project).truth
     evaluation = judge_answers(project, *(guesses(truth, count) for count in (0, 1, 2)))
     assert evaluation.test_groups == (groups if groups < 80 else 0)
     assert evaluation.sentence.endswith(said)
 
 
+def test_a_class_of_few_groups_makes_a_weak_verdict_however_many_groups_there_are(tmp_path):
+    project = make_project(tmp_path)
+    truth = read_prepared(project).truth
+    regroup(project, lambda rows: np.where(truth == 2, np.arange(rows) % 2, np.arange(rows)))
+    evaluation = judge_answers(project, *(guesses(truth, count) for count in (0, 1, 2)))
+    assert evaluation.test_groups > 10
+    said = f"it rests on 80 labelled test rows of {evaluation.test_groups} groups (only 2 groups with blue)."
+    assert evaluation.sentence.endswith(said)
+
+
 @pytest.mark.parametrize(
     ("value", "shown"),
-    [(0.000312, "0.00031"), (-0.0043, "-0.0043"), (0.0, "0.000"), (-0.0, "0.000"), (0.0499, "0.050"), (0.9996, "1.000"),
-     (1.234, "1.23"), (54.06, "54.1"), (999.6, "1000"), (1234.0, "1234"), (2.2e-16, "0.000")],
+    [(0.000312, "0.00031"), (0.008, "0.0080"), (-0.0043, "-0.0043"), (0.0, "0.000"), (-0.0, "0.000"), (0.0499, "0.050"),
+     (0.9996, "1.000"), (1.234, "1.23"), (54.06, "54.1"), (999.6, "1000"), (1234.0, "1234"), (2.2e-16, "0.000")],
 )  # fmt: skip
 def test_a_number_keeps_the_digits_that_matter(value, shown):
     assert words.number(value) == shown
+
+
+def test_an_interval_that_begins_at_nothing_does_not_seem_to_lie_above_it():
+    assert [words.signed(value) for value in (-0.05, -0.0, 0.0, 2.2e-16, 0.05)] == ["-0.050", *3 * ["0.000"], "+0.050"]
 
 
 def test_without_unlabelled_rows_the_sentence_claims_nothing_about_them(tmp_path):

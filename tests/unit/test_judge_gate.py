@@ -17,6 +17,7 @@ from ssgan.contract import GROUP, ROW_ID, read_contract
 from ssgan.errors import ProjectError, SsganError
 from ssgan.judge import winner_graph
 from ssgan.judge.baselines import baselines, stored_answers
+from ssgan.judge.bootstrap import resample
 from ssgan.judge.evaluate import evaluate, judge
 from ssgan.judge.frozen import champions_answers
 from ssgan.judge.gate import decide, gate, is_new
@@ -39,7 +40,7 @@ from ssgan.judge.rules import (
     no_worse_than_twin,
 )
 from ssgan.judge.winner import package_baseline
-from ssgan.judge.words import best_baseline, title
+from ssgan.judge.words import FEW_GROUPS_OF_A_CLASS, best_baseline, title
 from ssgan.learn.artefact import Artefact, open_session, write_checksums
 from ssgan.project import Project
 from ssgan.records import Champion, GateDecision, Lineage, RunRecord
@@ -239,21 +240,46 @@ def test_too_few_rows_are_a_verdict_that_says_how_many_are_lacking(ready):
     assert "26 labelled rows for class blue, 40 are needed" in decision.sentence
 
 
-def test_rows_of_few_groups_are_not_enough_however_many_they_are(ready):
+@pytest.mark.parametrize(
+    ("group_of", "said"),
+    [
+        (lambda row, kind: row % 3, "the labelled rows are of 3 groups, 10 are needed: label rows of others"),
+        (lambda row, kind: row % 8, "the labelled rows are of 8 groups, 10 are needed: label rows of others"),
+        (lambda row, kind: row % 10, ""),
+        (lambda row, kind: row, ""),  # each row stands alone
+        (
+            lambda row, kind: np.where(kind == 2, 100 + row % 4, row % 20),
+            "the labelled rows of class blue are of 4 groups, 5 are needed: label rows of others",
+        ),
+        (lambda row, kind: np.where(kind == 2, 100 + row % 5, row % 20), ""),
+    ],
+)
+def test_rows_of_few_groups_are_not_enough_however_many_they_are(ready, group_of, said):
     project = ready()
-    judged = pd.read_parquet(project.prepared / "judged.parquet")
-    judged[GROUP] = (np.arange(len(judged)) % 3).astype(str)
+    judged, truth = pd.read_parquet(project.prepared / "judged.parquet"), read_prepared(project).truth
+    judged[GROUP] = np.asarray(group_of(np.arange(len(judged)), truth)).astype(str)
     judged.to_parquet(project.prepared / "judged.parquet", index=False)
-    evaluation = evaluate(project)
-    assert (evaluation.test_rows, evaluation.test_groups) == (80, 3)
+    assert evaluate(project).test_rows == 80
     decision = gate(project)
-    assert decision.decision == "keep"
-    assert "the labelled rows are of 3 groups, 10 are needed: label rows of others" in decision.sentence
-    passed = {}
-    for groups in (3, 9, 10, 0):  # 0: each row stands alone
-        evaluation.model_copy(update={"test_groups": groups}).write(project.evaluation)
-        passed[groups] = verdicts(gate(project))[ENOUGH_ROWS]
-    assert passed == {3: False, 9: False, 10: True, 0: True}
+    assert verdicts(decision)[ENOUGH_ROWS] is (not said)
+    assert said in decision.sentence
+
+
+def test_a_class_of_few_patients_does_not_let_a_useless_challenger_in():
+    """Answers that are the same for all rows of a patient, and as often right as a coin."""
+    generator, of_class = np.random.default_rng(0), {}
+    for few in (2, FEW_GROUPS_OF_A_CLASS):
+        kind = np.repeat([0, 1], (18, few))
+        rows = np.repeat(np.arange(len(kind)), 8)
+        scorer = ClassScorer(kind[rows], 2)
+        ahead = []
+        for _ in range(200):
+            said = np.eye(2)[generator.integers(0, 2, len(kind))[rows]]
+            drawn = resample(scorer, {"ssgan": said}, EvaluateParams(resamples=200), rows.astype(str), ranking=False)
+            ahead.append((drawn["ssgan"]["balanced_accuracy"] > 0.5).mean() >= 0.975)
+        of_class[few] = sum(ahead)
+    assert of_class[2] > 20  # so that the limit is needed
+    assert of_class[FEW_GROUPS_OF_A_CLASS] <= 10
 
 
 def test_a_challenger_that_is_shown_to_be_worse_than_its_twin_is_kept_out(ready):
@@ -310,14 +336,14 @@ def test_rows_that_the_champion_has_learned_from_do_not_judge_it_and_its_folds_s
     assert verdicts(gate(project))[NO_WORSE_THAN_CHAMPION] is True
 
 
-def case_of(project, prepared, artefact, truth, answers, evaluation=None):
+def case_of(project, prepared, artefact, truth, answers, evaluation=None, name="ssgan"):
     """A case of given answers about rows of given truth."""
     classes = len(prepared.contract.classes)
     rows = pd.DataFrame({GROUP: np.arange(len(truth)).astype(str)})
     prepared = replace(prepared, judged=rows, truth=truth)
     scorer = ClassScorer(truth, classes) if classes else ValueScorer(truth)
     evaluation = evaluation or judge(prepared, scorer, answers, EvaluateParams(resamples=10), {}, {})
-    candidate = Candidate("ssgan", artefact, answers)
+    candidate = Candidate(name, artefact, answers)
     return Case(project, prepared, scorer, evaluation, candidate, GateParams(), EvaluateParams(resamples=400))
 
 
@@ -341,6 +367,24 @@ def test_where_labels_are_random_a_useless_challenger_is_promoted_in_at_most_5_o
         found = (better_than_guess(case), no_worse_than_twin(case))
         promoted += decide(case.evaluation, found, "digest", None, None).decision == "promote"
     assert promoted <= 10
+
+
+def test_the_best_of_many_useless_baselines_does_not_get_in_for_being_the_luckiest(tmp_path):
+    project = make_project(tmp_path, classes=("a", "b"))
+    prepared, artefact = read_prepared(project), Artefact.load(project.model)
+    generator, truth = np.random.default_rng(0), np.arange(40) % 2
+    promoted, unguarded, evaluation = 0, 0, None
+    for _ in range(200):
+        others = {f"method_{k}": generator.dirichlet(np.ones(2), len(truth)) for k in range(8)}
+        answers = {name: np.full((len(truth), 2), 0.5) for name in ("ssgan", "twin", "majority")} | others
+        right = {name: np.mean(said.argmax(axis=1) == truth) for name, said in others.items()}
+        best = max(right, key=lambda name: right[name])
+        case = case_of(project, prepared, artefact, truth, answers, evaluation, best)
+        evaluation = case.evaluation
+        rule = better_than_guess(case)
+        promoted, unguarded = promoted + rule.passed, unguarded + (rule.value >= case.knobs.confidence)
+    assert rule.limit == pytest.approx(1 - 0.025 / 8, abs=1e-6)
+    assert promoted <= 10 < 20 < unguarded
 
 
 @pytest.fixture(scope="module", params=[("red", "green", "blue"), ()], ids=["classes", "values"])

@@ -10,6 +10,7 @@ from sklearn import metrics
 
 from ssgan.config import EvaluateParams
 from ssgan.judge.bootstrap import difference, draw, interval, mean_score, resample, score_entrant
+from ssgan.judge.checks import calibration_error, error_by_chance, reliability
 from ssgan.judge.metrics import ClassScorer, ValueScorer, gain
 
 KNOBS = EvaluateParams(resamples=300)
@@ -245,3 +246,29 @@ def test_groups_make_an_interval_wider_than_rows_that_stand_alone():
     together = mean_score(hits, np.zeros(120, int), KNOBS, groups)
     assert together.value == alone.value == 0.5
     assert together.high - together.low > 2 * (alone.high - alone.low)
+
+
+def test_a_guess_that_is_as_often_right_as_sure_has_no_calibration_error_in_whatever_order_rows_come():
+    truth, guess = np.repeat([0, 1], [60, 40]), np.tile([0.6, 0.4], (100, 1))
+    for order in (np.arange(100), np.random.default_rng(0).permutation(100)):
+        assert calibration_error(truth[order], guess) == pytest.approx(0)
+
+
+def test_rows_that_a_model_is_equally_sure_of_are_in_one_bin_and_others_in_bins_of_equally_many():
+    generator = np.random.default_rng(0)
+    fifths = generator.integers(3, 6, 80) / 5
+    counts = np.unique(fifths, return_counts=True)[1].tolist()
+    assert [each.rows for each in reliability(np.zeros(80, int), np.column_stack([fifths, 1 - fifths]))] == counts
+    smooth = generator.uniform(0.5, 1, 80)
+    assert [each.rows for each in reliability(np.zeros(80, int), np.column_stack([smooth, 1 - smooth]))] == [10] * 8
+
+
+@pytest.mark.parametrize("rows", [40, 400])
+def test_probabilities_that_are_exactly_right_have_the_calibration_error_that_is_told_of_chance(rows):
+    generator, found, told = np.random.default_rng(0), [], []
+    for _ in range(200):
+        sure = generator.uniform(0.5, 1, rows)
+        wrong, said = (generator.uniform(size=rows) > sure).astype(int), np.column_stack([sure, 1 - sure])
+        found.append(calibration_error(wrong, said))
+        told.append(error_by_chance(reliability(wrong, said)))
+    assert np.mean(told) == pytest.approx(np.mean(found), rel=0.1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import itertools
 import re
 from html.parser import HTMLParser
 
@@ -16,13 +17,13 @@ from matplotlib.transforms import Bbox
 from ssgan.config import set_knob
 from ssgan.judge import document, plots, plots_rows, plots_training, report_rows, report_scores, style, words
 from ssgan.judge.baselines import baselines
-from ssgan.judge.document import Table
+from ssgan.judge.document import Table, Text
 from ssgan.judge.evaluate import evaluate
 from ssgan.judge.feature_map import FeatureMap
 from ssgan.judge.generated import Compared
 from ssgan.judge.page import page
 from ssgan.judge.report import read_history
-from ssgan.records import Calibration, GateDecision
+from ssgan.records import Calibration, CalibrationCheck, GateDecision, Score
 
 VOID = {"meta", "br", "img", "hr", "link", "input"}
 
@@ -117,10 +118,48 @@ def test_the_report_says_the_shares_of_the_classes_and_which_prior_is_in_use(rep
     shares = {"labelled": {"a": 0.5, "b": 0.5}, "em": {"a": 0.9, "b": 0.1}, "bbse": {"a": 0.8, "b": 0.2}}
     used = Calibration(rows=20, coverage=0.9, prior="labelled", shares=shares)
     effect = {"balanced": {"accuracy": 0.8}, "labelled": {"accuracy": 0.9}}
-    section = report_rows.calibration(report[0].model_copy(update={"prior_effect": effect}), used)
+    section = report_rows.calibration(report[0].model_copy(update={"prior_effect": effect}), used, "")
     of_classes, of_priors = [each for each in section.blocks if isinstance(each, Table)][-2:]
     assert of_classes.rows == (("a", "50.0 %", "90.0 %", "80.0 %"), ("b", "50.0 %", "10.0 %", "20.0 %"))
     assert [row[0] for row in of_priors.rows] == ["balanced", "labelled (in use)"]
+
+
+@pytest.mark.parametrize("report", ["regression"], indirect=True)
+def test_scores_and_intervals_of_values_say_their_unit(report):
+    assert "RMSE and MAE are in mm." in report[1]
+    found = Score(value=0.9, low=0.8, high=0.95)
+    check = CalibrationCheck(before={}, after={}, asked=0.9, covered=found, size=Score(value=201, low=190, high=210))
+    used = Calibration(rows=90, coverage=0.9, half_width=100.5)
+    promise, _ = report_rows.calibration(report[0].model_copy(update={"calibration": check}), used, "mm").blocks
+    assert promise.text.endswith("On average an interval is 201 mm wide.")
+
+
+def test_classes_that_are_in_every_set_are_named(report):
+    check = CalibrationCheck(before={}, after={}, asked=0.9, covered=Score(value=0.9, low=0.8, high=0.95))
+    evaluation = report[0].model_copy(update={"calibration": check})
+    for limits, named in (((0.4, 1.0, 0.5), ["green"]), ((0.4, 0.6, 0.5), [])):
+        used = Calibration(rows=30, coverage=0.9, thresholds=limits if evaluation.per_class else ())
+        said = [each.text for each in report_rows.calibration(evaluation, used, "").blocks if isinstance(each, Text)]
+        found = [text.partition("of any: ")[2] for text in said if text.startswith("In every set")]
+        assert found == ([f"{name}." for name in named] if evaluation.per_class else [])
+
+
+def test_whose_probabilities_are_calibrated_is_said_where_it_counts(report):
+    evaluation, text = report
+    assert ("Only the probabilities of the SSGAN are calibrated" in text) == (evaluation.task == "classification")
+
+
+@pytest.mark.parametrize("report", ["classification"], indirect=True)
+def test_what_p_fake_is_tried_on_is_explained(report):
+    assert set(report_rows.STRANGE) == set(report[0].detection)
+    assert all(html.escape(each) in report[1] for each in report_rows.STRANGE.values())
+
+
+def test_an_interval_of_rows_that_were_all_right_is_not_shown_without_what_it_does_not_say():
+    right, wrong = Score(value=1, low=1, high=1), Score(value=0.9, low=0.7, high=1)
+    (said,) = report_scores.flawless([wrong, right])
+    assert "as many as 3/m of others may be wrong" in said.text
+    assert report_scores.flawless([wrong, Score(value=0.5, low=0.5, high=0.5)]) == ()
 
 
 def test_what_the_gate_decided_stands_out_with_its_whole_reason():
@@ -322,3 +361,45 @@ def test_text_of_figures_takes_the_font_of_the_page_and_brings_one_where_there_i
 def test_a_long_name_at_the_start_of_a_row_does_not_fill_a_phone():
     (rule,) = re.findall(r"tbody th \{ position: sticky;[^}]*\}", style.CSS)
     assert all(each in rule for each in ("white-space: normal", "overflow-wrap:", "max-width: min(45vw,"))
+
+
+def test_on_paper_the_heads_of_a_wide_table_may_break_so_that_it_fits():
+    printed = style.CSS.partition("@media print")[2]
+    assert "thead th { white-space: normal; }" in printed
+
+
+def test_long_names_that_begin_alike_are_told_apart_where_they_are_cut(drawn):
+    names = [f"measurement of the blood's value number {k}, fasting" for k in range(12)]
+    rows = [(name, "#d55e00", 0.1, 0.0, 0.2, "+0.1") for name in names]
+    plots.intervals("importance", rows, "rise")
+    shown = [text for text, _ in drawn.texts if text.startswith("measurem")]
+    assert len(set(shown)) == len(names)
+    assert "measurem…11, fasting" in shown
+    truth = np.arange(12)
+    plots_rows.confusion(truth, truth, names)
+    assert len({text for text, _ in drawn.texts if text.startswith("meas")}) == len(names)
+    assert plots.telling(["alike", "alike", "a name that is cut alone"], 12) == [
+        "alike",
+        "alike",
+        "a name that is cut alone",
+    ]
+
+
+@pytest.mark.parametrize("scale", [0.0004, 0.004, 0.04, 4, 4000])
+@pytest.mark.parametrize("name", ["x", "measurement of the blood's value"])
+def test_numbers_of_an_axis_beside_long_names_do_not_lie_on_one_another(drawn, name, scale):
+    rows = [(f"{k} {name}", "#d55e00", scale / k, scale / k / 2, scale, f"{scale / k:+.2g}") for k in range(1, 9)]
+    plots.intervals("importance", rows, "rise of log loss when shuffled", zero=True)
+    assert not drawn.cut() + drawn.crowded()
+    bottom = drawn.figure.axes[0].get_window_extent().y0
+    numbers = sorted((box.x0, box.x1) for text, box in drawn.texts if box.y1 < bottom and not text.startswith("rise"))
+    assert len(numbers) >= 2
+    assert all(left[1] + 4 < right[0] for left, right in itertools.pairwise(numbers))
+
+
+def test_letters_of_any_script_are_drawn_without_a_word_on_the_terminal():
+    names = ["ぶどう膜炎", "🦠 virus", "Ελλάδα", "القاهرة"]  # a warning would be an error here
+    truth = np.arange(4)
+    svg = plots_rows.confusion(truth, truth, names)
+    assert all(name in svg for name in names)
+    assert plots.breadth(names[1]) > 0
