@@ -247,6 +247,8 @@ def read_contract(path: Path) -> Contract:
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise ContractError(f"{path.name}{line}: cannot be read as YAML: {' '.join(str(error).split())}") from None
+    except FileNotFoundError:
+        raise ContractError(f"there is no contract {path}; give the path of a contract.yaml") from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ContractError(f"{path.name} cannot be read as YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):

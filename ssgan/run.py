@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from ssgan.config import read_params
+from ssgan.console import typed
 from ssgan.contract import read_contract
 from ssgan.errors import DataError, NotPromotedError
 from ssgan.intake.read import check_file
@@ -98,6 +99,6 @@ def check(project: Project, files: Sequence[Path] | None) -> None:
     read_params(project.params)
     read_contract(project.contract)
     if files is not None and not files and not any(project.accepted.glob("*.parquet")):
-        raise DataError(f"nothing was accepted yet: name a file, `ssgan run -C {project.root.name} FILE`")
+        raise DataError(f"nothing was accepted yet: name a file, `{typed('run', '-C', project.root, 'FILE')}`")
     for file in files or ():
         check_file(file)

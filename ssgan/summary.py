@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 from pathlib import Path
 
 from rich.console import Console
 
-from ssgan.console import table
+from ssgan.console import table, typed
 from ssgan.judge.words import metric_title, number, title
 from ssgan.project import Project
 from ssgan.records import Evaluation
-from ssgan.settings import PATH_AS_FOUND
 from ssgan.ship.champion import read_champion
 
 
@@ -37,20 +34,6 @@ def show_next(console: Console, directory: Path, project: Project) -> None:
     page = project.gate_page if project.gate_page.is_file() else project.report
     console.print(f"The report: {page}\n\nTry next:", markup=False, highlight=False, soft_wrap=True)
     waiting = sorted(path.name for path in project.incoming.iterdir()) if project.incoming.is_dir() else []
-    file = f"{directory}/data/incoming/{waiting[0]}" if waiting else "FILE.csv"
-    for command in ("status", "serve", f"score {file} -o answers.parquet"):
-        verb, _, rest = command.partition(" ")
-        console.print(
-            f"  {_command()} {verb} -C {directory} {rest}".rstrip(), markup=False, highlight=False, soft_wrap=True
-        )
-
-
-def _command() -> str:
-    """`ssgan` as the user can type it here: by its place in the virtual environment unless that is in the PATH."""
-    beside = Path(sys.executable).parent / "ssgan"
-    if shutil.which("ssgan", path=PATH_AS_FOUND):
-        return "ssgan"
-    try:
-        return str(beside.relative_to(Path.cwd()))
-    except ValueError:
-        return str(beside)
+    file = directory / "data" / "incoming" / waiting[0] if waiting else "FILE.csv"
+    for verb, *rest in (("status",), ("serve",), ("score", file, "-o", "answers.parquet")):
+        console.print(f"  {typed(verb, '-C', directory, *rest)}", markup=False, highlight=False, soft_wrap=True)

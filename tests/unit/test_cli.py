@@ -89,6 +89,23 @@ def test_init_leaves_nothing_behind_when_a_knob_is_wrong(ssgan_here, tmp_path: P
     assert not (tmp_path / "new").exists()
 
 
+def test_what_init_says_to_do_next_can_be_typed_where_a_path_has_blanks(ssgan_here, tmp_path: Path) -> None:
+    file, made = tmp_path / "my file.csv", tmp_path / "my project"
+    file.write_text("a,y\n1,u\n2,v\n")
+    code, said = ssgan_here("init", made, "--from", file, "--label", "y")
+    assert code == 0, said
+    assert f"run -C '{made}' '{file}'`" in said
+
+
+def test_a_contract_that_is_not_there_is_said_to_be_missing(ssgan_here, tmp_path: Path) -> None:
+    file, made = tmp_path / "a.csv", tmp_path / "mine"
+    file.write_text("a,y\n1,u\n2,v\n")
+    assert ssgan_here("init", made, "--from", file, "--label", "y")[0] == 0
+    refused(
+        ssgan_here("contract", "diff", "-C", made, tmp_path / "no.yaml"), 2, "there is no contract", "no.yaml; give"
+    )
+
+
 def test_a_hangup_that_was_ignored_stays_ignored(ssgan_here) -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
     try:
