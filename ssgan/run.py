@@ -18,7 +18,7 @@ from ssgan.intake.version import require_repository
 from ssgan.judge.gate import is_new, require_reason
 from ssgan.progress import step
 from ssgan.project import Project, locked, open_project
-from ssgan.summary import show_models, show_next
+from ssgan.summary import show_kept, show_models, show_next
 
 
 def run(root: Path, files: Sequence[Path], force: str | None, console: Console) -> None:
@@ -57,6 +57,7 @@ def run(root: Path, files: Sequence[Path], force: str | None, console: Console) 
     console.print("")
     show_models(console, project)
     if decision.decision == "keep" and is_new(decision):
+        show_kept(console, root, project)
         raise NotPromotedError(decision.sentence)
     show_next(console, root, project)
 
