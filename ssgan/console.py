@@ -17,6 +17,7 @@ from rich.text import Text
 
 from ssgan.errors import SsganError
 from ssgan.progress import Event, listening
+from ssgan.project import Project
 from ssgan.settings import PATH_AS_FOUND
 
 _QUIET_SECONDS = 5.0  # between two notes of one step where no terminal can overwrite the line
@@ -132,6 +133,11 @@ def counted(rows: int, labelled: Mapping[str, int]) -> str:
     """How many rows there are, how many have a label and, of classes, which."""
     classes = ", ".join(f"{name}: {count}" for name, count in labelled.items()) if [*labelled] != ["labelled"] else ""
     return f"{rows} rows, {sum(labelled.values())} labelled" + (f" ({classes})" if classes else "")
+
+
+def waiting_file(directory: Path) -> Path | None:
+    """The first batch in the inbox of the project in `directory`."""
+    return min(Project(directory).incoming.glob("[!.]*"), default=None)
 
 
 def typed(*words: str | Path) -> str:

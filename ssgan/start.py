@@ -120,7 +120,7 @@ def _fill(project: Project, contract: str | None, example: str | None, knobs: Se
     elif contract is not None:
         project.contract.write_text(contract, encoding="utf-8")
     if example is not None:
-        knobs = (*make_example(example, project), *knobs)
+        make_example(example, project)
     for knob in knobs:
         set_knob(project.params, knob)
     read_contract(project.contract)

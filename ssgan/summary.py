@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from ssgan.console import table, typed
+from ssgan.console import table, typed, waiting_file
 from ssgan.contract import read_contract
 from ssgan.judge.words import metric_title, number, title
 from ssgan.project import Project
@@ -29,8 +29,7 @@ def show_models(console: Console, project: Project) -> None:
 
 def show_next(console: Console, directory: Path, project: Project) -> None:
     """The model in service, and what it is good for."""
-    waiting = sorted(path.name for path in project.incoming.iterdir()) if project.incoming.is_dir() else []
-    file = directory / "data" / "incoming" / waiting[0] if waiting else "FILE.csv"
+    file = waiting_file(directory) or "FILE"
     _show(console, directory, project, (("status",), ("serve",), ("score", file, "-o", "answers.parquet")))
 
 
