@@ -22,7 +22,7 @@ from ssgan.intake.source import is_number, nearest
 _STANDARD = TextFiles()
 CLASSES = 10  # distinct integers up to which a label is a class
 CLASSES_AT_MOST = 100
-_NO_LABEL = ("unknown", "unlabelled", "unlabeled", "n/a", "#n/a")  # said of a row whose class nobody knows, in any case
+_NO_LABEL = ("unknown", "unlabelled", "unlabeled", "n/a", "#n/a")  # of a class that nobody knows, whatever the case
 _PERSON = re.compile(
     r"(?i)^(patient|subject|person|participant|customer|client|user|household|animal|device)s?"
     r"([_\W]*(id|key|nr|no|nbr|num|number|code|#))?$"
