@@ -159,6 +159,11 @@ def _guess_task(look: Look, asked: str | None, path: Path) -> tuple[str, str]:
     if len(classes) > CLASSES_AT_MOST:
         found = f"{len(classes)} different words, more than {CLASSES_AT_MOST}"
         raise DataError(f"the label `{look.name}` has {found}; name another column as the label")
+    if asked is None and len(classes) > max(CLASSES, 0.9 * (look.rows - look.absent)):
+        raise DataError(
+            f"the label `{look.name}` has another word in nearly every row, such as {classes[-1]!r}, and a class needs "
+            "several rows; write values as plain numbers, or name another column as the label"
+        )
     kind = "whole numbers" if look.numeric else "words"
     return "classification", "as asked" if asked else f"the label has {len(classes)} different {kind}"
 

@@ -119,6 +119,12 @@ def test_words_for_no_label_among_values_make_no_class_of_the_values(tmp_path):
     assert not [fault for part in read_batch(path, contract).parts() for fault in part.faults]
 
 
+def test_values_that_are_not_plain_numbers_are_no_classes():
+    frame = people().assign(price=[f"{1234.5 * row:,.2f}" for row in range(80)])
+    with pytest.raises(DataError, match=r"another word in nearly every row.*write values as plain numbers"):
+        draft_contract(frame, "price", "people")
+
+
 def test_a_word_for_no_label_beside_one_class_is_a_class(tmp_path):
     frame = pd.DataFrame({"a": [0.5, 1.5, 2.5, 3.5], "y": ["yes", "unknown", "unknown", ""]})
     assert contract_of(draft_contract(frame, "y", "t"), tmp_path).classes == ("unknown", "yes")
