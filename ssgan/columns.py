@@ -145,5 +145,8 @@ class TextFiles(Section):
     @model_validator(mode="after")
     def _differ(self) -> Self:
         if self.delimiter == self.decimal:
-            raise ValueError(f"delimiter and decimal are both {self.decimal!r}; files with decimal commas need another")
+            raise ValueError(
+                f"delimiter and decimal are both {self.decimal!r}; files with decimal commas need another delimiter, "
+                "such as ';'"
+            )
         return self

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
+import shutil
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 from rich.console import Console
 from rich.status import Status
@@ -14,6 +17,8 @@ from rich.text import Text
 
 from ssgan.errors import SsganError
 from ssgan.progress import Event, listening
+from ssgan.project import Project
+from ssgan.settings import PATH_AS_FOUND
 
 _QUIET_SECONDS = 5.0  # between two notes of one step where no terminal can overwrite the line
 
@@ -122,3 +127,26 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> 
     for row in rows:
         made.add_row(*map(Text, row))  # as text: a file may be named like a markup tag
     return made
+
+
+def counted(rows: int, labelled: Mapping[str, int]) -> str:
+    """How many rows there are, how many have a label and, of classes, which."""
+    classes = ", ".join(f"{name}: {count}" for name, count in labelled.items()) if [*labelled] != ["labelled"] else ""
+    return f"{rows} rows, {sum(labelled.values())} labelled" + (f" ({classes})" if classes else "")
+
+
+def waiting_file(directory: Path) -> Path | None:
+    """The first batch in the inbox of the project in `directory`."""
+    return min(Project(directory).incoming.glob("[!.]*"), default=None)
+
+
+def typed(*words: str | Path) -> str:
+    """A command as the user can type it here: by its place in the virtual environment unless that is in the PATH."""
+    beside = Path(sys.executable).parent / "ssgan"
+    if shutil.which("ssgan", path=PATH_AS_FOUND):
+        command = "ssgan"
+    elif beside.is_relative_to(Path.cwd()):
+        command = str(beside.relative_to(Path.cwd()))
+    else:
+        command = str(beside)
+    return shlex.join([command, *map(str, words)])

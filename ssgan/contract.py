@@ -246,7 +246,9 @@ def read_contract(path: Path) -> Contract:
         content = yaml.safe_load(text)
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise ContractError(f"{path.name}{line}: cannot be read as YAML: {' '.join(str(error).split())}") from None
+        raise ContractError(f"{path.name}{line}: cannot be read as YAML ({error.problem}); mend that line") from None
+    except FileNotFoundError:
+        raise ContractError(f"there is no contract {path}; give the path of a contract.yaml") from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ContractError(f"{path.name} cannot be read as YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
@@ -260,8 +262,9 @@ def read_contract(path: Path) -> Contract:
     try:
         return Contract.model_validate(content)
     except ValidationError as error:
-        place = line_of(yaml.compose(text), error.errors()[0]["loc"])
-        raise ContractError(f"{path.name}, line {place}: {describe(error, Contract)}") from None
+        key = error.errors()[0]["loc"]
+        line = f", line {line_of(yaml.compose(text), key)}" if key else ""  # else it is about several keys
+        raise ContractError(f"{path.name}{line}: {describe(error, Contract)}") from None
 
 
 def too_many_columns(found: int) -> str:

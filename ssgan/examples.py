@@ -35,7 +35,6 @@ class Example:
     spoil: Callable[[pd.DataFrame], pd.DataFrame]  # makes the defects of the second batch
     shift: Callable[[pd.DataFrame], pd.DataFrame]  # moves the third batch
     suffix: str = ".csv"
-    knobs: tuple[str, ...] = ()
 
 
 def truth_file(project: Project) -> Path:
@@ -43,12 +42,8 @@ def truth_file(project: Project) -> Path:
     return project.runtime / "truth.parquet"
 
 
-def make_example(name: str, project: Project) -> tuple[str, ...]:
-    """Writes the batches, the contract and the hidden truth of an example.
-
-    Returns:
-        The knobs that differ from the template's.
-    """
+def make_example(name: str, project: Project) -> None:
+    """Writes the batches, the contract and the hidden truth of an example."""
     example = EXAMPLES[name]
     with step("make batches") as current:
         full = example.load().sample(frac=1.0, random_state=SEED).reset_index(drop=True)
@@ -64,7 +59,6 @@ def make_example(name: str, project: Project) -> tuple[str, ...]:
         _write_truth(full, shown, example.label, truth_file(project))
         kept = int(shown[example.label].notna().sum())
         current.result = f"{' + '.join(map(str, example.rows))} rows, {kept} of {len(full)} with a label"
-    return example.knobs
 
 
 def _hide_labels(full: pd.DataFrame, example: Example) -> pd.DataFrame:

@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from ssgan.config import read_params
+from ssgan.console import typed
 from ssgan.contract import read_contract
 from ssgan.errors import DataError, NotPromotedError
 from ssgan.intake.read import check_file
@@ -17,7 +18,7 @@ from ssgan.intake.version import require_repository
 from ssgan.judge.gate import is_new, require_reason
 from ssgan.progress import step
 from ssgan.project import Project, locked, open_project
-from ssgan.summary import show_models, show_next
+from ssgan.summary import show_kept, show_models, show_next
 
 
 def run(root: Path, files: Sequence[Path], force: str | None, console: Console) -> None:
@@ -56,6 +57,7 @@ def run(root: Path, files: Sequence[Path], force: str | None, console: Console) 
     console.print("")
     show_models(console, project)
     if decision.decision == "keep" and is_new(decision):
+        show_kept(console, root, project)
         raise NotPromotedError(decision.sentence)
     show_next(console, root, project)
 
@@ -98,6 +100,6 @@ def check(project: Project, files: Sequence[Path] | None) -> None:
     read_params(project.params)
     read_contract(project.contract)
     if files is not None and not files and not any(project.accepted.glob("*.parquet")):
-        raise DataError(f"nothing was accepted yet: name a file, `ssgan run -C {project.root.name} FILE`")
+        raise DataError(f"nothing was accepted yet: name a file, `{typed('run', '-C', project.root, 'FILE')}`")
     for file in files or ():
         check_file(file)

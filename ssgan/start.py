@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import shutil
+import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -119,7 +120,7 @@ def _fill(project: Project, contract: str | None, example: str | None, knobs: Se
     elif contract is not None:
         project.contract.write_text(contract, encoding="utf-8")
     if example is not None:
-        knobs = (*make_example(example, project), *knobs)
+        make_example(example, project)
     for knob in knobs:
         set_knob(project.params, knob)
     read_contract(project.contract)
@@ -144,8 +145,9 @@ def template_files() -> dict[str, Path]:
 
 
 def _name_of(directory: Path) -> str:
-    """A name for the contract, made of the directory's: lower case letters, digits and dashes."""
-    return re.sub(r"[^a-z0-9]+", "-", directory.resolve().name.lower()).strip("-")[:40].strip("-") or "project"
+    """A name for the contract, made of the directory's: lower case letters without accents, digits and dashes."""
+    letters = unicodedata.normalize("NFKD", directory.resolve().name.lower()).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9]+", "-", letters).strip("-")[:40].strip("-") or "project"
 
 
 def _empty(directory: Path, remove: bool) -> None:

@@ -52,7 +52,7 @@ def show(root: Path, as_json: bool) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    from ssgan.console import table
+    from ssgan.console import counted, table
 
     console = Console()
     batches = sorted(found["batches"], key=lambda batch: str(batch["seen_at"]))
@@ -62,7 +62,7 @@ def show(root: Path, as_json: bool) -> None:
         console.print()
     data, champion = found["data"], found["champion"]
     said = {
-        "data": f"{data['name']}, {data['rows']} rows, labelled {data['labelled']}" if data else "nothing accepted yet",
+        "data": f"{data['name']}, {counted(data['rows'], data['labelled'])}" if data else "nothing accepted yet",
         "to be computed": ", ".join(found["out_of_date"]) or "nothing",
         "evaluation": found["evaluation"] or "none yet",
         "gate": found["gate"] or "none yet",

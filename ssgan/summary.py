@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 
-from ssgan.console import table
+from ssgan.console import table, typed, waiting_file
+from ssgan.contract import read_contract
 from ssgan.judge.words import metric_title, number, title
 from ssgan.project import Project
 from ssgan.records import Evaluation
-from ssgan.settings import PATH_AS_FOUND
 from ssgan.ship.champion import read_champion
 
 
@@ -29,28 +28,23 @@ def show_models(console: Console, project: Project) -> None:
 
 
 def show_next(console: Console, directory: Path, project: Project) -> None:
-    """The model in service, and three commands to try."""
+    """The model in service, and what it is good for."""
+    file = waiting_file(directory) or "FILE"
+    _show(console, directory, project, (("status",), ("serve",), ("score", file, "-o", "answers.parquet")))
+
+
+def show_kept(console: Console, directory: Path, project: Project) -> None:
+    """The model that stays in service, if there is one, and what to do about the one that the gate kept out."""
+    asked = "requests" if read_contract(project.contract).image else "requests.csv"
+    _show(console, directory, project, (("labels", "-o", asked), ("run", "--force", "REASON")))
+
+
+def _show(console: Console, directory: Path, project: Project, commands: Sequence[Sequence[str | Path]]) -> None:
     champion = read_champion(project)
     if champion is not None:
         origin = f"data {champion.lineage.data_version}, commit {champion.lineage.git_commit[:10]}"
         console.print(f"{champion.tag} is in service: {origin}.", markup=False, highlight=False, soft_wrap=True)
     page = project.gate_page if project.gate_page.is_file() else project.report
     console.print(f"The report: {page}\n\nTry next:", markup=False, highlight=False, soft_wrap=True)
-    waiting = sorted(path.name for path in project.incoming.iterdir()) if project.incoming.is_dir() else []
-    file = f"{directory}/data/incoming/{waiting[0]}" if waiting else "FILE.csv"
-    for command in ("status", "serve", f"score {file} -o answers.parquet"):
-        verb, _, rest = command.partition(" ")
-        console.print(
-            f"  {_command()} {verb} -C {directory} {rest}".rstrip(), markup=False, highlight=False, soft_wrap=True
-        )
-
-
-def _command() -> str:
-    """`ssgan` as the user can type it here: by its place in the virtual environment unless that is in the PATH."""
-    beside = Path(sys.executable).parent / "ssgan"
-    if shutil.which("ssgan", path=PATH_AS_FOUND):
-        return "ssgan"
-    try:
-        return str(beside.relative_to(Path.cwd()))
-    except ValueError:
-        return str(beside)
+    for verb, *rest in commands:
+        console.print(f"  {typed(verb, '-C', directory, *rest)}", markup=False, highlight=False, soft_wrap=True)

@@ -5,10 +5,12 @@ Everything heavy is imported inside the verbs, so that `ssgan --help` answers at
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
 import traceback
+from pathlib import Path
 from types import FrameType
 
 import click
@@ -28,6 +30,7 @@ Exit codes:
   5  a version did not come out again as it was recorded
   130, 143  interrupted, or ended by a signal
 """
+FULL = "there is no room left for what is to be written; free some space and run the same command again"
 
 
 @click.group(cls=Verbs, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
@@ -51,6 +54,7 @@ for _command in (
 
 def main() -> None:
     """Runs the command; every error becomes one sentence and an exit code."""
+    _open_what_is_closed()
     settings.apply()
     ended: list[int] = []
 
@@ -63,6 +67,7 @@ def main() -> None:
         signal.signal(signal.SIGHUP, end)
     try:
         code = cli(standalone_mode=False) or 0
+        sys.stdout.flush()
     except click.ClickException as error:
         error.show()
         code = 2
@@ -76,11 +81,27 @@ def main() -> None:
         code = 1
     except Exception as error:
         ended += _signals(error)
+        full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
         if not ended:  # else it is what a library made of the end: Prefect, say, of a task that it had not yet recorded
-            click.echo(f"ssgan: {_internal(error)}", err=True)
-        code = 1
-    sys.stdout.flush()
+            click.echo(f"ssgan: {FULL if full else _internal(error)}", err=True)
+        if full:
+            _drop_output()
+        code = 2 if full else 1
     sys.exit(128 + ended[0] if ended else code)
+
+
+def _open_what_is_closed() -> None:
+    """Output that the caller has closed goes nowhere; else the next file that is opened would get it."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
+
+
+def _drop_output() -> None:
+    """What could not be written is not tried again as the interpreter ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def _signals(error: BaseException) -> list[int]:

@@ -55,6 +55,7 @@ def data_log(root: Path, as_json: bool) -> None:
     import json
     from dataclasses import asdict
 
+    from ssgan.console import counted
     from ssgan.intake.history import log
     from ssgan.project import open_project
 
@@ -65,8 +66,7 @@ def data_log(root: Path, as_json: bool) -> None:
     if not versions:
         click.echo("no version yet: the first batch that is accepted makes one")
     for each in versions:
-        labels = ", ".join(f"{name} {count}" for name, count in each.labelled.items())
-        click.echo(f"{each.name}  {each.when}  {each.who}  {each.rows} rows; {labels}")
+        click.echo(f"{each.name}  {each.when}  {each.who}  {counted(each.rows, each.labelled)}")
         for batch in each.batches:
             click.echo(f"    {batch}")
 
@@ -124,11 +124,13 @@ def quarantine_list(root: Path) -> None:
 )
 def quarantine_show(root: Path, batch: str, out: Path) -> None:
     """Writes the rows of BATCH as they arrived, with their row numbers and reasons."""
+    from ssgan.console import typed
     from ssgan.intake.quarantine import write_held
     from ssgan.project import open_project
 
     rows = write_held(open_project(root), batch, out)
-    click.echo(f"{rows} rows in {out}; repair them and `ssgan quarantine release {batch} --from {out}`")
+    release = typed("quarantine", "release", "-C", root, batch, "--from", out)
+    click.echo(f"{rows} rows in {out}; repair them and `{release}`")
 
 
 @quarantine.command("release")

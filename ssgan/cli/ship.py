@@ -163,10 +163,13 @@ def score(root: Path, source: Path, out: Path, bad: Any, workers: int | None) ->
     A run that was killed goes on where it was, and ends with the same bytes.
     """
     from ssgan.console import shown
+    from ssgan.errors import UserError
     from ssgan.progress import step
     from ssgan.project import open_project
     from ssgan.ship.score import score as answer
 
+    if out.suffix not in (".parquet", ".pq"):
+        raise UserError(f"-o must name a Parquet file, which ends in .parquet; it is {out.name}")
     with shown(), step(f"score {source.name}") as current:
         current.result = answer(open_project(root), source, out, bad, workers).sentence(out)
 

@@ -26,14 +26,13 @@ from ssgan.cli.options import example_option, knobs_option, project_option, verb
 @knobs_option
 def init(directory: Path, source: Path | None, knobs: tuple[str, ...], **what: Any) -> None:
     """Makes a project: a directory with params.yaml, dvc.yaml, data/contract.yaml, git and DVC."""
-    from ssgan.console import shown
+    from ssgan.console import shown, typed, waiting_file
     from ssgan.start import init as make
 
     with shown() as console:
         make(directory, source=source, knobs=knobs, **what)
-        file = source or "FILE"
-        contract = directory / "data" / "contract.yaml"
-        text = f"{directory} is ready; look {contract} over, then `ssgan run -C {directory} {file}`"
+        contract, file = directory / "data" / "contract.yaml", source or waiting_file(directory) or "FILE"
+        text = f"{directory} is ready; look {contract} over, then `{typed('run', '-C', directory, file)}`"
         console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,12 +16,17 @@ from ssgan.contract import COLUMNS_AT_MOST, MISSING, RESERVED, Rules, TextFiles,
 from ssgan.errors import DataError
 from ssgan.intake.cells import UNLABELLED, are_numbers, as_text, canonical, column_of
 from ssgan.intake.look import WORDS, Look, bounds, describe, look_at, missing_words, plain, quoted
-from ssgan.intake.read import read_undeclared, require_label
+from ssgan.intake.read import INDEX, read_undeclared, require_label
 from ssgan.intake.source import is_number, nearest
 
 _STANDARD = TextFiles()
 CLASSES = 10  # distinct integers up to which a label is a class
 CLASSES_AT_MOST = 100
+_NO_LABEL = ("unknown", "unlabelled", "unlabeled", "n/a", "#n/a")  # of a class that nobody knows, whatever the case
+_PERSON = re.compile(
+    r"(?i)^(patient|subject|person|participant|customer|client|user|household|animal|device)s?"
+    r"([_\W]*(id|key|nr|no|nbr|num|number|code|#))?$"
+)
 
 
 def draft_contract(
@@ -49,13 +57,15 @@ def draft_contract(
     """
     table, path = _table_of(source, label, files)
     require_label(path, table.column_names, label)
-    _check_names(path, table.column_names, id, group)
+    _check_names(path, table.column_names, label, id, group)
     missing = missing_words(table)
     looks = {column: look_at(table, column, missing) for column in table.column_names}
-    target = looks[label]
+    unlabelled = _words_for_no_label(looks[label])
+    target = _without_words(looks[label], unlabelled)
     chosen, why = _guess_task(target, task, path)
+    counts = _label_counts(table, target, chosen, (*missing, *unlabelled))
     free = [look for column, look in looks.items() if column not in (label, id, group)]
-    guessed = None if id else next((look.name for look in free if look.named_like_id and look.unique), None)
+    guessed = None if id else next((look.name for look in free if _names_rows(look) and look.unique), None)
     features = [look for look in free if look.name != guessed]
     if len(features) > COLUMNS_AT_MOST:
         raise DataError(f"{path.name}: {too_many_columns(len(features))}")
@@ -66,18 +76,20 @@ def draft_contract(
         (f"task: {chosen}", why),
         _id_line(id, guessed),
         _group_line(group, features),
-        *_label_lines(table, target, chosen, missing),
+        *_label_lines(target, chosen, counts, unlabelled),
         ("columns:", "the features, in the order the model sees them"),
         *_column_lines(features, path),
         _missing_line(missing),
         *_file_lines(files),
-        *_rule_lines(table, target, chosen, missing),
+        *_rule_lines(chosen, counts),
     ]
     return _aligned(lines)
 
 
-def _check_names(path: Path, names: Sequence[str], *chosen: str | None) -> None:
+def _check_names(path: Path, names: Sequence[str], label: str, *chosen: str | None) -> None:
     for column in chosen:
+        if column == label:
+            raise DataError(f"`{label}` is the label, so it cannot be the id or the group too; name another column")
         if column is not None and column not in names:
             near = nearest(column, names)
             hint = f"did you mean `{near}`?" if near else f"it has {', '.join(names[:8])}"
@@ -129,7 +141,10 @@ def _guess_task(look: Look, asked: str | None, path: Path) -> tuple[str, str]:
         raise DataError(f"{path.name} has no labelled row: every cell of `{look.name}` is empty; label some rows first")
     if asked == "regression" or (asked is None and look.mostly_numeric and not _few_integers(look)):
         if not look.mostly_numeric:
-            raise DataError(f"the label `{look.name}` holds words such as {look.odd[0]!r}; a regression needs numbers")
+            raise DataError(
+                f"the label `{look.name}` holds words such as {look.odd[0]!r}, and a regression needs numbers; name "
+                "another column as the label, or ask for a classification"
+            )
         return "regression", "as asked" if asked else f"the label has {len(look.numbers)} different numbers"
     classes = _classes(look)
     if not classes:
@@ -137,22 +152,46 @@ def _guess_task(look: Look, asked: str | None, path: Path) -> tuple[str, str]:
             f"{path.name} has no labelled row: `{look.name}` is {UNLABELLED} everywhere; label some rows first"
         )
     if len(classes) < 2:
-        raise DataError(f"the label `{look.name}` has one class only ({classes[0]!r}); a classification needs two")
+        raise DataError(
+            f"the label `{look.name}` has one class only ({classes[0]!r}), and a classification needs two; label some "
+            "rows of another class too"
+        )
     if len(classes) > CLASSES_AT_MOST:
         found = f"{len(classes)} different words, more than {CLASSES_AT_MOST}"
         raise DataError(f"the label `{look.name}` has {found}; name another column as the label")
+    if asked is None and len(classes) > max(CLASSES, 0.9 * (look.rows - look.absent)):
+        raise DataError(
+            f"the label `{look.name}` has another word in nearly every row, such as {classes[-1]!r}, and a class needs "
+            "several rows; write values as plain numbers, or name another column as the label"
+        )
     kind = "whole numbers" if look.numeric else "words"
     return "classification", "as asked" if asked else f"the label has {len(classes)} different {kind}"
 
 
+def _words_for_no_label(look: Look) -> tuple[str, ...]:
+    """The words of a label that say that there is none, if at least two others are left."""
+    words = tuple(word for word in look.words if word.casefold() in _NO_LABEL)
+    return words if len({*look.words} - {*words, UNLABELLED}) > 1 else ()
+
+
+def _without_words(look: Look, words: Sequence[str]) -> Look:
+    kept, odd = (tuple(word for word in those if word not in words) for those in (look.words, look.odd))
+    return replace(look, words=kept, odd=odd)
+
+
 def _few_integers(look: Look) -> bool:
-    return look.numeric and look.integer and len(look.numbers) <= CLASSES
+    return look.numeric and look.integer and int(np.count_nonzero(look.numbers != float(UNLABELLED))) <= CLASSES
 
 
 def _classes(look: Look) -> list[str]:
     words = {canonical(word) for word in look.words}
     classes = words - {UNLABELLED}
     return sorted(classes, key=lambda word: (not is_number(word), float(word) if is_number(word) else 0.0, word))
+
+
+def _names_rows(look: Look) -> bool:
+    """Whether a column may be an id: it is called one, and does not hold measured numbers, such as `uric_acid`."""
+    return look.named_like_id and (look.integer or len(look.odd) > 0)
 
 
 def _id_line(id: str | None, guessed: str | None) -> tuple[str, str]:
@@ -169,18 +208,30 @@ def _id_line(id: str | None, guessed: str | None) -> tuple[str, str]:
 def _group_line(group: str | None, features: Sequence[Look]) -> tuple[str, str]:
     if group is not None:
         return f"group: {quoted(group)}", "rows of one group never fall on both sides of the test split; as asked"
-    repeated = next((look.name for look in features if look.named_like_id and len(look.words) > WORDS), None)
+    repeated = next((look.name for look in features if _is_repeated_name(look)), None)
     if repeated is not None:
         return "group: null", f"if the rows of one {plain(repeated)} belong together, name it here, not below"
     return "group: null", "every row for itself; name a column, such as a patient, whose rows belong together"
 
 
-def _label_lines(table: pa.Table, look: Look, task: str, missing: Sequence[str]) -> Iterator[tuple[str, str]]:
-    labelled = sum(_label_counts(table, look, task, missing).values())
+def _is_repeated_name(look: Look) -> bool:
+    """Whether a column names what has several rows, such as a patient."""
+    named = _PERSON.match(look.name) is not None or (_names_rows(look) and len(look.words) > WORDS)
+    return named and 1 < len(look.words) < look.rows - look.absent
+
+
+def _label_lines(
+    look: Look, task: str, counts: Mapping[str, int], unlabelled: Sequence[str]
+) -> Iterator[tuple[str, str]]:
+    labelled = sum(counts.values())
     share = f"{labelled} of {look.rows} rows have a label ({labelled / look.rows:.1%})"
     nothing = "empty, missing or -1" if task == "classification" else "empty or missing"
     yield "label:", share
     yield f"  column: {quoted(look.name)}", f"{nothing} means unlabelled"
+    if unlabelled:
+        words = (UNLABELLED, *unlabelled) if task == "classification" else unlabelled
+        why = "and so do these words; one that is a class after all belongs to the classes"
+        yield f"  unlabelled: [{', '.join(map(quoted, words))}]", why
     if task == "classification":
         yield f"  classes: [{', '.join(quoted(word) for word in _classes(look))}]", "all that the file has"
         return
@@ -196,7 +247,8 @@ def _column_lines(looks: Sequence[Look], path: Path) -> list[tuple[str, str]]:
         described = [each if "type: image" in each[1] else (each[0], *beside) for each in described]
     if all(options == "type: ignore" for _, options, _ in described):
         reasons = "; ".join(f"`{look.name}`: {why}" for look, _, why in described[:3]) or "there is no other column"
-        raise DataError(f"{path.name} has nothing to learn from besides its label ({reasons})")
+        hint = "name its folder, if it lists images" if path.name == INDEX else "name a file with measured columns"
+        raise DataError(f"{path.name} has nothing to learn from besides its label ({reasons}); {hint}")
     return [(f"  {quoted(look.name)}: {{{options}}}", why) for look, options, why in described]
 
 
@@ -212,15 +264,17 @@ def _file_lines(files: TextFiles) -> Iterator[tuple[str, str]]:
         yield f"files: {{{said}}}", "how CSV files are written; nothing of it is guessed"
 
 
-def _rule_lines(table: pa.Table, look: Look, task: str, missing: Sequence[str]) -> Iterator[tuple[str, str]]:
-    counts = _label_counts(table, look, task, missing)
+def _rule_lines(task: str, counts: Mapping[str, int]) -> Iterator[tuple[str, str]]:
     standard = Rules()
     labelled = min(standard.labelled_at_least, sum(counts.values()))
-    per_class = max(1, min(standard.labelled_per_class_at_least, *counts.values(), sum(counts.values())))
-    each = "class" if task == "classification" else "band of values between the edges of label.bands, if any"
     yield "rules:", ""
     yield f"  labelled_at_least: {labelled}", "labelled rows in the accepted data and the batch together"
-    yield f"  labelled_per_class_at_least: {per_class}", f"the same, for each {each}"
+    if task == "classification":
+        per_class = min(standard.labelled_per_class_at_least, *counts.values())
+        yield f"  labelled_per_class_at_least: {per_class}", "the same, for each class"
+    else:
+        per_band = standard.labelled_per_band_at_least
+        yield f"  labelled_per_band_at_least: {per_band}", "the same, for each band between the edges of label.bands"
     yield f"  refused_share_at_most: {standard.refused_share_at_most}", "a larger share of bad rows rejects the batch"
     yield (
         f"  drift_distance_at_most: {standard.drift_distance_at_most}",

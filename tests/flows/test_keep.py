@@ -32,7 +32,10 @@ def test_a_run_whose_model_the_gate_keeps_out_ends_with_4_and_leaves_the_champio
     project, done = kept
     champion = Champion.read(cancer[0] / "champion.json")
     assert done.returncode == 4, done.stderr
-    assert done.stderr.strip().splitlines()[-1].startswith(f"ssgan: Keep {champion.tag} {FAILED}")
+    *lines, last = done.stderr.strip().splitlines()
+    assert last.startswith(f"ssgan: Keep {champion.tag} {FAILED}")
+    assert f"The report: {project / 'reports' / 'gate.html'}" in lines
+    assert [line.partition(" -C ")[0].split()[-1] for line in lines[-2:]] == ["labels", "run"]  # what to do now
     decision = GateDecision.read(project / "reports" / "gate.json")
     assert (decision.decision, decision.champion, decision.forced) == ("keep", champion.digest, None)
     assert decision.challenger == Evaluation.read(project / "reports" / "evaluation.json").model != champion.digest

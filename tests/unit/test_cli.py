@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -63,6 +66,21 @@ def test_a_process_ends_with_the_exit_code(ssgan) -> None:
     refused((done.returncode, done.stderr), 2, "trian")
 
 
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_output_that_the_caller_has_closed_changes_no_exit_code(closed: str) -> None:
+    for arguments, code in (("--help", 0), ("trian", 2)):
+        done = subprocess.run(f"{shlex.quote(sys.executable)} -m ssgan {arguments} {closed}", shell=True, check=False)
+        assert done.returncode == code
+
+
+def test_a_full_disk_under_the_output_is_no_fault_of_ours() -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "ssgan", "--help"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    refused((done.returncode, done.stderr), 2, "no room left", "free some space")
+    assert done.stderr.count("\n") == 1
+
+
 def test_an_unknown_verb_or_option_is_the_users_fault(ssgan_here) -> None:
     refused(ssgan_here("trian"), 2, "trian")
     refused(ssgan_here("run", "--colour"), 2, "--colour")
@@ -87,6 +105,27 @@ def test_init_leaves_nothing_behind_when_the_file_cannot_be_read(ssgan_here, tmp
 def test_init_leaves_nothing_behind_when_a_knob_is_wrong(ssgan_here, tmp_path: Path) -> None:
     refused(ssgan_here("init", tmp_path / "new", "--set", "train.stpes=3"), 2, "did you mean `train.steps`")
     assert not (tmp_path / "new").exists()
+
+
+def test_what_init_says_to_do_next_can_be_typed_where_a_path_has_blanks(ssgan_here, tmp_path: Path) -> None:
+    file, made = tmp_path / "my file.csv", tmp_path / "my project"
+    file.write_text("a,y\n1,u\n2,v\n")
+    code, said = ssgan_here("init", made, "--from", file, "--label", "y")
+    assert code == 0, said
+    assert f"run -C '{made}' '{file}'`" in said
+
+
+def test_a_contract_that_is_not_there_is_said_to_be_missing(ssgan_here, tmp_path: Path) -> None:
+    file, made = tmp_path / "a.csv", tmp_path / "mine"
+    file.write_text("a,y\n1,u\n2,v\n")
+    assert ssgan_here("init", made, "--from", file, "--label", "y")[0] == 0
+    refused(
+        ssgan_here("contract", "diff", "-C", made, tmp_path / "no.yaml"), 2, "there is no contract", "no.yaml; give"
+    )
+
+
+def test_answers_are_not_written_as_parquet_into_what_is_called_csv(ssgan_here, tmp_path: Path) -> None:
+    refused(ssgan_here("score", "-C", tmp_path, "a.csv", "-o", tmp_path / "b.csv"), 2, "ends in .parquet; it is b.csv")
 
 
 def test_a_hangup_that_was_ignored_stays_ignored(ssgan_here) -> None:

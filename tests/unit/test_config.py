@@ -134,6 +134,22 @@ def test_a_wrong_contract_is_refused_in_one_sentence(contract: Path, change: dic
     assert not [word for word in ("tuple", "dictionary", "instance") if word in str(caught.value)]
 
 
+def test_what_is_wrong_between_several_keys_has_no_line_of_its_own(contract: Path) -> None:
+    contract.write_text(contract.read_text().replace("group: patient_id", "group: health_level"))
+    with pytest.raises(
+        ContractError, match=r"^contract.yaml: column 'health_level' is the label, so it cannot be the id"
+    ):
+        read_contract(contract)
+
+
+def test_a_contract_that_is_no_yaml_is_told_by_its_line_and_what_is_wrong_there(contract: Path) -> None:
+    contract.write_text("name: a\ncolumns:\n  b: type: number\n")
+    with pytest.raises(ContractError) as caught:
+        read_contract(contract)
+    said = "contract.yaml, line 3: cannot be read as YAML (mapping values are not allowed here); mend that line"
+    assert str(caught.value) == said
+
+
 def test_bands_of_a_regression_are_a_list(contract: Path) -> None:
     text = contract.read_text().replace("task: classification", "task: regression")
     label = "label: {column: y, bands: '10, 20'}\ncolumns:"

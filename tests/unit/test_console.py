@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
+
 import pytest
 
-from ssgan.console import shown
+from ssgan.console import counted, shown, typed, waiting_file
 from ssgan.errors import DataError
 from ssgan.progress import step
 
@@ -32,3 +34,22 @@ def test_a_command_that_is_interrupted_still_says_which_step_failed(capsys) -> N
     with pytest.raises(KeyboardInterrupt), shown(), step("train"):
         raise KeyboardInterrupt
     assert capsys.readouterr().err.split()[:2] == ["✗", "train"]
+
+
+def test_a_command_that_is_shown_can_be_typed_whatever_the_path(tmp_path) -> None:
+    words = ["status", "-C", str(tmp_path / "mein Pr\u00fcjekt $1")]
+    assert shlex.split(typed(words[0], words[1], tmp_path / "mein Pr\u00fcjekt $1"))[1:] == words
+
+
+def test_the_first_batch_that_waits_is_named_and_none_that_is_still_being_copied(tmp_path) -> None:
+    inbox = tmp_path / "data" / "incoming"
+    assert waiting_file(tmp_path) is None
+    inbox.mkdir(parents=True)
+    for name in ("b.csv", "a.csv", ".0.csv"):
+        (inbox / name).write_text("")
+    assert waiting_file(tmp_path) == inbox / "a.csv"
+
+
+def test_labels_are_counted_in_all_and_per_class() -> None:
+    assert counted(9, {"yes": 2, "no": 3}) == "9 rows, 5 labelled (yes: 2, no: 3)"
+    assert counted(9, {"labelled": 4}) == "9 rows, 4 labelled"

@@ -94,15 +94,77 @@ def test_minus_one_is_no_class(tmp_path):
     assert contract.classes == ("0", "1")
 
 
+def test_ten_classes_and_minus_one_are_no_regression(tmp_path):
+    frame = pd.DataFrame({"a": [row / 2 for row in range(33)], "y": [row % 11 - 1 for row in range(33)]})
+    contract = contract_of(draft_contract(frame, "y", "t"), tmp_path)
+    assert contract.classes == tuple("0123456789")
+
+
+def test_a_word_for_no_label_is_no_class_and_its_rows_are_unlabelled(tmp_path):
+    path = tmp_path / "f.csv"
+    path.write_text("a,y\n" + "".join(f"{row},{('yes', 'no', 'Unknown', 'n/a', '')[row % 5]}\n" for row in range(20)))
+    text = draft_contract(path, "y", "t")
+    contract = contract_of(text, tmp_path)
+    assert contract.label == ClassLabel(column="y", classes=("no", "yes"), unlabelled=("-1", "Unknown", "n/a"))
+    assert "8 of 20 rows have a label" in text
+    manifest = read_batch(path, contract).manifest
+    assert (manifest.labelled, manifest.unlabelled) == ({"no": 4, "yes": 4}, 12)
+
+
+def test_words_for_no_label_among_values_make_no_class_of_the_values(tmp_path):
+    path = tmp_path / "f.csv"
+    path.write_text("a,y\n1,unknown\n2,n/a\n3,3.5\n4,7.25\n5,\n")
+    contract = contract_of(draft_contract(path, "y", "t"), tmp_path)
+    assert contract.label == ValueLabel(column="y", min=0, max=11, unlabelled=("n/a", "unknown"))
+    assert not [fault for part in read_batch(path, contract).parts() for fault in part.faults]
+
+
+def test_values_that_are_not_plain_numbers_are_no_classes():
+    frame = people().assign(price=[f"{1234.5 * row:,.2f}" for row in range(80)])
+    with pytest.raises(DataError, match=r"another word in nearly every row.*write values as plain numbers"):
+        draft_contract(frame, "price", "people")
+
+
+def test_a_word_for_no_label_beside_one_class_is_a_class(tmp_path):
+    frame = pd.DataFrame({"a": [0.5, 1.5, 2.5, 3.5], "y": ["yes", "unknown", "unknown", ""]})
+    assert contract_of(draft_contract(frame, "y", "t"), tmp_path).classes == ("unknown", "yes")
+
+
+def test_a_measured_number_is_neither_taken_for_an_id_nor_for_a_group(tmp_path):
+    frame = people().assign(record_id=1.5, patient_id=0.25, uric_acid=[3 + row / 7 for row in range(80)])
+    text = draft_contract(frame, "level", "people")
+    contract = contract_of(text, tmp_path)
+    assert (contract.id, contract.columns["uric_acid"]) == (None, NumberColumn(min=0, max=26))
+    assert "if the rows of one" not in text
+
+
+@pytest.mark.parametrize("name", ["patient", "subject#", "patient_nbr", "Customer ID", "household_no"])
+def test_a_column_that_names_what_has_several_rows_is_offered_as_the_group(name):
+    frame = people().drop(columns="patient_id")
+    text = draft_contract(frame.assign(**{name: [row // 4 for row in range(80)]}), "level", "people")
+    assert f"if the rows of one {name} belong together, name it here" in text
+    alone = draft_contract(frame.assign(**{name: range(80)}), "level", "people")
+    assert "if the rows of one" not in alone
+
+
+def test_each_task_has_its_own_rule_for_the_parts_of_its_labels():
+    classes, values = (draft_contract(people(), label, "people") for label in ("level", "change"))
+    assert "labelled_per_class_at_least: 2" in classes
+    assert "per_band" not in classes
+    assert "labelled_per_band_at_least: 0" in values
+    assert "per_class" not in values
+
+
 @pytest.mark.parametrize(
     ("change", "arguments", "expected"),
     [
         ({"level": ""}, {}, "no labelled row"),
         ({"level": "-1"}, {}, "no labelled row"),
-        ({"level": "1"}, {}, "one class only"),
+        ({"level": "1"}, {}, "one class only .*; label some rows of another class too"),
         ({}, {"label": "levle"}, "did you mean `level`"),
         ({}, {"id": "recordid"}, "did you mean `record_id`"),
-        ({}, {"label": "smoker", "task": "regression"}, "a regression needs numbers"),
+        ({}, {"group": "level"}, "`level` is the label, so it cannot be the id or the group too; name another column"),
+        ({}, {"label": "smoker", "task": "regression"}, "a regression needs numbers; name another column"),
         ({"level": [f"w{row}" for row in range(200)]}, {}, "more than 100"),
     ],
 )
@@ -123,6 +185,13 @@ def test_nothing_to_learn_from_is_said():
     frame = pd.DataFrame({"note": ["only one"] * 40, "y": ["u", "v"] * 20})
     with pytest.raises(DataError, match="nothing to learn from"):
         draft_contract(frame, "y", "t")
+
+
+def test_a_list_of_images_is_told_apart_from_a_table_without_columns(tmp_path):
+    path = tmp_path / "index.csv"
+    path.write_text("file,y\n" + "".join(f"{row}.png,{'uv'[row % 2]}\n" for row in range(40)))
+    with pytest.raises(DataError, match="name its folder, if it lists images"):
+        draft_contract(path, "y", "t")
 
 
 names = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=8).filter(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ssgan.contract import read_contract
 from ssgan.errors import UserError
 from ssgan.project import Project, locked, writing
 from ssgan.start import check_new, init
@@ -21,6 +22,16 @@ def test_a_project_that_cannot_be_where_it_was_asked_for_is_refused_in_a_sentenc
         init(tmp_path / where)
     assert "\n" not in str(caught.value)
     assert {path.name for path in tmp_path.iterdir()} == {"afile", "link"}
+
+
+@pytest.mark.parametrize(
+    ("directory", "name"), [("Mein Pr\u00fcfstand 2", "mein-prufstand-2"), ("\u9879\u76ee", "project")]
+)
+def test_a_contract_has_the_name_of_its_directory_in_plain_letters(tmp_path, directory, name):
+    source = tmp_path / "a.csv"
+    source.write_text("a,y\n1,u\n2,v\n")
+    made = init(tmp_path / directory, source=source, label="y")
+    assert read_contract(made.contract).name == name
 
 
 def test_a_demo_is_refused_before_anything_is_started_where_its_path_is_none(tmp_path):
