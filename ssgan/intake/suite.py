@@ -6,7 +6,7 @@ Import this module late: Great Expectations takes seven seconds and more to load
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import great_expectations.expectations as gxe
@@ -153,3 +153,36 @@ def _range(name: str, column: NumberColumn | ValueLabel) -> Any:
 def _known(name: str, words: Sequence[str]) -> Any:
     meta = {"rule": "known values", "limit": ", ".join(words)[:200]}
     return gxe.ExpectColumnValuesToBeInSet(column=name, value_set=list(words), meta=meta)
+
+
+def told_apart(names: Sequence[str]) -> dict[str, str]:
+    """Names that Great Expectations would take for an earlier one, and what each is called there.
+
+    It compares without regard to case and to quotes, and takes the first column that fits.
+    """
+    seen: set[str] = set()
+    called: dict[str, str] = {}
+    for place, name in enumerate(names):
+        alias, folded = name, _folded(name)
+        if folded in seen:
+            alias = f"{name} (column {place + 1})"
+            while _folded(alias) in seen or alias in names:
+                alias += "'"
+            called[name] = alias
+        seen.add(_folded(alias))
+    return called
+
+
+def _folded(name: str) -> str:
+    return name.casefold().strip('"`[]')
+
+
+def renamed(expectation: Any, called: Mapping[str, str]) -> Any:
+    """An expectation about the same columns as `told_apart` calls them."""
+    fields: dict[str, Any] = {}
+    for field, value in expectation.configuration.kwargs.items():
+        if field.startswith("column") and isinstance(value, str):
+            fields[field] = called.get(value, value)
+        elif field.startswith("column") and isinstance(value, list | tuple | set):
+            fields[field] = type(value)(called.get(name, name) for name in value)
+    return expectation.copy(update=fields)
