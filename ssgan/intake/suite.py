@@ -5,6 +5,7 @@ Import this module late: Great Expectations takes seven seconds and more to load
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -162,14 +163,11 @@ def told_apart(names: Sequence[str]) -> dict[str, str]:
     """
     seen: set[str] = set()
     called: dict[str, str] = {}
-    for place, name in enumerate(names):
-        alias, folded = name, _folded(name)
-        if folded in seen:
-            alias = f"{name} (column {place + 1})"
-            while _folded(alias) in seen or alias in names:
-                alias += "'"
-            called[name] = alias
-        seen.add(_folded(alias))
+    for name in names:
+        if _folded(name) in seen:
+            aliases = (f"{name} ({number})" for number in itertools.count(2))
+            called[name] = next(alias for alias in aliases if _folded(alias) not in seen and alias not in names)
+        seen.add(_folded(called.get(name, name)))
     return called
 
 

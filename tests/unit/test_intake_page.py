@@ -110,5 +110,5 @@ def test_data_docs_tell_columns_apart_whose_names_differ_only_in_case(tmp_path):
     write_data_docs(read_batch(tmp_path / "batch.csv", contract), contract, tmp_path / "docs")
     (file,) = (tmp_path / "docs" / "validations").rglob("*.html")
     text = re.sub(r"<[^>]*>", "", file.read_text())
-    assert "B (column 2)" in text
+    assert "B (2)" in text
     assert "Failed" not in text.replace("Failed Only", "")
