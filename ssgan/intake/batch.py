@@ -124,7 +124,7 @@ def read_batch(path: Path, contract: Contract) -> Batch:
     check_file(path)
     sight = sight_of(path)
     source = open_source(path, contract)
-    require_label(path, source.columns, contract.label.column)
+    require_label(path, source.columns, contract.label.column, "where nothing is labelled yet, add it as an empty one")
     source.begin()
     return Batch(source, sha256_of(path), contract, datetime.now(UTC).isoformat(), sight)
 

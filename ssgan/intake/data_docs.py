@@ -16,7 +16,7 @@ from ssgan.errors import DataError
 from ssgan.intake.batch import Batch, feature_cells, label_cells, wanted_columns
 from ssgan.intake.cells import Cells, as_text, column_of
 from ssgan.intake.expectations import own_suites
-from ssgan.intake.suite import columns_suite, row_suite
+from ssgan.intake.suite import columns_suite, renamed, row_suite, told_apart
 from ssgan.progress import say
 
 ROWS = 500_000  # of a batch that the pages are about, from its start; they are for the eye
@@ -86,6 +86,8 @@ def _words(column: pa.Array, contract: Contract) -> pa.Array:
 
 def _run(suites: dict[str, list[Any]], rows: pa.Table, name: str, folder: Path) -> None:
     """Runs each suite in a context of its own, whose one site is the folder."""
+    called = told_apart(rows.column_names)
+    frame = rows.to_pandas().rename(columns=called)
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
     for site in context.get_site_names():
@@ -98,9 +100,9 @@ def _run(suites: dict[str, list[Any]], rows: pa.Table, name: str, folder: Path) 
     whole = asset.add_batch_definition_whole_dataframe("rows")
     runs = []
     for title, expectations in suites.items():
-        suite = context.suites.add(gx.ExpectationSuite(title, expectations=expectations))
+        suite = context.suites.add(gx.ExpectationSuite(title, expectations=[renamed(e, called) for e in expectations]))
         definition = gx.ValidationDefinition(name=title, data=whole, suite=suite)
         runs.append(context.validation_definitions.add(definition))
     checkpoint = gx.Checkpoint(name="batch", validation_definitions=runs, actions=[], result_format="SUMMARY")
-    context.checkpoints.add(checkpoint).run(batch_parameters={"dataframe": rows.to_pandas()})
+    context.checkpoints.add(checkpoint).run(batch_parameters={"dataframe": frame})
     context.build_data_docs()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -61,7 +60,7 @@ def draft_contract(
     missing = missing_words(table)
     looks = {column: look_at(table, column, missing) for column in table.column_names}
     unlabelled = _words_for_no_label(looks[label])
-    target = _without_words(looks[label], unlabelled)
+    target = look_at(table, label, (*missing, *unlabelled)) if unlabelled else looks[label]
     chosen, why = _guess_task(target, task, path)
     counts = _label_counts(table, target, chosen, (*missing, *unlabelled))
     free = [look for column, look in looks.items() if column not in (label, id, group)]
@@ -146,6 +145,11 @@ def _guess_task(look: Look, asked: str | None, path: Path) -> tuple[str, str]:
                 "another column as the label, or ask for a classification"
             )
         return "regression", "as asked" if asked else f"the label has {len(look.numbers)} different numbers"
+    if asked is None and look.varied_numbers and not look.numeric:
+        raise DataError(
+            f"the label `{look.name}` has {len(look.numbers)} different numbers, and words such as {look.odd[0]!r} in "
+            f"{look.odd_rows} rows; leave those without a label empty, or say what it is with --task"
+        )
     classes = _classes(look)
     if not classes:
         raise DataError(
@@ -172,11 +176,6 @@ def _words_for_no_label(look: Look) -> tuple[str, ...]:
     """The words of a label that say that there is none, if at least two others are left."""
     words = tuple(word for word in look.words if word.casefold() in _NO_LABEL)
     return words if len({*look.words} - {*words, UNLABELLED}) > 1 else ()
-
-
-def _without_words(look: Look, words: Sequence[str]) -> Look:
-    kept, odd = (tuple(word for word in those if word not in words) for those in (look.words, look.odd))
-    return replace(look, words=kept, odd=odd)
 
 
 def _few_integers(look: Look) -> bool:

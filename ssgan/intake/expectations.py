@@ -21,7 +21,7 @@ from ssgan.contract import Contract, Severity
 from ssgan.errors import ContractError, ToolError
 from ssgan.intake.facts import Fact
 from ssgan.intake.keys import Keys
-from ssgan.intake.suite import HOLDS, OF_ROWS, OF_RULE, columns_suite, row_suite
+from ssgan.intake.suite import HOLDS, OF_ROWS, OF_RULE, columns_suite, renamed, row_suite, told_apart
 from ssgan.records import ColumnDrift, RuleResult
 
 COLUMNS = 200  # judged at once: Great Expectations copies the whole frame for every one of them
@@ -169,10 +169,14 @@ def _validate(frame: pd.DataFrame, expectations: Sequence[Any], form: str) -> li
     """
     definition, options = _whole_frame(), {"result_format": form, "return_unexpected_index_query": False}
     found: list[Any] = [None] * len(expectations)
-    for columns, places in _shares(frame, expectations):
+    called, asked = told_apart(list(frame.columns)), expectations
+    if called:
+        frame, asked = frame.rename(columns=called), [renamed(each, called) for each in expectations]
+    for columns, places in _shares(frame, asked):
         batch = definition.get_batch({"dataframe": frame if columns is None else frame[columns]})
-        suite = gx.ExpectationSuite("contract", expectations=[expectations[place] for place in places])
+        suite = gx.ExpectationSuite("contract", expectations=[asked[place] for place in places])
         for place, result in zip(places, batch.validate(suite, result_format=options).results, strict=True):
+            result.expectation_config = expectations[place].configuration  # under the names of the file
             _require_judged(result)
             found[place] = result
     return found

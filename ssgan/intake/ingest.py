@@ -66,7 +66,9 @@ def _ingest(project: Project, file: Path) -> Verdict:
     batch.require_unchanged()
     if judged.verdict.decision == "reject":
         _reject(project, judged, earlier)
-        raise RejectedError(judged.verdict.sentence)
+        page = page_file(project, judged.verdict)
+        todo = "mend the file, or the contract if that is wrong, and take it in again"
+        raise RejectedError(f"{judged.verdict.sentence}; {page} shows it all: {todo}")
     return accept(project, judged, number=1 + max((each.number for each in accepted), default=0))
 
 

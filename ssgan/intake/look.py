@@ -18,11 +18,15 @@ from ssgan.contract import MISSING
 from ssgan.errors import DataError
 from ssgan.intake.cells import LONGEST_CELL, Floats, are_numbers, as_text, column_of
 from ssgan.intake.pictures import PNG, shape_of
+from ssgan.intake.written import are_padded_codes, looks_like
 
 WORDS = 30  # distinct values up to which text is a category
 _ROUNDABLE = 1e300
 _ALSO_MISSING = ("?", "N/A", "n/a", "#N/A", "-", ".", "na", "NULL", "none", "unknown", "Unknown", "missing")
-_ID_NAME = re.compile(r"(?i)(^|[_\W])(id|key|uuid|nr|no|number|index)$|^(id|uuid)[_\W]|[a-z]I[dD]$")
+_ID_NAME = re.compile(  # with a capital or behind such a noun, as `acid` and `paid` are no ids
+    r"(?i:(^|[_\W])(id|key|uuid|nr|no|number|index)$|^(id|uuid)[_\W])|[a-z]I[dD]$"
+    r"|(?i:(record|row|sample|case|visit|patient|person|subject|user|customer|client|order|item)id$)"
+)
 _DATE = r"^[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([T ].*)?$|^[0-9]{1,2}[./][0-9]{1,2}[./]([0-9]{2}|[0-9]{4})([T ].*)?$"
 
 
@@ -37,6 +41,8 @@ class Look:
     numbers: Floats  # distinct finite numbers among them, ascending
     odd: tuple[str, ...]  # distinct words that are no finite number
     absent: int  # rows without a value
+    odd_rows: int = 0
+    row_number: bool = False  # it counts the rows of the file, from 0 or 1
     picture: bytes | None = None  # the first PNG
 
     @property
@@ -44,8 +50,13 @@ class Look:
         return len(self.numbers) > 0 and not self.odd
 
     @property
-    def mostly_numeric(self) -> bool:
+    def varied_numbers(self) -> bool:
+        """Whether nearly all its distinct words are numbers, in however many rows the others are."""
         return len(self.numbers) > 9 * len(self.odd)
+
+    @property
+    def mostly_numeric(self) -> bool:
+        return self.varied_numbers and self.rows - self.absent - self.odd_rows > 9 * self.odd_rows
 
     @property
     def unique(self) -> bool:
@@ -81,39 +92,87 @@ def look_at(table: pa.Table, name: str, missing: Sequence[str]) -> Look:
     if pa.types.is_binary(column.type):
         first = next((cell for cell in column.to_pylist() if cell is not None and cell.startswith(PNG)), None)
         absent = column.null_count
-        return Look(name, len(column), column.type, (), np.array([]), (), absent, first)
+        return Look(name, len(column), column.type, (), np.array([]), (), absent, picture=first)
     text = as_text(column)
     text = pc.if_else(pc.is_in(text, value_set=pa.array(missing, pa.string())), None, text)
     words = pc.unique(text.drop_null()).sort()
     numeric = are_numbers(words)
-    values = np.unique(pc.cast(words.filter(numeric), pa.float64()).to_numpy(zero_copy_only=False))
-    finite = values[np.isfinite(values)]  # a number too large for a float is as odd as a word
-    odd = (*words.filter(pc.invert(numeric)).to_pylist(), *map(repr, values[~np.isfinite(values)].tolist()))
-    return Look(name, len(column), column.type, tuple(words.to_pylist()), finite, odd, text.null_count)
+    values = pc.cast(words.filter(numeric), pa.float64()).to_numpy(zero_copy_only=False)
+    finite = np.isfinite(values)  # a number too large for a float is as odd as a word
+    odd = pa.concat_arrays([words.filter(pc.invert(numeric)), words.filter(numeric).filter(pa.array(~finite))])
+    numbers = np.unique(values[finite])
+    return Look(
+        name=name,
+        rows=len(column),
+        kind=column.type,
+        words=tuple(words.to_pylist()),
+        numbers=numbers,
+        odd=tuple(odd.to_pylist()),
+        absent=text.null_count,
+        odd_rows=pc.sum(pc.is_in(text, value_set=odd)).as_py() or 0,
+        row_number=len(odd) == 0 and text.null_count == 0 and _counts_rows(text, numbers),
+    )
+
+
+def _counts_rows(text: pa.Array, distinct: Floats) -> bool:
+    """Whether numbers count the rows of a file; in a short one that may be chance."""
+    if not WORDS < len(text) == len(distinct) or distinct[0] not in (0, 1):
+        return False
+    values = pc.cast(text, pa.float64()).to_numpy(zero_copy_only=False)
+    return bool((values == np.arange(len(values)) + distinct[0]).all())
 
 
 def describe(look: Look) -> tuple[str, str]:
     """The options of a column and the reason for them."""
-    nullable = ", nullable: true" if look.absent else ""
-    absent = f"; {look.absent} of {look.rows} are missing" if look.absent else ""
     if look.picture is not None:
         return _describe_picture(look.picture)
-    if len(look.words) == 0:
-        return "type: ignore", "has no value"
-    if len(look.words) == 1:
-        return "type: ignore", f"is always {plain(look.words[0])}{absent}"
-    if look.named_like_id and look.rows > WORDS and len(look.words) > WORDS and (look.integer or look.odd):
-        return "type: ignore", "named like an id, which a model must not learn from"
-    if look.mostly_numeric:
+    nullable = ", nullable: true" if look.absent else ""
+    absent = f"; {look.absent} of {look.rows} are missing" if look.absent else ""
+    why = _why_no_feature(look, absent)
+    if why is not None:
+        return "type: ignore", why
+    if look.mostly_numeric and not are_padded_codes(look.words):
         return _describe_numbers(look, nullable, absent)
+    return _describe_words(look, nullable, absent)
+
+
+def _why_no_feature(look: Look, absent: str) -> str | None:
+    """Why a model has nothing to learn from a column, whether it holds numbers or words."""
+    if pa.types.is_nested(look.kind):
+        return "holds several values in a cell; write each into a column of its own"
+    if len(look.words) == 0:
+        return "holds bytes that are no PNG" if look.absent < look.rows else "has no value"
+    if len(look.words) == 1:
+        return f"is always {plain(look.words[0])}{absent}"
+    if look.named_like_id and look.rows > WORDS and len(look.words) > WORDS and (look.integer or look.odd):
+        return "named like an id, which a model must not learn from"
+    if look.row_number:
+        options, _ = _describe_numbers(look, "", "")
+        return f"counts the rows, which a model must not learn from; if it was measured: {{{options}}}"
+    return None
+
+
+def _describe_words(look: Look, nullable: str, absent: str) -> tuple[str, str]:
     if pa.types.is_temporal(look.kind) or all(re.match(_DATE, word) for word in look.words):
         return "type: ignore", "dates; a model needs a number such as days since an event"
+    hint = _hint(look)
     if look.unique:
-        return "type: ignore", "another text in every row"
+        return "type: ignore", f"another text in every row{hint}"
     if len(look.words) <= WORDS and max(map(len, look.words)) <= LONGEST_CELL:
         values = ", ".join(quoted(word) for word in look.words)
-        return f"type: category, values: [{values}]{nullable}", f"{len(look.words)} different words{absent}"
-    return "type: ignore", f"{len(look.words)} different texts, more than the {WORDS} that a category may have"
+        return f"type: category, values: [{values}]{nullable}", f"{len(look.words)} different words{absent}{hint}"
+    return "type: ignore", f"{len(look.words)} different texts, more than the {WORDS} that a category may have{hint}"
+
+
+def _hint(look: Look) -> str:
+    """What words seem to be besides words, and what to do if they are."""
+    if are_padded_codes(look.words):
+        return "; codes with leading zeros; write them without if they are quantities"
+    if look.varied_numbers:
+        word = repr(plain(look.odd[0]))
+        return f"; numbers but for words such as {word} in {look.odd_rows} rows; add those of no value to `missing`"
+    found = looks_like(look.words)
+    return f"; they look like {found[0]}, such as {plain(found[1])!r}: {found[2]}" if found else ""
 
 
 def _describe_picture(png: bytes) -> tuple[str, str]:

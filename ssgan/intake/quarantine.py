@@ -142,7 +142,8 @@ def release(project: Project, batch: str, repaired: Path | None = None) -> Verdi
             why = f": row {sent.column(ROW)[reasons[0].row - 1]}: {reasons[0].rule}" if reasons else ""
             raise DataError(f"no row of {rows.source} in quarantine is good yet{why}; repair one and release it again")
         if judged.verdict.decision == "reject":
-            raise RejectedError(judged.verdict.sentence)
+            todo = "mend the rows, or the contract if that is wrong, and release them again"
+            raise RejectedError(f"{judged.verdict.sentence}; {todo}")
         good = sent.column(ROW).filter(pa.array(~judged.outcome.refused))
         left = table.filter(pc.invert(pc.is_in(places, value_set=good.combine_chunks())))
         new = ""

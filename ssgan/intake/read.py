@@ -127,18 +127,24 @@ def open_table(path: Path, text: TextFiles = _STANDARD) -> Source:
         ) from None
 
 
-def require_label(path: Path, names: Sequence[str], label: str) -> None:
+def require_label(path: Path, names: Sequence[str], label: str, otherwise: str = "") -> None:
     """Makes sure that the label column is there.
+
+    Args:
+        path: Of the file.
+        names: Its columns.
+        label: What the label column is called.
+        otherwise: What to do where it is not there under any name.
 
     Raises:
         DataError: if it is not, with the likely cause.
     """
     if label in names:
         return
-    raise DataError(f"{path.name} has no label column `{label}`; {_why_no_label(names, label)}")
+    raise DataError(f"{path.name} has no label column `{label}`; {_why_no_label(names, label, otherwise)}")
 
 
-def _why_no_label(names: Sequence[str], label: str) -> str:
+def _why_no_label(names: Sequence[str], label: str, otherwise: str) -> str:
     if any(is_number(name) for name in names):
         return f"its first line looks like data ({', '.join(names[:3])}, ...): add a line of column names"
     near = nearest(label, names)
@@ -146,7 +152,8 @@ def _why_no_label(names: Sequence[str], label: str) -> str:
         return f"did you mean `{near}`?"
     if len(names) == 1:
         return why_one_name(names[0])
-    return f"it has {', '.join(f'`{name}`' for name in names[:8])}{', ...' if len(names) > 8 else ''}"
+    there = f"it has {', '.join(f'`{name}`' for name in names[:8])}{', ...' if len(names) > 8 else ''}"
+    return f"{there}; {otherwise}" if otherwise else there
 
 
 def _open_parquet(path: Path) -> Source:

@@ -5,8 +5,9 @@ Import this module late: Great Expectations takes seven seconds and more to load
 
 from __future__ import annotations
 
+import itertools
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import great_expectations.expectations as gxe
@@ -153,3 +154,33 @@ def _range(name: str, column: NumberColumn | ValueLabel) -> Any:
 def _known(name: str, words: Sequence[str]) -> Any:
     meta = {"rule": "known values", "limit": ", ".join(words)[:200]}
     return gxe.ExpectColumnValuesToBeInSet(column=name, value_set=list(words), meta=meta)
+
+
+def told_apart(names: Sequence[str]) -> dict[str, str]:
+    """Names that Great Expectations would take for an earlier one, and what each is called there.
+
+    It compares without regard to case and to quotes, and takes the first column that fits.
+    """
+    seen: set[str] = set()
+    called: dict[str, str] = {}
+    for name in names:
+        if _folded(name) in seen:
+            aliases = (f"{name} ({number})" for number in itertools.count(2))
+            called[name] = next(alias for alias in aliases if _folded(alias) not in seen and alias not in names)
+        seen.add(_folded(called.get(name, name)))
+    return called
+
+
+def _folded(name: str) -> str:
+    return name.casefold().strip('"`[]')
+
+
+def renamed(expectation: Any, called: Mapping[str, str]) -> Any:
+    """An expectation about the same columns as `told_apart` calls them."""
+    fields: dict[str, Any] = {}
+    for field, value in expectation.configuration.kwargs.items():
+        if field.startswith("column") and isinstance(value, str):
+            fields[field] = called.get(value, value)
+        elif field.startswith("column") and isinstance(value, list | tuple | set):
+            fields[field] = type(value)(called.get(name, name) for name in value)
+    return expectation.copy(update=fields)

@@ -138,6 +138,100 @@ def test_a_measured_number_is_neither_taken_for_an_id_nor_for_a_group(tmp_path):
     assert "if the rows of one" not in text
 
 
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("amount_paid", NumberColumn),
+        ("folic_acid", NumberColumn),
+        ("fluid", NumberColumn),
+        ("visitId", IgnoredColumn),
+        ("orderID", IgnoredColumn),
+        ("recordid", IgnoredColumn),
+        ("case_id", IgnoredColumn),
+    ],
+)
+def test_a_name_that_merely_ends_like_id_is_no_id(tmp_path, name, kind):
+    frame = people().assign(**{name: [3 * (row % 40) for row in range(80)]})
+    assert type(contract_of(draft_contract(frame, "level", "people"), tmp_path).columns[name]) is kind
+
+
+def line_of(frame, name, label="level"):
+    """What is drafted of one column: its options and the reason."""
+    text = draft_contract(frame, label, "people")
+    line = next(line for line in text.splitlines() if line.startswith(f"  {quoted(name)}: "))
+    return line.split(": ", 1)[1]
+
+
+def test_numbers_with_words_in_many_rows_are_no_number_column():
+    words = ["low" if row % 3 == 0 else f"{row / 4}" for row in range(80)]
+    line = line_of(people().assign(score=words), "score")
+    assert line.startswith("{type: ignore}")
+    assert "numbers but for words such as 'low' in 27 rows; add those of no value to `missing`" in line
+    few = ["low" if row == 5 else f"{row / 4}" for row in range(80)]
+    line = line_of(people().assign(score=few), "score")
+    assert line.startswith("{type: number")
+    assert line.endswith("low is no number, so such rows are refused")
+
+
+def test_values_with_words_in_many_rows_are_neither_values_nor_classes():
+    frame = people().assign(score=["late" if row % 3 == 0 else f"{row / 4}" for row in range(80)])
+    with pytest.raises(DataError, match="53 different numbers, and words such as 'late' in 27 rows; leave those"):
+        draft_contract(frame, "score", "people")
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        ([f"{900 + 40 * row:,}" for row in range(80)], "numbers with marks between thousands, such as '1,020': write"),
+        ([f"{row % 40} mg" for row in range(80)], "numbers with a unit, such as '0 mg': write plain numbers"),
+        ([f"{row % 40}.5 {'mg' if row % 2 else 'ml'}" for row in range(80)], "numbers with a unit, such as '0.5 ml'"),
+        ([f"{row % 40}.0%" for row in range(80)], "numbers with a per cent sign, such as '0.0%': write plain numbers"),
+        ([f"{row % 24}:{row % 60:02}" for row in range(80)], "times, such as '0:00': write a number, such as minutes"),
+        ([f"{row},5" for row in range(80)], "numbers with a decimal comma, such as '0,5': declare it: `--decimal ,`"),
+        ([f"$ {row}.50" for row in range(80)], "amounts of money, such as '$ 0.50': write plain numbers"),
+        ([f"<{row}" if row % 2 else str(row) for row in range(80)], "numbers with < or >, such as '<1': write plain"),
+    ],
+)
+def test_what_looks_like_a_number_and_is_none_is_said_with_what_to_do(cells, expected):
+    line = line_of(people().assign(cell=cells), "cell")
+    assert line.startswith("{type: ignore}")
+    assert expected in line
+
+
+def test_grades_that_begin_with_a_figure_are_words():
+    line = line_of(people().assign(stage=[f"{1 + row % 3}{'ab'[row % 2]}" for row in range(80)]), "stage")
+    assert line.endswith("# 6 different words")
+
+
+def test_codes_with_leading_zeros_are_no_quantities():
+    few = line_of(people().assign(zip=[f"{1067 + row % 9:05}" for row in range(80)]), "zip")
+    assert few.startswith('{type: category, values: ["01067", "01068", ')
+    assert "codes with leading zeros" in few
+    many = line_of(people().assign(zip=[f"{1067 + 997 * (row % 40):05}" for row in range(80)]), "zip")
+    assert many.startswith("{type: ignore}")
+    assert "40 different texts, more than the 30 that a category may have; codes with leading zeros" in many
+    ages = line_of(people().assign(age=[f"{row % 70:02}" for row in range(80)]), "age")
+    assert ages.startswith("{type: number")
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_column_that_counts_the_rows_is_no_feature_and_says_what_it_would_be(first):
+    counted = [row + first for row in range(80)]
+    line = line_of(people().assign(line=counted), "line")
+    assert line.startswith("{type: ignore}")
+    assert "counts the rows, which a model must not learn from; if it was measured: {type: number, min: 0, max:" in line
+    for other in (counted[::-1], [*counted[:-1], counted[-1] + 1], [row + 2 for row in counted]):
+        assert line_of(people().assign(line=other), "line").startswith("{type: number")
+
+
+def test_cells_of_several_values_are_told_from_constants(tmp_path):
+    people().assign(parts=[{"a": row, "b": 1} for row in range(80)], many=[[1, 2]] * 80).to_parquet(
+        path := tmp_path / "a.parquet"
+    )
+    text = draft_contract(path, "level", "people")
+    assert text.count("holds several values in a cell; write each into a column of its own") == 2
+
+
 @pytest.mark.parametrize("name", ["patient", "subject#", "patient_nbr", "Customer ID", "household_no"])
 def test_a_column_that_names_what_has_several_rows_is_offered_as_the_group(name):
     frame = people().drop(columns="patient_id")

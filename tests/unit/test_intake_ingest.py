@@ -94,12 +94,13 @@ def test_an_accepted_batch_is_a_version(project):
 def test_a_rejected_batch_leaves_its_reasons_and_nothing_else(project):
     file = project.incoming / "3-shifted.parquet"
     before = version.current_version(project)
-    with pytest.raises(RejectedError, match="1 of 2 columns drifted"):
+    with pytest.raises(RejectedError, match=r"1 of 2 columns drifted.*: mend the file, or the contract") as caught:
         ingest(project, file)
     assert version.current_version(project) == before
     assert len(list(project.accepted.iterdir())) == 1
     verdict = verdict_of(project, file)
     assert verdict.decision == "reject"
+    assert f"; {project.batches / verdict.manifest.batch}.html shows it all: " in str(caught.value)
     assert not accepted_before(project, file)
     assert git(project, "show", "--name-only", "--format=").split() == [
         f"data/batches/{verdict.manifest.batch}.html",

@@ -100,3 +100,15 @@ def test_data_docs_are_written_on_request_and_say_that_they_load_from_a_network(
     assert any("99.5" in page and "strange" in page for page in pages)  # as they arrived
     with pytest.raises(DataError, match="not empty"):
         write_data_docs(batch, CONTRACT, tmp_path / "docs")
+
+
+def test_data_docs_tell_columns_apart_whose_names_differ_only_in_case(tmp_path):
+    columns = {"b": {"type": "number", "max": 900}, "B": {"type": "number", "max": 1}}
+    contract = CONTRACT.model_validate({**CONTRACT.model_dump(), "id": None, "columns": columns})
+    rows = pd.DataFrame({"b": [5, 900] * 20, "B": [0, 1] * 20, "y": ["ill", "well"] * 20})
+    rows.to_csv(tmp_path / "batch.csv", index=False)
+    write_data_docs(read_batch(tmp_path / "batch.csv", contract), contract, tmp_path / "docs")
+    (file,) = (tmp_path / "docs" / "validations").rglob("*.html")
+    text = re.sub(r"<[^>]*>", "", file.read_text())
+    assert "B (2)" in text
+    assert "Failed" not in text.replace("Failed Only", "")

@@ -39,7 +39,10 @@ BAD = {
         b"a,a,y\n1,2,0\n",
         "more than one column named `a` (columns 1 and 2); every name must be there once: rename",
     ),
-    "unlabelled.csv": (b"a,b\n1,2\n", "no label column `y`"),
+    "unlabelled.csv": (
+        b"a,b\n1,2\n",
+        "no label column `y`; it has `a`, `b`; where nothing is labelled yet, add it as an empty one",
+    ),
     "near.csv": (b"a,Y\n1,2\n", "did you mean `Y`?"),
     "headless.csv": (b"1.5,0\n2.5,1\n", "its first line looks like data"),
     "headless-twice.csv": (b"1,1\n2,1\n", "its first line looks like data"),

@@ -186,6 +186,27 @@ def test_columns_that_are_judged_in_shares_are_judged_alike(tmp_path, monkeypatc
     assert expectations.judge_own(rows, own) == own_at_once
 
 
+def test_columns_whose_names_differ_only_in_case_or_quotes_are_judged_each_by_itself(tmp_path, monkeypatch):
+    import json
+
+    from ssgan.intake import expectations
+
+    limits = {"b": 900, "B": 1, "`b`": 5}
+    columns = {name: {"type": "number", "min": 0, "max": limit} for name, limit in limits.items()}
+    label = {"column": "y", "classes": ["ill", "well"]}
+    contract = Contract.model_validate({**CONTENT, "id": None, "group": None, "label": label, "columns": columns})
+    table = pd.DataFrame({**{name: [0, limit] * 4 for name, limit in limits.items()}, "y": ["ill", "well"] * 4})
+    rule = {"type": "expect_column_max_to_be_between", "kwargs": {"column": "B", "max_value": 1}}
+    (tmp_path / "mine.json").write_text(json.dumps({"name": "mine", "expectations": [rule]}))
+    for shares in (200, 1):
+        monkeypatch.setattr(expectations, "COLUMNS", shares)
+        verdict = validate(batch_of(table, tmp_path, contract), contract, Reference(), own=tmp_path).verdict
+        assert verdict.decision == "accept", verdict.sentence
+        assert {rule.column for rule in verdict.rules if rule.rule == "range"} == {*limits}
+        wrong = table.assign(B=[0, 1, 2, 1] * 2)
+        assert expectations.broken_rows(wrong, contract) == {("range", "B"): [2, 6]}
+
+
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 def test_csv_and_parquet_of_the_same_rows_give_the_same_accepted_rows(tmp_path, suffix):
     accepted = validate(batch_of(frame(60), tmp_path, name=f"b.{suffix}"), CONTRACT, Reference()).accepted

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -199,6 +200,20 @@ def test_a_stage_is_computed_once_and_its_lines_are_heard(project):
     assert (project.root / "out" / "first").read_text() == "1"
     version.repro(project, "first", on_line=heard.append)
     assert heard == ["said by first"]
+
+
+def test_what_a_killed_dvc_has_left_is_no_line_of_the_next_stage(project):
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    owner = {"pid": ended.pid, "cmd": "dvc repro first"}
+    lock = project.root / ".dvc" / "tmp" / "rwlock"
+    lock.parent.mkdir(exist_ok=True)
+    for expected in (["said by first"], []):
+        heard = []
+        lock.write_text(json.dumps({"write": {str(project.root / "out" / "first"): owner}, "read": {}}))
+        version.repro(project, "first", on_line=heard.append)
+        assert heard == expected
+        assert str(ended.pid) not in lock.read_text()
 
 
 def test_what_depends_on_a_stage_out_of_date_is_out_of_date_too(project):

@@ -33,6 +33,7 @@ _ABOUT_ITSELF = (  # what DVC says around the lines of a stage
     "Use `dvc push`",
     "Data and pipelines are up to date",
     "ERROR: failed to reproduce",
+    "WARNING: Process '",  # that it has removed a lock of a killed DVC
 )
 _OF_A_REMOTE = ("push", "pull", "fetch")
 PATIENCE = 60.0  # seconds for another DVC process to end
