@@ -175,6 +175,24 @@ def test_rows_of_few_groups_make_a_weak_verdict_that_says_how_few(tmp_path, grou
     assert evaluation.sentence.endswith(said)
 
 
+@pytest.mark.parametrize(("rows", "of"), [(80, " of 1 group."), (3, " (only 1 of red, 1 of green, 1 of blue).")])
+def test_where_every_resample_is_the_same_the_sentence_says_that_nothing_can_be_said(tmp_path, rows, of):
+    project = make_project(tmp_path)
+    _, kept = np.unique(read_prepared(project).truth, return_index=True)
+    kept = kept if rows == 3 else np.arange(rows)
+    place = project.prepared / "judged.parquet"
+    pd.read_parquet(place).iloc[kept].to_parquet(place, index=False)
+    if rows == 80:
+        regroup(project, np.zeros)
+    truth = read_prepared(project).truth
+    evaluation = judge_answers(project, *(guesses(truth, count) for count in (0, rows, rows)))
+    assert evaluation.sentence.startswith(
+        "The unlabelled rows may have helped or done harm, of which nothing can be said"
+    )
+    assert " interval of the gain" not in evaluation.sentence
+    assert evaluation.sentence.endswith(f"there is no verdict, for it would rest on {rows} labelled test rows{of}")
+
+
 def test_a_class_of_few_groups_makes_a_weak_verdict_however_many_groups_there_are(tmp_path):
     project = make_project(tmp_path)
     truth = read_prepared(project).truth
