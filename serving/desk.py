@@ -93,7 +93,7 @@ class Desk:
     async def predict(self, ask: Ask) -> Reply:
         """One record."""
         record = ask.model.checker.record(ask.body)
-        said = ask.model.artefact.predict_records([record])
+        said = ask.model.packaged.predict_records([record])
         told = encoded({**answers(ask.model, said)[0], "lineage": lineage(ask.model, ask.id)})
         asyncio.get_running_loop().call_soon(self._note, ask, said, [record])  # the answer leaves first
         return Reply(JSON, told, ask.model)
@@ -115,7 +115,7 @@ class Desk:
         return await answer_file(ask, self._answered, self._params, self._threads)
 
     def _answered(self, ask: Ask, columns: dict[str, np.ndarray]) -> Predictions:
-        said = ask.model.artefact.predict_columns(columns)
+        said = ask.model.packaged.predict_columns(columns)
         self._note(ask, said, read=columns)
         return said
 

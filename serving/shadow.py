@@ -21,6 +21,7 @@ from serving.background import Exchange
 from serving.model import Model
 from serving.records import Record
 from ssgan.errors import SsganError
+from ssgan.judge.limits import in_range
 from ssgan.learn.artefact import Predictions
 from ssgan.records import Lineage
 from ssgan.ship.shadow import Shadow, ShadowSummary, shadow_folder
@@ -160,7 +161,8 @@ def _differences(
         far = np.abs(ours.answer - theirs.answer)
         if ours.low is None or ours.high is None:
             return far, far > 0
-        return far, (theirs.answer < ours.low) | (theirs.answer > ours.high)
+        value = in_range(theirs.answer, champion.artefact.contract)  # as the ends of intervals are
+        return far, (value < ours.low) | (value > ours.high)
     names = champion.artefact.contract.classes
     known = challenger.artefact.contract.classes
     shares = np.zeros_like(ours.probabilities)

@@ -171,9 +171,11 @@ def open_project(root: Path) -> Project:
     project = Project(root.resolve())
     for part in (project.params, project.stages, project.contract):
         if not part.is_file():
-            name = part.relative_to(project.root)
+            from ssgan.console import typed  # which knows what a project is
+
             raise ProjectError(
-                f"{root} is not a project: it has no {name}; make one with `ssgan init {root}`, or name another with -C"
+                f"{root} is not a project: it has no {part.relative_to(project.root)}; make one with "
+                f"`{typed('init', root)}`, or name another with -C"
             )
     return project
 

@@ -7,7 +7,7 @@ their outputs are calibrated fold by fold, from the other folds: no row's own an
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy as np
 from ssgan.config import CalibrateParams
 from ssgan.judge import words
 from ssgan.judge.calibrate import answer_in_unit, beside, class_shares, fit, read_folds
+from ssgan.judge.limits import within
 from ssgan.judge.metrics import Array
 from ssgan.judge.prepared import Prepared
 from ssgan.learn.artefact import Artefact, Predictions, answers
@@ -30,7 +31,7 @@ class Judged:
     """What the models say of the judged rows `[m]`.
 
     Attributes:
-        ours: the SSGAN's predictions, calibrated.
+        ours: the SSGAN's predictions, calibrated, as they would be served.
         raw: the same before calibration.
         others: by name the twin's, the ablation's and, where a committee answers, the discriminator's own; for the same
             shares of classes as ours, and with crossfit with temperatures of their own.
@@ -60,10 +61,12 @@ def gather(project: Project, prepared: Prepared, knobs: CalibrateParams) -> Judg
         "unlabelled": artefact.predict_encoded(prepared.x[~known]).fake_probability if not known.all() else np.empty(0),
         "test": held,
     }
-    if not prepared.crossfit:
+    if prepared.crossfit:
+        judged = _by_folds(project, prepared, artefact, knobs, fake)
+    else:
         of_labelled = artefact.predict_encoded(prepared.x[known]).fake_probability
-        return _by_holdout(project, prepared, artefact, knobs, {"labelled": of_labelled, **fake})
-    return _by_folds(project, prepared, artefact, knobs, fake)
+        judged = _by_holdout(project, prepared, artefact, knobs, {"labelled": of_labelled, **fake})
+    return replace(judged, ours=within(judged.ours, artefact.contract))
 
 
 def answers_of(predictions: Predictions) -> Array:

@@ -59,7 +59,7 @@ def spread(rows: int) -> Array:
 
 
 def residuals(truth: Array, answers: Array, label: str, half_width: float | None) -> str:
-    """Answered value against true value, and below how far off; the band is the interval that is served."""
+    """Answered value against true value, and below how far off; the band is how far a served interval may reach."""
 
     def paint(figure: Figure) -> None:
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))

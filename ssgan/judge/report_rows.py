@@ -136,7 +136,7 @@ def answers(
     unit = words.unit(contract)
     label = contract.label.column + (f" ({unit})" if unit else "")
     shown = plots_rows.spread(rows)
-    band = " The band is the interval that is served." if half_width is not None else ""
+    band = " The band is how far the interval that is served reaches at most." if half_width is not None else ""
     figure = Figure(
         "residuals",
         plots_rows.residuals(truth, answered, label, half_width),

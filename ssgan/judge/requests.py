@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
@@ -24,6 +24,7 @@ from ssgan.project import Project
 
 Format = Literal["csv", "label-studio"]
 INDEX = "index.csv"  # as intake wants it, with the picture's name in the column `file`
+TASK = {"data", "predictions"}  # of a task that nobody has answered
 
 
 @dataclass(frozen=True)
@@ -44,14 +45,17 @@ def write_requests(project: Project, contract: Contract, asked: Sequence[Request
     """Writes the rows that the requests name, in their order.
 
     Raises:
-        UserError: if the name does not fit the format, the place cannot be written, or the encoding lacks a letter.
+        UserError: if the name does not fit the format, the place cannot be written or holds what a person may have
+            filled in, or the encoding lacks a letter.
     """
     _check_name(out, contract, form)
     rows = _rows(project, contract, [each.id for each in asked])
     with _writing(out):
         if form == "label-studio":
             tasks = [_task(contract, row, each) for row, each in zip(_records(rows), asked, strict=True)]
-            out.write_text(json.dumps(tasks, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+            content = json.dumps(tasks, indent=1, ensure_ascii=False) + "\n"
+            _check_free(out, content.encode(), _holds_bare_tasks)
+            out.write_text(content, encoding="utf-8")
             out.with_suffix(".xml").write_text(label_form(contract), encoding="utf-8")
             return
         rows[contract.label.column] = None
@@ -65,7 +69,8 @@ def write_answers(project: Project, export: Path, out: Path) -> int:
 
     Raises:
         DataError: if it is no such export, has no answer, or names rows that were never accepted.
-        UserError: if the name does not fit, the place cannot be written, or the encoding lacks a letter.
+        UserError: if the name does not fit, the place cannot be written or holds other labels, or the encoding lacks a
+            letter.
     """
     contract = read_contract(project.contract)
     _check_name(out, contract, "csv")
@@ -159,21 +164,58 @@ def _writing(out: Path) -> Iterator[None]:
 
 def _write(rows: pd.DataFrame, contract: Contract, out: Path) -> None:
     """CSV as the contract declares it, numbers with every digit; images beside it in a folder."""
+    pictures: dict[str, bytes] = {}
     if contract.image:
         (image,) = contract.features
-        out.mkdir(parents=True, exist_ok=True)
-        names = [f"{place:04}.png" for place in range(len(rows))]
-        for name, cell in zip(names, rows[image], strict=True):
-            (out / name).write_bytes(cell)
+        pictures = {f"{place:04}.png": cell for place, cell in enumerate(rows[image])}
         rows, out = rows.drop(columns=image), out / INDEX
-        rows.insert(0, "file", names)
-    out.write_bytes(_encoded(rows, contract))
+        rows.insert(0, "file", list(pictures))
+    content, columns = _encoded(rows, contract), list(rows.columns)
+    _check_free(out, content, lambda path: _is_unfilled(path, columns, contract))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    for name, cell in pictures.items():
+        (out.parent / name).write_bytes(cell)
+    out.write_bytes(content)
+
+
+def _check_free(out: Path, content: bytes, unfilled: Callable[[Path], bool]) -> None:
+    """Labels are the dearest thing here, and a request that was filled in may lie under its own name."""
+    if not out.exists() or out.read_bytes() == content or unfilled(out):
+        return
+    raise UserError(
+        f"{out} is there already, and has labels filled in or is no request of `ssgan labels`, so it is left as it is; "
+        "take its labels in with `ssgan ingest` and move it away, or name another place"
+    )
+
+
+def _is_unfilled(path: Path, columns: Sequence[str], contract: Contract) -> bool:
+    """Whether a CSV is a request with these columns and without a label."""
+    text = contract.files
+    try:
+        found = pd.read_csv(path, sep=text.delimiter, encoding=text.encoding, dtype=str, keep_default_na=False)
+    except ValueError:  # no CSV, or of another encoding
+        return False
+    return list(found.columns) == columns and bool(found[contract.label.column].isin(["", _nothing(contract)]).all())
+
+
+def _holds_bare_tasks(path: Path) -> bool:
+    """Whether a JSON file has tasks as they are written here, and not, say, an export with its annotations."""
+    try:
+        tasks = json.loads(path.read_bytes())
+    except ValueError:
+        return False
+    return isinstance(tasks, list) and all(isinstance(each, dict) and set(each) == TASK for each in tasks)
+
+
+def _nothing(contract: Contract) -> str:
+    """What stands in the file for a missing cell."""
+    return "" if "" in contract.missing or not contract.missing else contract.missing[0]
 
 
 def _encoded(rows: pd.DataFrame, contract: Contract) -> bytes:
     """The CSV as a whole, so that nothing is written of one that the contract's encoding cannot hold."""
-    text, nothing = contract.files, "" if "" in contract.missing or not contract.missing else contract.missing[0]
-    content = rows.to_csv(index=False, sep=text.delimiter, decimal=text.decimal, na_rep=nothing)
+    text = contract.files
+    content = rows.to_csv(index=False, sep=text.delimiter, decimal=text.decimal, na_rep=_nothing(contract))
     try:
         return content.encode(text.encoding)
     except UnicodeEncodeError as error:

@@ -180,8 +180,18 @@ def no_worse_than_champion(case: Case, champion: Champion) -> GateRule:
         return _unjudged(NO_WORSE_THAN_CHAMPION, limit, f"the champion cannot judge these rows: {error}")
     if not rows.any():
         return _unjudged(NO_WORSE_THAN_CHAMPION, limit, "the champion has learned from every labelled row")
-    value = case.gain(theirs, rows)
-    return GateRule(rule=NO_WORSE_THAN_CHAMPION, value=value, limit=limit, passed=value >= limit)
+    value, on = case.gain(theirs, rows), f"on {_compared(case, rows)}"
+    asked = f"{bound(NO_WORSE_THAN_CHAMPION)} {shown(NO_WORSE_THAN_CHAMPION, limit)} is asked"
+    reason = on if value >= limit else f"{shown(NO_WORSE_THAN_CHAMPION, value)} {on}; {asked}"
+    return GateRule(rule=NO_WORSE_THAN_CHAMPION, value=value, limit=limit, passed=value >= limit, reason=reason)
+
+
+def _compared(case: Case, rows: Array) -> str:
+    """How few rows the comparison rests on: it has no interval that would show it."""
+    classes, count = case.prepared.contract.classes, int(rows.sum())
+    counts = np.bincount(case.prepared.truth[rows], minlength=len(classes)) if classes else np.empty(0)
+    scarce = f", {counts.min()} of class {classes[counts.argmin()]}," if classes else ""
+    return f"{count} labelled rows{scarce} that neither had seen, by the scores alone"
 
 
 def no_slice_worse(case: Case) -> GateRule | None:

@@ -119,7 +119,18 @@ def _difference(evaluation: Evaluation, name: str) -> Difference:
     return next(each for each in evaluation.differences if each.baseline == name)
 
 
+def _all_alike(evaluation: Evaluation) -> bool:
+    """Whether every resample is the same, being drawn from one group or from one row of each class."""
+    if evaluation.test_groups:
+        return evaluation.test_groups == 1
+    return max(evaluation.test_rows_per_class.values(), default=evaluation.test_rows) <= 1
+
+
 def _verdict(evaluation: Evaluation, twin: Difference) -> str:
+    if _all_alike(evaluation):
+        return (
+            "may have helped or done harm, of which nothing can be said, for every resample of these rows is the same"
+        )
     if twin.high < 0:
         return "did harm"
     if twin.low <= 0 and TOSS_UP <= twin.win_probability <= 1 - TOSS_UP:
@@ -168,6 +179,8 @@ def _comparison(evaluation: Evaluation, twin: Difference) -> str:
     gap = f"{number(abs(twin.value))} {'better' if twin.value > 0 else 'worse'}" if twin.value else "level"
     twins = "the supervised twin, the same network without them and without a teacher"
     against = f"{metric_title(metric)} {ours} against {theirs} for {twins}"
+    if _all_alike(evaluation):
+        return f"{against} ({gap}, by a score without an interval)"
     if twin.low == twin.high == 0:
         return f"{against} (level; in {100 * evaluation.confidence:g} % of resamples or more they are not apart at all)"
     between = f"{100 * evaluation.confidence:g} % interval of the gain {signed(twin.low)} to {signed(twin.high)}"
@@ -206,7 +219,8 @@ def _weakness(evaluation: Evaluation, groups: Mapping[str, int]) -> str:
     if rows >= FEW_ROWS and not scarce and not few_groups:
         return f"judged on {_rows(evaluation)}"
     named = ", ".join(scarce[:3])
-    return f"the verdict is weak, for it rests on {_rows(evaluation)}" + (f" (only {named})" if named else "")
+    weak = "there is no verdict, for it would rest" if _all_alike(evaluation) else "the verdict is weak, for it rests"
+    return f"{weak} on {_rows(evaluation)}" + (f" (only {named})" if named else "")
 
 
 def _groups(count: int) -> str:

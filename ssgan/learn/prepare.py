@@ -24,7 +24,10 @@ from ssgan.progress import say
 from ssgan.project import Project
 from ssgan.records import Split
 
-FEW_LABELS = 500  # below it labelled rows are judged by crossfit, unless evaluate.method says how
+# How labelled rows are judged, unless evaluate.method says how: by crossfit below FEW_LABELS, and below MANY_LABELS
+# where the held-out rows of the rarest class are too few for a verdict; else by a holdout, which trains fewer models.
+FEW_LABELS, MANY_LABELS = 500, 5000
+ENOUGH_OF_CLASS, ENOUGH_VALUES = 15, 30  # held-out rows for a verdict, as the gate asks for by default
 SPLIT = "split.json"  # of `data/prepared`; written last
 UNLABELLED = -1  # in `y` of a classification; NaN in `y` of a regression
 
@@ -50,9 +53,10 @@ def prepare(project: Project) -> None:
     params, contract = read_params(project.params), read_contract(project.contract)
     frame = read_accepted(project, contract)
     known = is_labelled(labels(frame, contract))
-    method = params.evaluate.method or ("crossfit" if known.sum() < FEW_LABELS else "holdout")
     knobs = params.prepare
     testing = np.array([in_test(group, knobs.salt, knobs.test_share) for group in frame[GROUP]], bool)
+    why = "" if params.evaluate.method else _why_crossfit(labels(frame, contract), testing, contract)
+    method = params.evaluate.method or ("crossfit" if why else "holdout")
     if method == "crossfit":
         testing &= ~_of_labelled_groups(frame[GROUP].to_numpy(str), known)
     train, test = frame[~testing].reset_index(drop=True), frame[testing].reset_index(drop=True)
@@ -79,11 +83,26 @@ def prepare(project: Project) -> None:
     (project.prepared / "schema.json").write_text(contract.model_dump_json(indent=1) + "\n", encoding="utf-8")
     _seen(project, columns, contract, train[GROUP].to_numpy(str)).write(project.prepared / RANGES)
     split.write(project.prepared / SPLIT)
-    how = f"{split.folds} folds of them" if method == "crossfit" else f"{len(judged)} labelled test rows"
+    how = f"{split.folds} folds of them{why}" if method == "crossfit" else f"{len(judged)} labelled test rows"
     say(
         f"prepare: {len(train)} training rows ({int(is_labelled(y).sum())} labelled), {len(test)} test rows, "
         f"{encoder.width} features; judged by {how}"
     )
+
+
+def _why_crossfit(y: np.ndarray, testing: np.ndarray, contract: Contract) -> str:
+    """For the line that tells how rows are judged; "" where a holdout serves. It looks at counts of labels alone."""
+    known = is_labelled(y)
+    if known.sum() < FEW_LABELS:
+        return f", for there are fewer than {FEW_LABELS} labels"
+    held, of, enough = y[known & testing], "", ENOUGH_VALUES
+    count = len(held)
+    if contract.classes:
+        counts = np.bincount(held, minlength=len(contract.classes))
+        count, of, enough = int(counts.min()), f" of class {contract.classes[counts.argmin()]}", ENOUGH_OF_CLASS
+    if count >= enough or known.sum() >= MANY_LABELS:
+        return ""
+    return f", for a holdout would have {count} rows{of}, and {enough} are needed for a verdict"
 
 
 def _why_no_folds(judged: pd.DataFrame) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ssgan.errors import ProjectError, UserError
 from ssgan.project import Project
-from ssgan.records import Champion, Lineage
+from ssgan.records import Champion, GateDecision, Lineage
 from ssgan.ship.packaged import folder_of, split_tag
 
 
@@ -25,13 +25,26 @@ def require_champion(project: Project) -> Champion:
     """
     champion = read_champion(project)
     if champion is None:
-        raise ProjectError(f"{project.root} has no champion yet; `ssgan run -C {project.root} FILE` makes one")
+        raise ProjectError(_why_none(project))
     if not folder_of(project.root, champion).is_dir():
         raise ProjectError(
             f"the champion {champion.tag} was packaged elsewhere, and its Bento is not here; package the model in "
             "models/ssgan with `ssgan gate --force REASON`, `ssgan package` and `ssgan promote TAG`"
         )
     return champion
+
+
+def _why_none(project: Project) -> str:
+    from ssgan.console import typed  # which the service's own packages need not hold
+
+    run = typed("run", "-C", project.root, "FILE")
+    if not project.gate.is_file() or GateDecision.read(project.gate).decision == "promote":
+        return f"{project.root} has no champion yet; `{run}` makes one"
+    return (
+        f"{project.root} has no champion yet, for the gate refused its model: {project.gate.relative_to(project.root)} "
+        f"names the rules that failed, as does `{typed('status', '-C', project.root)}`; mend what they say, and run "
+        f"`{run}` with the new rows, or overrule the gate with `--force REASON`"
+    )
 
 
 def promote(project: Project, tag: str) -> Champion:

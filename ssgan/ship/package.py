@@ -65,7 +65,9 @@ def bento_folder(project: Project, tag: str) -> Path:
 
 def _decision(project: Project) -> GateDecision:
     if not project.gate.is_file():
-        raise ProjectError(f"{project.root} has no gate decision; run `ssgan gate -C {project.root}` first")
+        from ssgan.console import typed
+
+        raise ProjectError(f"{project.root} has no gate decision; run `{typed('gate', '-C', project.root)}` first")
     decision = GateDecision.read(project.gate)
     if decision.decision == "keep":
         raise NotPromotedError(decision.sentence)

@@ -9,13 +9,16 @@ model.yaml      BentoML's own, which nothing here reads
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from pydantic import ValidationError
 
 from ssgan.errors import ArtefactError, UserError
-from ssgan.learn.artefact import CHECKSUMS, Artefact
+from ssgan.judge.limits import within
+from ssgan.learn.artefact import CHECKSUMS, Artefact, Predictions
 from ssgan.learn.checksums import verified, write_list
 from ssgan.records import Champion, Lineage
 
@@ -32,6 +35,14 @@ class Packaged:
 
     artefact: Artefact
     lineage: Lineage
+
+    def predict_columns(self, columns: Mapping[str, np.ndarray]) -> Predictions:
+        """What is served for raw columns, as `Encoder.encode_columns` takes them."""
+        return within(self.artefact.predict_columns(columns), self.artefact.contract)
+
+    def predict_records(self, records: Sequence[Mapping[str, object]]) -> Predictions:
+        """The same for single records; an absent key and None are missing."""
+        return within(self.artefact.predict_records(records), self.artefact.contract)
 
 
 def seal(folder: Path, lineage: Lineage, card: Path | None) -> None:

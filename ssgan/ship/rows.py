@@ -87,7 +87,7 @@ def answers(judged: Judged, packaged: Packaged, said: Predictions | None = None)
         said: its answers to the good rows, where they are known already.
     """
     artefact, bad, rows = packaged.artefact, judged.bad, len(judged.bad)
-    said = said or artefact.predict_columns(judged.columns)
+    said = said or packaged.predict_columns(judged.columns)
     told = said_columns(said, judged.contract, artefact.ranges.names)
     columns = {name: _spread(each, bad) for name, each in told.items()}
     if said.sets is not None or said.low is not None:

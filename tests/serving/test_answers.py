@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 from made import GOOD, IMAGE, VALUE, add_model, served
 
 from ssgan.learn.parts import encode_image
 from ssgan.records import Calibration, ColumnRange
 from ssgan.ship.packaged import load_packaged
+from ssgan.ship.score import score
 
 
 def test_an_answer_says_how_sure_it_is_and_where_it_comes_from(asked, toy) -> None:
@@ -52,6 +54,32 @@ def test_values_come_with_an_interval_and_rows_unlike_the_training_data_with_a_f
     assert said["coverage"] == 0.8
     assert said["unlike_training_data"] is True
     assert "label" not in said
+
+
+def test_the_ends_of_an_interval_lie_where_labels_may_lie_in_the_service_and_in_score_alike(own, tmp_path) -> None:
+    def ends(**limits) -> tuple[float, list[float], list[float]]:
+        """The value, the interval of a record, and that of the same record in a file."""
+        calibration = Calibration(rows=90, coverage=0.8, half_width=1000.0)
+        severity = limits.pop("severity", {})
+        tag = add_model(own, label=VALUE | limits, calibration=calibration, severity=severity)
+        with served(own, tag) as (client, _):
+            said = client.post("/v1/predict", json=GOOD).json()
+            many = client.post("/v1/predict_many", json={"records": [GOOD]}).json()["answers"][0]
+        assert many["interval"] == said["interval"]
+        (tmp_path / "rows.csv").write_text("age,blood pressure,ward\n61,140.5,north\n")
+        score(own, tmp_path / "rows.csv", tmp_path / "answers.parquet")
+        scored = pd.read_parquet(tmp_path / "answers.parquet")
+        assert scored["value"].tolist() == [said["value"]]
+        return said["value"], said["interval"], scored[["low", "high"]].iloc[0].tolist()
+
+    value, free, scored = ends()
+    assert free == scored == [value - 1000, value + 1000]
+    value, kept, scored = ends(min=0.0, max=500.0)
+    assert kept == scored == [0.0, 500.0]
+    value, below, scored = ends(max=value - 2000)  # beyond the range as a whole
+    assert below == scored == [value - 2000, value - 2000]
+    value, loose, scored = ends(min=0.0, severity={"label outside range": "info"})
+    assert loose == scored == [value - 1000, value + 1000]
 
 
 def test_columns_outside_of_what_training_rows_hold_are_named_and_counted(own) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import shutil
 
+import numpy as np
 import pytest
 from made import COLUMNS, GOOD, VALUE, add_model, eventually, served
 
 from serving.background import Exchange
 from serving.current import Current
 from serving.model import Model
-from serving.shadow import Challenger
+from serving.shadow import Challenger, _differences
+from ssgan.records import Calibration
 from ssgan.ship.champion import model_folder, promote
 from ssgan.ship.shadow import Shadow, report, start, stop
 from ssgan.ship.watch import Watch
@@ -141,6 +143,24 @@ def test_a_challenger_answers_in_the_shadow_and_the_differences_are_told(own) ->
     assert (found["requests"], found["different"]) == (41, different)
     assert f"{different} rows" in report(own, None)
     assert len((summary.parent / "differences.jsonl").read_text().splitlines() if different else []) == different
+
+
+def test_a_value_that_the_champion_s_interval_would_hold_but_for_the_range_of_labels_is_no_other_answer(own) -> None:
+    wide = Calibration(rows=90, coverage=0.8, half_width=1000.0)
+    champion, challenger = (
+        Model.load(model_folder(own, add_model(own, seed, label=VALUE | {"min": 500.0}, calibration=wide)))
+        for seed in (0, 1)
+    )
+    columns = {
+        "age": np.arange(0.0, 100.0),
+        "blood pressure": np.full(100, 140.0),
+        "ward": np.array(["north"] * 100, object),
+    }
+    ours, theirs = (each.packaged.predict_columns(columns) for each in (champion, challenger))
+    assert ours.low.min() == 500 > theirs.answer.min()
+    far, other = _differences(champion, challenger, ours, theirs)
+    assert far.max() < 1000
+    assert not other.any()
 
 
 def test_a_challenger_with_another_contract_counts_what_it_would_refuse(own) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import threading
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from ssgan.errors import ProjectError, UserError
 from ssgan.project import Project
-from ssgan.records import Lineage
+from ssgan.records import GateDecision, Lineage
 from ssgan.ship.champion import model_folder, promote, read_champion, require_champion, rollback
 
 
@@ -31,6 +32,17 @@ def test_there_is_no_champion_before_the_first_promotion(project: Project) -> No
     assert read_champion(project) is None
     with pytest.raises(ProjectError, match="no champion yet"):
         require_champion(project)
+
+
+def test_where_the_gate_refused_the_model_that_is_said_and_not_that_another_run_makes_one(tmp_path: Path) -> None:
+    project = Project(tmp_path / "mine, at home")
+    project.reports.mkdir(parents=True)
+    decided = GateDecision(decision="keep", challenger="a" * 64, champion=None, rules=(), sentence="Do not promote.")
+    decided.write(project.gate)
+    with pytest.raises(ProjectError, match=r"the gate refused its model: reports/gate\.json") as told:
+        require_champion(project)
+    assert "makes one" not in str(told.value)
+    assert shlex.join(["status", "-C", str(project.root)]) in str(told.value)
 
 
 def test_rollback_goes_back_step_by_step_to_the_first_champion(project: Project) -> None:

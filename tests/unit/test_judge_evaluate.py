@@ -21,8 +21,8 @@ from ssgan.judge.baselines import baselines
 from ssgan.judge.calibrate import read_folds
 from ssgan.judge.evaluate import evaluate, judge, make_scorer
 from ssgan.judge.prepared import read_prepared
-from ssgan.learn.artefact import Artefact
-from ssgan.records import Evaluation
+from ssgan.learn.artefact import Artefact, write_checksums
+from ssgan.records import Calibration, Evaluation
 
 
 @pytest.fixture(scope="module", params=["classification", "regression"])
@@ -175,6 +175,24 @@ def test_rows_of_few_groups_make_a_weak_verdict_that_says_how_few(tmp_path, grou
     assert evaluation.sentence.endswith(said)
 
 
+@pytest.mark.parametrize(("rows", "of"), [(80, " of 1 group."), (3, " (only 1 of red, 1 of green, 1 of blue).")])
+def test_where_every_resample_is_the_same_the_sentence_says_that_nothing_can_be_said(tmp_path, rows, of):
+    project = make_project(tmp_path)
+    _, kept = np.unique(read_prepared(project).truth, return_index=True)
+    kept = kept if rows == 3 else np.arange(rows)
+    place = project.prepared / "judged.parquet"
+    pd.read_parquet(place).iloc[kept].to_parquet(place, index=False)
+    if rows == 80:
+        regroup(project, np.zeros)
+    truth = read_prepared(project).truth
+    evaluation = judge_answers(project, *(guesses(truth, count) for count in (0, rows, rows)))
+    assert evaluation.sentence.startswith(
+        "The unlabelled rows may have helped or done harm, of which nothing can be said"
+    )
+    assert " interval of the gain" not in evaluation.sentence
+    assert evaluation.sentence.endswith(f"there is no verdict, for it would rest on {rows} labelled test rows{of}")
+
+
 def test_a_class_of_few_groups_makes_a_weak_verdict_however_many_groups_there_are(tmp_path):
     project = make_project(tmp_path)
     truth = read_prepared(project).truth
@@ -295,6 +313,28 @@ def test_the_check_of_calibration_says_what_was_asked_and_found(crossfitted):
         assert set(evaluation.prior_effect) == {"balanced", "labelled", "unlabelled"}
         assert set(evaluation.per_class["red"]) == {"recall", "auroc", "auprc"}
     assert check.size.value > 0
+
+
+@pytest.mark.parametrize("folds", [0, 3], ids=["holdout", "crossfit"])
+def test_intervals_are_judged_with_the_ends_that_are_served_and_lose_no_true_value(tmp_path, folds):
+    project = make_project(tmp_path, classes=(), labelled=60, folds=folds)
+    write_folds(project, {"ssgan": 5.0, "twin": 2.0})  # answers too far apart, and so wide intervals
+    truth = read_prepared(project).truth
+
+    def found(**label):
+        for folder in (project.prepared, project.model):
+            about = json.loads((folder / "schema.json").read_text())
+            (folder / "schema.json").write_text(json.dumps(about | {"label": about["label"] | label}))
+        Calibration(rows=60, coverage=0.9, half_width=20.0).write(project.model / "calibration.json")
+        write_checksums(project.model)
+        return gather(project, read_prepared(project), CalibrateParams()).ours
+
+    free, bounded = found(), found(min=float(truth.min()), max=float(truth.max()))
+    assert free.low.min() < truth.min() == bounded.low.min()
+    assert free.high.max() > truth.max() == bounded.high.max()
+    held, still_held = ((each.low <= truth) & (truth <= each.high) for each in (free, bounded))
+    assert (still_held >= held).all()  # one beyond the range as a whole may win the end itself
+    assert bounded.answer.tolist() == free.answer.tolist()
 
 
 def test_strangers_and_slices_are_scored(crossfitted):

@@ -132,6 +132,8 @@ def test_a_worse_challenger_is_kept_out(ready):
     assert decision.decision == "keep"
     assert verdicts(decision)[NO_WORSE_THAN_CHAMPION] is False
     assert "Keep toy:1 in service" in decision.sentence
+    compared = r"failed \(a gain of -0\.\d+ on 80 labelled rows, 26 of class blue, that neither had seen, by the scores"
+    assert re.search(compared, decision.sentence)
 
 
 def test_a_better_challenger_replaces_the_champion(ready):
@@ -144,6 +146,7 @@ def test_an_equal_challenger_replaces_the_champion(ready):
     decision = gate(ready(good=3.0, champion=6.0))  # surer of itself, but the same guesses
     rule = next(rule for rule in decision.rules if rule.rule == NO_WORSE_THAN_CHAMPION)
     assert (rule.value, rule.limit, rule.passed) == (0.0, 0.0, True)
+    assert rule.reason.startswith("on 80 labelled rows, 26 of class blue, that neither had seen")
 
 
 def test_how_much_worse_is_allowed_is_a_knob(ready):

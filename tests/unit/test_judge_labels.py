@@ -282,6 +282,12 @@ def test_requests_for_images_are_a_folder_that_intake_reads(tmp_path):
     found = read_back(tmp_path / "requests", contract)
     assert found["_id"].tolist() == names
     assert found["image"].tolist() == pictures
+    index = tmp_path / "requests" / "index.csv"
+    filled = pd.read_csv(index, dtype=str).assign(digit="1").to_csv(index=False)
+    index.write_text(filled)
+    with pytest.raises(UserError, match=r"index.csv is there already"):
+        write_requests(project, contract, asked[::-1], tmp_path / "requests", "csv")
+    assert found["image"].tolist() == read_back(tmp_path / "requests", contract)["image"].tolist()
     write_requests(project, contract, asked, tmp_path / "tasks.json", "label-studio")
     tasks = json.loads((tmp_path / "tasks.json").read_text())
     assert base64.b64decode(tasks[1]["data"]["image"].removeprefix("data:image/png;base64,")) == pictures[1]
@@ -294,6 +300,31 @@ def test_requests_for_images_are_a_folder_that_intake_reads(tmp_path):
 def test_a_name_that_does_not_fit_the_format_is_refused(project, tmp_path, name, form):
     with pytest.raises(UserError, match="-o must name a file that ends in"):
         labels(project, 3, tmp_path / name, form)
+
+
+def test_a_file_that_a_person_has_filled_in_is_never_overwritten(project, started, tmp_path):
+    out = tmp_path / "requests.csv"
+    labels(project, 6, out)
+    assert labels(project, 4, out) == 4  # nobody has worked on it
+    asked = pd.read_csv(out, dtype=str, keep_default_na=False)
+    asked.loc[2, "y"] = started[1].loc[asked.loc[2, "id"]]
+    filled, noted = asked.to_csv(index=False), asked.assign(y="", note="see letter").to_csv(index=False)
+    for content in (filled, noted, "my own notes\n", ""):
+        out.write_text(content)
+        with pytest.raises(UserError, match=r"requests.csv is there already.+; take its labels in with `ssgan ingest`"):
+            labels(project, 6, out)
+        assert out.read_text() == content
+
+
+def test_an_export_with_answers_is_not_overwritten_by_new_tasks(project, tmp_path):
+    out = tmp_path / "tasks.json"
+    labels(project, 3, out, "label-studio")
+    assert labels(project, 2, out, "label-studio") == 2
+    answered = json.dumps([{**task, "annotations": []} for task in json.loads(out.read_text())])
+    out.write_text(answered)
+    with pytest.raises(UserError, match=r"tasks.json is there already"):
+        labels(project, 3, out, "label-studio")
+    assert out.read_text() == answered
 
 
 def test_where_every_row_has_a_label_there_is_nothing_to_ask(tmp_path):

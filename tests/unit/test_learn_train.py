@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -252,6 +253,27 @@ def test_few_labels_are_judged_by_crossfit_unless_the_user_says_otherwise(accept
     set_knob(project.params, "evaluate.method=null")
     prepare(project)
     assert Split.read(project.prepared / "split.json").method == "crossfit"
+
+
+@pytest.mark.parametrize(
+    ("labelled", "rare", "method"),
+    [(520, 24, "crossfit"), (520, 120, "holdout"), (5200, 24, "holdout")],
+    ids=["a rare class", "no rare class", "too many labels for more trainings"],
+)
+def test_where_a_holdout_would_have_too_few_rows_of_the_rarest_class_crossfit_judges(
+    accepted: Project, tmp_path: Path, labelled: int, rare: int, method: str
+) -> None:
+    project = Project(Path(shutil.copytree(accepted.root, tmp_path / "copy")))
+    set_knob(project.params, "evaluate.method=null")
+    frame = _frame(learner.classes(labelled + 80, 10))
+    frame["y"] = np.repeat(np.array(["up", "down", None], object), [rare, labelled - rare, 80])
+    frame.to_parquet(project.accepted / "batch.parquet")
+    told: list[str] = []
+    with listening(lambda event: told.append(event.text)):
+        prepare(project)
+    assert Split.read(project.prepared / "split.json").method == method
+    reason = r"3 folds of them, for a holdout would have \d rows of class up, and 15 are needed for a verdict"
+    assert any(re.search(reason, line) for line in told) == (method == "crossfit")
 
 
 def test_the_artefact_holds_what_was_done(trained: Project) -> None:
