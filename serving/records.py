@@ -7,13 +7,14 @@ import binascii
 import difflib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, NotRequired
+from typing import Annotated, Any, NotRequired
 
 from pydantic import AfterValidator, ConfigDict, FailFast, Field, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
 from serving.refusal import FAULTS_AT_MOST, Fault, Refusal, shown
+from serving.words import category
 from ssgan.contract import KEEPABLE, CategoryColumn, Contract, ImageColumn, NumberColumn
 from ssgan.errors import DataError
 from ssgan.learn.encode import decode_image
@@ -175,7 +176,7 @@ def _kind(column: Column, kept: Collection[str]) -> Any:
     if isinstance(column, NumberColumn):
         return _number(column, kept)
     if isinstance(column, CategoryColumn):
-        return Literal[column.values]
+        return category(column)
     return Annotated[str, Field(max_length=IMAGE_TEXT_AT_MOST), AfterValidator(_png_of(column))]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 from made import GOOD, IMAGE, VALUE, add_model, served
 
@@ -102,6 +103,39 @@ def test_without_calibration_nothing_is_said_about_coverage(own) -> None:
         said = client.post("/v1/predict", json=GOOD).json()
     assert said["prediction_set"] is None
     assert said["coverage"] is None
+
+
+FLAGS: dict[str, object] = {
+    "smoker": {"type": "category", "values": ["False", "True"], "nullable": True},
+    "grade": {"type": "category", "values": ["1", "2", "2.5"]},
+    "word": {"type": "category", "values": ["true", "false"]},
+}
+FLAGGED = [(True, 1, "true"), (False, 2.0, "false"), (None, 2.5, "true"), (1, 1, "true"), (True, True, "true")]
+FLAGGED += [(True, 1, True), (True, 3, "true")]
+
+
+@pytest.mark.parametrize("cells", FLAGGED, ids=str)
+def test_truth_values_and_numbers_in_place_of_words_are_taken_as_a_file_s_are(own, cells) -> None:
+    frame = pd.DataFrame([cells], columns=list(FLAGS))
+    with served(own, add_model(own, columns=FLAGS)) as (client, _):
+        alone = client.post("/v1/predict", json=dict(zip(FLAGS, cells, strict=True)))
+        media = {"content-type": "application/x-parquet", "accept": "application/x-ndjson"}
+        row = json.loads(client.post("/v1/predict_file", content=frame.to_parquet(), headers=media).text)
+    assert alone.status_code == (200 if row["refused"] is None else 400), alone.text
+    assert alone.json().get("fake_probability") == row["fake_probability"]
+
+
+def test_truth_values_of_many_records_are_taken_logged_as_words_and_described(own) -> None:
+    records = [{"smoker": True, "grade": 2, "word": "true"}, {"smoker": "True", "grade": "2", "word": "true"}]
+    with served(own, add_model(own, columns=FLAGS), log=True) as (client, _):
+        first, second = client.post("/v1/predict_many", json={"records": records}).json()["answers"]
+        client.post("/v1/predict", json=records[0])
+        told = client.get("/docs.json").json()["components"]["schemas"]["Record"]["properties"]
+    assert first == second
+    assert told["smoker"]["anyOf"][0]["enum"] == ["False", "True", False, True]
+    assert told["word"]["enum"] == ["true", "false"]
+    logged = pd.concat(map(pd.read_parquet, own.runtime.glob("predictions/*.parquet")))
+    assert logged[["smoker", "grade"]].to_numpy().tolist() == [["True", "2"]] * 3
 
 
 WRONG = [

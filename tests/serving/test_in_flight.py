@@ -6,13 +6,14 @@ import json
 import shutil
 
 import pytest
-from made import COLUMNS, GOOD, VALUE, add_model, eventually, served
+from made import COLUMNS, GOOD, LABEL, VALUE, add_model, eventually, served
 
 from serving.background import Exchange
 from serving.current import Current
 from serving.model import Model
 from serving.shadow import Challenger
 from ssgan.ship.champion import model_folder, promote
+from ssgan.ship.packaged import load_packaged
 from ssgan.ship.shadow import Shadow, report, start, stop
 from ssgan.ship.watch import Watch
 
@@ -154,6 +155,26 @@ def test_a_challenger_with_another_contract_counts_what_it_would_refuse(own) -> 
         eventually(summary.is_file)
     found = json.loads(summary.read_text())
     assert (found["rows"], found["refused"]) == (2, 1)
+
+
+def test_a_challenger_reads_rows_as_its_own_contract_does(own) -> None:
+    columns = {**COLUMNS, "age": {"type": "category", "values": ["10", "20"]}}
+    more = {**columns, "smoker": {"type": "category", "values": ["False", "True"], "nullable": True}}
+    champion, challenger = add_model(own), add_model(own, 1, columns=more)
+    with served(own, champion) as (client, desk):
+        start(own, challenger)
+        eventually(lambda: desk._challenger is not None)
+        said = client.post("/v1/predict", json=GOOD | {"age": 20}).json()
+        summary = own.runtime / "shadow" / challenger.partition(":")[2] / "summary.json"
+        eventually(summary.is_file)
+    theirs = load_packaged(model_folder(own, challenger)).artefact.predict_records([GOOD | {"age": "20"}])
+    found = json.loads(summary.read_text())
+    assert (found["rows"], found["refused"], found["failed"]) == (1, 0, 0)
+    apart = [
+        abs(said["probabilities"][name] - share)
+        for name, share in zip(LABEL["classes"], theirs.probabilities[0], strict=True)
+    ]
+    assert found["largest_difference"] == pytest.approx(max(apart))
 
 
 def test_the_shadow_s_numbers_are_about_the_present_champion_alone(own) -> None:
