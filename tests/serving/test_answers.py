@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 
 import numpy as np
@@ -170,6 +171,51 @@ def test_every_wrong_field_is_listed_at_once(asked) -> None:
     assert {fault["field"] for fault in faults} == {"age", "ward", "q"}
 
 
+TWICE = [
+    ("predict", '{"age": 200, "age": 61}', {"field": "age"}),
+    ("predict", '{"age": 61, "ward": "north", "w\\u0061rd": "north"}', {"field": "ward"}),
+    ("predict_many", '{"records": [{"age": 1}, {"age": 2, "age": 3}]}', {"field": "age", "record": 1}),
+    ("predict_many", '{"records": [{"age": -1}], "records": [{"age": 3}]}', {"field": "records"}),
+]
+
+
+@pytest.mark.parametrize(("path", "body", "where"), TWICE, ids=[each[1][:40] for each in TWICE])
+def test_a_name_that_is_there_twice_is_refused(asked, path, body, where) -> None:
+    said = asked.post(f"/v1/{path}", content=body, headers={"content-type": "application/json"})
+    assert said.status_code == 400
+    message = f"`{where['field']}` is there twice; send it once"
+    assert said.json()["faults"] == [{**where, "rule": "twice", "value": "", "message": message}]
+
+
+def test_a_colon_within_a_word_is_no_second_name(own) -> None:
+    columns = {"ratio": {"type": "category", "values": ["1:2", "1:3"]}}
+    with served(own, add_model(own, columns=columns)) as (client, _):
+        assert client.post("/v1/predict", json={"ratio": "1:2"}).status_code == 200
+        assert client.post("/v1/predict_many", json={"records": [{"ratio": "1:2"}] * 3}).status_code == 200
+
+
+def test_a_name_in_other_letters_is_told_the_right_one_first(asked) -> None:
+    said = asked.post("/v1/predict", json={"AGE": 61}).json()
+    assert said["error"] == "2 fields are wrong: `AGE` is 61: no such field; did you mean `age`?"
+
+
+@pytest.mark.parametrize("path", ["predict", "predict_many"])
+def test_json_may_begin_with_the_mark_that_some_programs_put_before_utf_8(asked, path) -> None:
+    body = json.dumps(GOOD if path == "predict" else {"records": [GOOD]})
+    media = {"content-type": "application/json"}
+    assert asked.post(f"/v1/{path}", content=body.encode("utf-8-sig"), headers=media).status_code == 200
+    assert "send it in UTF-8" in asked.post(f"/v1/{path}", content=body.encode("utf-16"), headers=media).text
+
+
+@pytest.mark.parametrize("path", ["predict", "predict_many", "predict_file"])
+def test_a_compressed_body_is_refused_as_such(asked, path) -> None:
+    media = "text/csv" if path == "predict_file" else "application/json"
+    headers = {"content-type": media, "content-encoding": "gzip"}
+    said = asked.post(f"/v1/{path}", content=gzip.compress(b"{}"), headers=headers)
+    assert (said.status_code, said.headers["accept-encoding"]) == (415, "identity")
+    assert "must not be compressed" in said.json()["error"]
+
+
 def test_of_many_records_the_first_wrong_one_is_named(asked) -> None:
     said = asked.post("/v1/predict_many", json={"records": [GOOD, GOOD, {"age": 999}, {"age": -1}]})
     assert said.status_code == 400
@@ -205,6 +251,7 @@ def test_each_path_takes_its_own_method_and_media(asked) -> None:
     assert asked.get("/v1/predict").status_code == 405
     assert asked.get("/v1/predict").headers["allow"] == "POST"
     assert asked.post("/v1/schema").status_code == 405
+    assert asked.post("/v1/schema").headers["allow"] == "GET, HEAD"
     assert asked.post("/v1/predict", content=b"age=61").status_code == 415
     assert asked.post("/v1/predict_file", content=b"x", headers={"content-type": "text/x"}).status_code == 415
 
