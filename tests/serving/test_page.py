@@ -62,11 +62,12 @@ def url_of_images(tmp_path_factory) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def url_of_flags(tmp_path_factory) -> Iterator[str]:
-    """A service with columns of odd names, and one of truth values."""
+    """A service with columns of odd names, one of truth values, and a class with a long name."""
     project = make_project(tmp_path_factory.mktemp("page") / "flags")
     flag = {"type": "category", "values": ["False", "True"], "nullable": True}
     number = {"type": "number", "nullable": True}
-    tag = add_model(project, columns={"ask": number, "field-0": number, "smoker": flag})
+    label = {"column": "state", "classes": ["ill", "well_" * 12]}
+    tag = add_model(project, columns={"ask": number, "field-0": number, "smoker": flag}, label=label)
     promote(project, tag)
     with running(project, tag, ServeParams()) as address:
         yield address
@@ -242,6 +243,20 @@ def test_what_is_pasted_is_filled_in_or_named(browser, url_of_flags) -> None:
     assert paste(browser, '{"smoker": "perhaps", "Ask": 1, "ask": 2}') == "Not filled in: smoker, Ask"
     assert paste(browser, "[]") == "This is no record as JSON: it is no object"
     assert paste(browser, "null") == "This is no record as JSON: it is no object"
+
+
+@pytest.mark.parametrize("width", [320, 400])
+def test_nothing_is_wider_than_a_telephone(browser, url_of_flags, width) -> None:
+    size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        browser.get(url_of_flags)
+        wait(browser, lambda: find(browser, "#field-2"))
+        find(browser, "#ask").click()
+        wait(browser, lambda: find(browser, ".said"))
+        assert browser.execute_script("return document.documentElement.scrollWidth") == width
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 def test_the_page_has_a_dark_dress(page) -> None:
