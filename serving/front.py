@@ -107,6 +107,9 @@ class Front:
             raise Refusal(415, text, headers={"accept-encoding": "identity"})
         with guard.entered():
             body = await guard.body(scope, receive) if route.method == "POST" else b""
+            if route.method == "POST" and not body and _header(scope, b"upgrade"):  # the server took it for another's
+                text = "the body of a request with the header `upgrade` is not read; send it without, as HTTP/1.1 alone"
+                raise Refusal(400, text, headers={"connection": "close"})
             ask = Ask(request_id, body, content_type, accept, self._desk.current.model)
             return await route.handler(self._desk, ask)
 

@@ -216,6 +216,13 @@ def test_a_compressed_body_is_refused_as_such(asked, path) -> None:
     assert "must not be compressed" in said.json()["error"]
 
 
+def test_a_body_that_was_lost_with_an_upgrade_is_told_as_that(asked) -> None:
+    headers = {"content-type": "application/json", "upgrade": "h2c", "connection": "upgrade"}
+    said = asked.post("/v1/predict", content=b"", headers=headers)
+    assert (said.status_code, said.headers["connection"]) == (400, "close")
+    assert "HTTP/1.1 alone" in said.json()["error"]
+
+
 def test_of_many_records_the_first_wrong_one_is_named(asked) -> None:
     said = asked.post("/v1/predict_many", json={"records": [GOOD, GOOD, {"age": 999}, {"age": -1}]})
     assert said.status_code == 400
