@@ -151,6 +151,13 @@ def describe(error: ValidationError, model: type[BaseModel]) -> str:
     return f"`{where}` is {found}: {reason[0].lower()}{reason[1:]}"
 
 
+def told(error: Exception, model: type[BaseModel]) -> str:
+    """What is wrong with a record that was stored, in one sentence, whatever reading it has raised."""
+    from pydantic import ValidationError
+
+    return describe(error, model) if isinstance(error, ValidationError) else " ".join(str(error).split())
+
+
 def _reason(fault: ErrorDetails) -> str:
     rule = _RULES.get(fault["type"])
     if rule is None:

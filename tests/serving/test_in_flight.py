@@ -32,7 +32,7 @@ def test_a_champion_with_another_contract_changes_what_is_asked_for(own) -> None
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"tag": "a"}', "moved"])
-def test_a_pointer_that_makes_no_sense_changes_nothing(own, text) -> None:
+def test_a_pointer_that_makes_no_sense_changes_nothing_and_is_told_in_a_line(own, text, caplog) -> None:
     tag = add_model(own)
     with served(own, tag) as (client, desk):
         pointer = own.champion.read_text()
@@ -42,6 +42,9 @@ def test_a_pointer_that_makes_no_sense_changes_nothing(own, text) -> None:
         desk.current.follow()
         assert client.post("/v1/predict", json=GOOD).json()["lineage"]["model"] == tag
         assert "ssgan_models_refused_total 1.0" in client.get("/metrics").text
+    (said,) = {line for line in caplog.messages if line.startswith("the champion is refused")}
+    assert "\n" not in said
+    assert "pydantic" not in said
 
 
 def test_a_bento_alone_serves_its_own_model_and_a_broken_champion_does_not_keep_it_from_starting(own) -> None:
@@ -223,9 +226,11 @@ def test_an_answer_of_the_champion_before_is_not_counted_when_it_comes_late(own)
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"tag": "a"}'])
-def test_a_damaged_shadow_json_does_not_keep_the_service_from_starting(own, text) -> None:
+def test_a_damaged_shadow_json_does_not_keep_the_service_from_starting(own, text, caplog) -> None:
     tag = add_model(own)
     own.runtime.mkdir()
     (own.runtime / "shadow.json").write_text(text)
     with served(own, tag) as (client, _):
         assert client.post("/v1/predict", json=GOOD).status_code == 200
+    (said,) = {line for line in caplog.messages if line.startswith("shadow.json cannot be read")}
+    assert "\n" not in said
