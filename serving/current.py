@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from serving.model import Model
-from ssgan.errors import SsganError
+from ssgan.errors import SsganError, told
 from ssgan.records import Champion, Lineage
 from ssgan.ship.packaged import folder_of
 
@@ -81,7 +81,7 @@ class Current:
         except (SsganError, OSError, ValueError) as error:
             self._broken, self._refused_files, self._files = champion, files, files
             self._refused()
-            _log.error("the champion is refused, the model in service stays: %s", error)
+            _log.error("the champion is refused, the model in service stays: %s", told(error, Champion))
             return None
 
 

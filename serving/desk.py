@@ -25,7 +25,7 @@ from serving.model import Model
 from serving.records import Record
 from serving.shadow import Challenger
 from ssgan.config import ServeParams
-from ssgan.errors import SsganError, UserError
+from ssgan.errors import SsganError, UserError, told
 from ssgan.learn.artefact import Predictions
 from ssgan.ship.packaged import split_tag
 from ssgan.ship.shadow import Shadow, shadow_file
@@ -180,7 +180,8 @@ class Desk:
         try:
             return Shadow.read(shadow_file(self._root))
         except (OSError, ValueError) as error:  # no reason for the champion not to answer
-            _log.error("%s cannot be read, so nothing runs in the shadow: %s", shadow_file(self._root).name, error)
+            why = told(error, Shadow)
+            _log.error("%s cannot be read, so nothing runs in the shadow: %s", shadow_file(self._root).name, why)
             return None
 
     def _warm_up(self) -> None:

@@ -44,7 +44,7 @@ async def answer_file(ask: Ask, answer: Answer, params: ServeParams, threads: Ca
     unpacked = int(UNPACKED * params.body_at_most_mb * 2**20)
     opened = rows_of(upload, contract, params.file_rows_at_most, unpacked)
     tables = await opened.__aenter__()  # what is wrong with the file is said now, before the answer begins
-    form = as_lines if NDJSON in ask.accept else as_csv
+    form = as_lines if NDJSON in ask.accept.lower() else as_csv
 
     async def stream() -> AsyncIterator[bytes]:
         try:

@@ -85,7 +85,8 @@ class Front:
             status = 500
             _log.exception("request %s failed", request_id)
             await _send_refusal(sent, Refusal(500, "this is our fault; the service's log says more"), request_id)
-        self._desk.metrics.request(path, status, time.perf_counter() - started)
+        finally:  # an answer that breaks off is counted too
+            self._desk.metrics.request(path, status, time.perf_counter() - started)
 
     async def _reply(self, scope: Scope, receive: Receive, request_id: str) -> Reply:
         route = ROUTES.get(scope["path"])
@@ -96,12 +97,19 @@ class Front:
             guard.count(guard.caller(scope))
         if scope["method"] not in (route.method, "HEAD" if route.method == "GET" else ""):
             text = f"{scope['path']} takes {route.method}, not {shown(scope['method'])}; send that"
-            raise Refusal(405, text, headers={"allow": route.method})
+            raise Refusal(405, text, headers={"allow": "GET, HEAD" if route.method == "GET" else route.method})
         content_type, accept = _header(scope, b"content-type"), _header(scope, b"accept")
         if route.media and content_type.partition(";")[0].strip().lower() != route.media:
             raise Refusal(415, f"send `content-type: {route.media}`; it is {shown(content_type or 'absent')!r}")
+        coding = _header(scope, b"content-encoding").strip()
+        if coding.lower() not in ("", "identity"):
+            text = f"the body must not be compressed, and its content-encoding is {shown(coding)!r}; send it as it is"
+            raise Refusal(415, text, headers={"accept-encoding": "identity"})
         with guard.entered():
             body = await guard.body(scope, receive) if route.method == "POST" else b""
+            if route.method == "POST" and not body and _header(scope, b"upgrade"):  # the server took it for another's
+                text = "the body of a request with the header `upgrade` is not read; send it without, as HTTP/1.1 alone"
+                raise Refusal(400, text, headers={"connection": "close"})
             ask = Ask(request_id, body, content_type, accept, self._desk.current.model)
             return await route.handler(self._desk, ask)
 

@@ -67,14 +67,19 @@ def look(folder: Path, days: float, own: str = "") -> None:
         days: that Parquet is kept.
         own: what stands in the names of files that are waited for until their service has let go of them.
     """
-    for path in sorted(folder.glob("*.rows")):
-        with contextlib.suppress(FileNotFoundError, BlockingIOError), _held(path, own in path.name if own else False):
-            _convert(path)
     limit = time.time() - days * 86_400
-    for path in (*folder.glob("*.parquet"), *folder.glob("*.bad")):
+    for path in (*folder.glob("*.parquet"), *folder.glob("*.bad")):  # first, as it makes room where there is none
         with contextlib.suppress(FileNotFoundError):  # another logbook was quicker
             if path.stat().st_mtime < limit:
                 path.unlink()
+    for path in sorted(folder.glob("*.rows")):
+        try:
+            with _held(path, own in path.name if own else False):
+                _convert(path)
+        except (FileNotFoundError, BlockingIOError):
+            continue
+        except OSError as error:
+            _log.error("%s cannot become Parquet yet, and is kept: %s", path.name, error.strerror or error)
 
 
 def _convert(path: Path) -> None:
@@ -89,8 +94,12 @@ def _convert(path: Path) -> None:
         repeated = [each.name for each in table.schema if not pa.types.is_floating(each.type) and each.name != REQUEST]
         fresh = path.with_suffix(".part")
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as target:
-            pq.write_table(table, target, compression="zstd", use_dictionary=repeated)
+        try:
+            with os.fdopen(descriptor, "wb") as target:
+                pq.write_table(table, target, compression="zstd", use_dictionary=repeated)
+        except OSError:
+            fresh.unlink()  # half of a file, where there is no room
+            raise
         fresh.replace(path.with_suffix(".parquet"))
     path.unlink()
 

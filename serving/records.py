@@ -7,13 +7,15 @@ import binascii
 import difflib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, NotRequired
+from typing import Annotated, Any, NotRequired
 
 from pydantic import AfterValidator, ConfigDict, FailFast, Field, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
 from serving.refusal import FAULTS_AT_MOST, Fault, Refusal, shown
+from serving.twice import check_once
+from serving.words import category
 from ssgan.contract import KEEPABLE, CategoryColumn, Contract, ImageColumn, NumberColumn
 from ssgan.errors import DataError
 from ssgan.learn.encode import decode_image
@@ -22,6 +24,8 @@ RECORDS_AT_MOST = 10_000
 IMAGE_TEXT_AT_MOST = 100_000  # characters of base64; a 64x64 PNG needs at most about 17,000
 BODIES = '/v1/predict takes one record, /v1/predict_many takes {"records": [...]}'
 SPARE = 50  # names that a record may have beyond the contract's before nobody looks at them any more
+
+BOM = b"\xef\xbb\xbf"  # that some programs put before UTF-8
 
 Record = Mapping[str, Any]
 Column = NumberColumn | CategoryColumn | ImageColumn
@@ -60,9 +64,11 @@ class Checker:
             text = f"one record needs at most {self.record_bytes} bytes, and this is {len(body)}; send fewer fields"
             raise Refusal(413, text)
         try:
-            return self.one.validate_json(body)
+            record = self.one.validate_json(body.removeprefix(BOM))
         except ValidationError as error:
             raise self._refusal(error) from None
+        check_once(body, len(record))
+        return record
 
     def records(self, body: bytes) -> list[Record]:
         """Up to 10,000 records from `{"records": [...]}`.
@@ -74,9 +80,11 @@ class Checker:
         if body.count(b":") + body.count(b"[") + body.count(b"{") > 2 * fields:  # so that a bomb is never unpacked
             raise Refusal(400, f"there are more names than {RECORDS_AT_MOST} records have; send fewer records")
         try:
-            return self.many.validate_json(body)["records"]
+            records = self.many.validate_json(body.removeprefix(BOM))["records"]
         except ValidationError as error:
             raise self._refusal(error) from None
+        check_once(body, 1 + sum(map(len, records)))
+        return records
 
     def _refusal(self, error: ValidationError) -> Refusal:
         if error.error_count() > 100 * FAULTS_AT_MOST:
@@ -87,6 +95,7 @@ class Checker:
         if meant is not None:
             return Refusal(400, meant, [{"field": "", "rule": "another path's body", "value": "", "message": meant}])
         faults = [self._fault(each) for each in found[:FAULTS_AT_MOST]]
+        faults.sort(key=lambda fault: fault["rule"] == "missing")  # what is wrongly named is what is missing, perhaps
         return Refusal(400, _sentence(faults, len(found)), faults)
 
     def _meant_for_the_other_path(self, found: Sequence[Mapping[str, Any]]) -> str | None:
@@ -105,7 +114,7 @@ class Checker:
         rule, text = self._said(error["type"], name, error)
         found = _input(error)
         quoted = repr(found) if isinstance(error["input"], str) else found
-        where = f"`{shown(name)}` is {quoted}: " if name and rule != "missing" else ""
+        where = f"`{shown(name)}` is {quoted}: " if (name or rule == "unknown field") and rule != "missing" else ""
         fault: Fault = {"field": shown(name), "rule": rule, "value": found, "message": f"{where}{text}"}
         return {"record": rows[0], **fault} if rows else fault
 
@@ -118,11 +127,10 @@ class Checker:
             case "missing":
                 return "missing", f"`{name}` is missing; send it"
             case "extra_forbidden":
-                near = difflib.get_close_matches(name[:SHOWN_NAME], list(self.contract.features), n=1, cutoff=0.6)
-                return (
-                    "unknown field",
-                    f"no such field; did you mean `{near[0]}`?" if near else "no such field; leave it out",
-                )
+                known = {each.casefold(): each for each in self.contract.features}
+                near = difflib.get_close_matches(name[:SHOWN_NAME].casefold(), known, n=1, cutoff=0.6)
+                hint = f"did you mean `{known[near[0]]}`?" if near else "leave it out"
+                return "unknown field", f"no such field; {hint}"
             case "literal_error":
                 return "unknown value", f"must be {_words(column)}"
             case "finite_number":
@@ -140,8 +148,7 @@ class Checker:
             case "value_error":
                 return "not a PNG of the declared size", str(error["ctx"]["error"])
             case "json_invalid":
-                why = error["ctx"]["error"] if error["input"] else "it is empty"
-                return "not JSON", f"the body must be JSON: {why}"
+                return "not JSON", f"the body must be JSON: {_no_json(error)}"
             case "too_short" | "too_long":
                 held = error["ctx"].get("actual_length")
                 more = "" if held is None else f", and it holds {held}"
@@ -175,7 +182,7 @@ def _kind(column: Column, kept: Collection[str]) -> Any:
     if isinstance(column, NumberColumn):
         return _number(column, kept)
     if isinstance(column, CategoryColumn):
-        return Literal[column.values]
+        return category(column)
     return Annotated[str, Field(max_length=IMAGE_TEXT_AT_MOST), AfterValidator(_png_of(column))]
 
 
@@ -241,6 +248,13 @@ def _input(error: Mapping[str, Any]) -> str:
     if isinstance(found, (dict, list)):
         return f"{'an object' if isinstance(found, dict) else 'a list'} of {len(found)}"
     return {None: "null", True: "true", False: "false"}.get(found, shown(found)) if _is_word(found) else shown(found)
+
+
+def _no_json(error: Mapping[str, Any]) -> str:
+    if not error["input"]:
+        return "it is empty"
+    in_utf_8 = isinstance(error["input"], str) or b"\0" not in error["input"][:4]
+    return str(error["ctx"]["error"]) if in_utf_8 else "it is in UTF-16 or UTF-32; send it in UTF-8"
 
 
 def _is_word(found: object) -> bool:

@@ -75,8 +75,7 @@ class Challenger:
     def _one(self, exchange: Exchange) -> None:
         started = time.perf_counter()
         try:
-            kept = _taken(exchange, self._model)
-            columns = {name: exchange.columns[name][kept] for name in self._model.artefact.contract.features}
+            kept, columns = _taken(exchange, self._model)
             theirs = self._model.artefact.predict_columns(columns)
         except (SsganError, KeyError, ValueError) as error:
             _log.warning("the challenger could not answer: %s", type(error).__name__)
@@ -111,12 +110,15 @@ class Challenger:
                 file.writelines(lines[:room])
 
 
-def _taken(exchange: Exchange, model: Model) -> np.ndarray:
-    """Places of the rows that the challenger's contract takes."""
+def _taken(exchange: Exchange, model: Model) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Places of the rows that the challenger's contract takes, and their columns as it reads them."""
     ours, theirs = exchange.model.artefact.contract.features, model.artefact.contract.features
     if ours == theirs:
-        return np.arange(exchange.rows)
-    return np.array([row for row in range(exchange.rows) if _is_good(_record(exchange, row, theirs), model)], np.int64)
+        return np.arange(exchange.rows), dict(exchange.columns)
+    read = [_read(_record(exchange, row, theirs), model) for row in range(exchange.rows)]
+    kept = [row for row, record in enumerate(read) if record is not None]
+    records = [record for record in read if record is not None]
+    return np.array(kept, np.int64), model.artefact.encoder.read_records(records)
 
 
 def _record(exchange: Exchange, row: int, names: Mapping[str, object]) -> Record:
@@ -124,12 +126,12 @@ def _record(exchange: Exchange, row: int, names: Mapping[str, object]) -> Record
     return {name: _plain(cell) for name, cell in cells.items() if _plain(cell) is not None}
 
 
-def _is_good(record: Record, model: Model) -> bool:
+def _read(record: Record, model: Model) -> Record | None:
+    """A record as the model reads it; None if its contract forbids it."""
     try:
-        model.checker.one.validate_python(record)
+        return model.checker.one.validate_python(record)
     except ValidationError:
-        return False
-    return True
+        return None
 
 
 def _plain(cell: object) -> object:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import io
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -35,6 +36,8 @@ BY_CURL = "with curl send it by --data-binary, as -d takes the ends of lines awa
 NDJSON = "application/x-ndjson"
 SECONDS = 30  # that a file may take to be read
 
+_log = logging.getLogger("ssgan.service")
+
 
 @dataclass(frozen=True)
 class Upload:
@@ -61,9 +64,10 @@ async def uploaded(content_type: str, body: bytes) -> Upload:
         raise Refusal(415, f"`content-type: {shown(media)}` is not taken here; send {kinds}")
     if not body:
         raise Refusal(400, "the body is empty; send the file in it")
+    upload = _unpacked(Upload(kind, body))
     if kind == CSV and b"\n" not in body and b"\r" not in body:
         raise Refusal(400, f"the file is one line, without names or without rows; {BY_CURL}")
-    return Upload(kind, body)
+    return upload
 
 
 async def _from_form(content_type: str, body: bytes) -> Upload:
@@ -71,9 +75,9 @@ async def _from_form(content_type: str, body: bytes) -> Upload:
         yield body
 
     try:
-        form = await MultiPartParser(
-            Headers({"content-type": content_type}), stream(), max_files=1, max_fields=4
-        ).parse()
+        parser = MultiPartParser(Headers({"content-type": content_type}), stream(), max_files=1, max_fields=4)
+        parser.spool_max_size = len(body)  # in memory it is already, so it need not lie on the disk too
+        form = await parser.parse()
     except (MultiPartException, KeyError, ValueError, UnicodeError, LookupError):
         raise Refusal(400, "the form cannot be read; send one file in the part `file`") from None
     file = form.get("file")
@@ -89,7 +93,13 @@ async def _from_form(content_type: str, body: bytes) -> Upload:
     )
     if kind is None:
         raise Refusal(415, "the file is neither CSV nor Parquet nor PNG; name it .csv, .parquet or .png")
-    return Upload(kind, content)
+    return _unpacked(Upload(kind, content))
+
+
+def _unpacked(upload: Upload) -> Upload:
+    if upload.kind == CSV and upload.content.startswith(b"\x1f\x8b"):
+        raise Refusal(415, "the file is compressed by gzip; unpack it, and send what is in it")
+    return upload
 
 
 def _sniffed(content: bytes) -> str | None:
@@ -118,8 +128,7 @@ async def rows_of(
     """
     with tempfile.TemporaryDirectory(prefix="ssgan-upload-") as name:
         path = Path(name) / f"the file{upload.kind}"
-        path.write_bytes(upload.content)
-        (Path(name) / "contract.json").write_text(contract, encoding="utf-8")
+        _write(path, upload.content, contract)
         command = [sys.executable, "-m", "serving.reader", str(path), str(rows_at_most), str(bytes_at_most)]
         environment = os.environ | {
             "PYTHONPATH": str(Path(serving.__file__).parents[1]),
@@ -138,6 +147,16 @@ async def rows_of(
             await asyncio.to_thread(process.wait)
             if process.stdout is not None:
                 process.stdout.close()
+
+
+def _write(path: Path, content: bytes, contract: str) -> None:
+    try:
+        path.write_bytes(content)
+        path.with_name("contract.json").write_text(contract, encoding="utf-8")
+    except OSError:  # the disk is full, most likely
+        text = "there is no room to read a file at the moment; come again, or send its rows to /v1/predict_many"
+        _log.exception("%s cannot be written", path.name)
+        raise Refusal(503, text, headers={"retry-after": "60"}) from None
 
 
 def _start(command: list[str], environment: dict[str, str], folder: str) -> subprocess.Popen[bytes]:

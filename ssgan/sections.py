@@ -1,13 +1,14 @@
 """Sections of `params.yaml` and of a contract, and what is said of a value that has another shape than it must.
 
 Pydantic speaks of tuples and dictionaries where a value has another shape. A user has written YAML, so the commonest
-slips are found first and answered in YAML: a bare word in place of a list, `yes` without quotes, a decimal comma.
+slips are found first and answered in YAML: a bare word in place of a list, `yes` without quotes, a decimal comma. And
+it would take `yes` for 1, and 1 for `yes`, which nobody means.
 """
 
 from __future__ import annotations
 
 from types import UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
@@ -15,9 +16,9 @@ SHOWN = 4  # words of a suggestion
 
 
 class Part(BaseModel):
-    """A part of a file in YAML: fixed once read, with no unknown key."""
+    """A part of a file in YAML: fixed once read, with no unknown key, and no number that is none or has no end."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 def in_shape(cls: type[BaseModel], value: Any, info: ValidationInfo) -> Any:
@@ -53,22 +54,37 @@ def _without_none(kind: Any) -> Any:
 
 def _wrong_shape(value: Any, kind: Any) -> str | None:
     """What the value must be, where its shape is another; None where Pydantic may judge it."""
+    if get_origin(kind) is Annotated:
+        kind = get_args(kind)[0]
     if get_origin(kind) is tuple:
-        return _no_list(value, words=get_args(kind)[0] is str)
+        return _no_list(value, get_args(kind)[0])
     if get_origin(kind) is dict or (isinstance(kind, type) and issubclass(kind, BaseModel)):
         return None if isinstance(value, dict | BaseModel) else "it must be a section of its own, with keys and values"
     if kind is str and not isinstance(value, str):
         return _unquoted(value)
-    if kind is float and isinstance(value, str) and "," in value:
-        return "it must be a number with a decimal point, such as 1.5"
-    return None
+    if kind is bool:
+        return no_flag(value)
+    return no_number(value) if kind in (int, float) else None
 
 
-def _no_list(value: Any, words: bool) -> str | None:
+def _no_list(value: Any, kind: Any) -> str | None:
     if not isinstance(value, list | tuple):
-        return f"it must be a list, such as {_as_list(value, words)}"
-    strange = [each for each in value if not isinstance(each, str)]
-    return _unquoted(strange[0]) if words and strange else None
+        return f"it must be a list, such as {_as_list(value, words=kind is str)}"
+    return next((wrong for each in value if (wrong := _wrong_shape(each, kind))), None)
+
+
+def no_flag(value: Any) -> str | None:
+    """What to write where true or false is wanted, and this is neither."""
+    return None if isinstance(value, bool) else "it must be true or false, without quotes"
+
+
+def no_number(value: Any) -> str | None:
+    """What to write where a number is wanted, and this is none in YAML; None where Pydantic may judge it."""
+    if isinstance(value, bool):
+        return "a number is wanted, and yes, no, on, off, true and false are none in YAML; write one, such as 1"
+    if isinstance(value, str) and "," in value:
+        return "a number is wanted, with a decimal point, such as 1.5"
+    return None
 
 
 def _unquoted(value: Any) -> str:

@@ -11,7 +11,15 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from ssgan.sections import no_flag, no_number
+
 Location = tuple[int | str, ...]
+# What a column says of itself, by what it must be. Pydantic, which allows no check of all its fields at once, would
+# take `yes` for 1 and 1 for `yes`.
+_SAID = {
+    **dict.fromkeys(("integer", "nullable"), no_flag),
+    **dict.fromkeys(("drift_at_most", "height", "width", "channels"), no_number),
+}
 
 
 class Slip(NamedTuple):
@@ -44,10 +52,18 @@ def _slips(content: dict[str, Any]) -> Iterator[tuple[Location, str]]:
         else:
             yield from _blanks(where, [name])
             yield from _blanks((*where, "values"), column.get("values"))
+            yield from _mistaken(where, column)
     if isinstance(label, dict):
         yield from _blanks(("label", "column"), [label.get("column")])
         yield from _blanks(("label", "classes"), label.get("classes"))
         yield from _blanks(("label", "unlabelled"), label.get("unlabelled"))
+
+
+def _mistaken(where: Location, column: dict[str, Any]) -> Iterator[tuple[Location, str]]:
+    for key, wrong in _SAID.items():
+        said = wrong(column[key]) if column.get(key) is not None else None
+        if said is not None:
+            yield (*where, key), f"`{'.'.join(map(str, where))}.{key}` is {column[key]!r}: {said}"
 
 
 def _blanks(where: Location, words: Any) -> Iterator[tuple[Location, str]]:

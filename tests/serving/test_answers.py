@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 
 import numpy as np
@@ -132,6 +133,39 @@ def test_without_calibration_nothing_is_said_about_coverage(own) -> None:
     assert said["coverage"] is None
 
 
+FLAGS: dict[str, object] = {
+    "smoker": {"type": "category", "values": ["False", "True"], "nullable": True},
+    "grade": {"type": "category", "values": ["1", "2", "2.5"]},
+    "word": {"type": "category", "values": ["true", "false"]},
+}
+FLAGGED = [(True, 1, "true"), (False, 2.0, "false"), (None, 2.5, "true"), (1, 1, "true"), (True, True, "true")]
+FLAGGED += [(True, 1, True), (True, 3, "true")]
+
+
+@pytest.mark.parametrize("cells", FLAGGED, ids=str)
+def test_truth_values_and_numbers_in_place_of_words_are_taken_as_a_file_s_are(own, cells) -> None:
+    frame = pd.DataFrame([cells], columns=list(FLAGS))
+    with served(own, add_model(own, columns=FLAGS)) as (client, _):
+        alone = client.post("/v1/predict", json=dict(zip(FLAGS, cells, strict=True)))
+        media = {"content-type": "application/x-parquet", "accept": "application/x-ndjson"}
+        row = json.loads(client.post("/v1/predict_file", content=frame.to_parquet(), headers=media).text)
+    assert alone.status_code == (200 if row["refused"] is None else 400), alone.text
+    assert alone.json().get("fake_probability") == row["fake_probability"]
+
+
+def test_truth_values_of_many_records_are_taken_logged_as_words_and_described(own) -> None:
+    records = [{"smoker": True, "grade": 2, "word": "true"}, {"smoker": "True", "grade": "2", "word": "true"}]
+    with served(own, add_model(own, columns=FLAGS), log=True) as (client, _):
+        first, second = client.post("/v1/predict_many", json={"records": records}).json()["answers"]
+        client.post("/v1/predict", json=records[0])
+        told = client.get("/docs.json").json()["components"]["schemas"]["Record"]["properties"]
+    assert first == second
+    assert told["smoker"]["anyOf"][0]["enum"] == ["False", "True", False, True]
+    assert told["word"]["enum"] == ["true", "false"]
+    logged = pd.concat(map(pd.read_parquet, own.runtime.glob("predictions/*.parquet")))
+    assert logged[["smoker", "grade"]].to_numpy().tolist() == [["True", "2"]] * 3
+
+
 WRONG = [
     ({"age": -1}, "age", "outside range", "-1", "from 0 to 120 years"),
     ({"age": 61.5}, "age", "not an integer", "61.5", "whole number"),
@@ -162,6 +196,58 @@ def test_a_wrong_field_is_named_with_its_rule_and_value(asked, change, field, ru
 def test_every_wrong_field_is_listed_at_once(asked) -> None:
     faults = asked.post("/v1/predict", json={"age": 400, "ward": "west", "q": 1}).json()["faults"]
     assert {fault["field"] for fault in faults} == {"age", "ward", "q"}
+
+
+TWICE = [
+    ("predict", '{"age": 200, "age": 61}', {"field": "age"}),
+    ("predict", '{"age": 61, "ward": "north", "w\\u0061rd": "north"}', {"field": "ward"}),
+    ("predict_many", '{"records": [{"age": 1}, {"age": 2, "age": 3}]}', {"field": "age", "record": 1}),
+    ("predict_many", '{"records": [{"age": -1}], "records": [{"age": 3}]}', {"field": "records"}),
+]
+
+
+@pytest.mark.parametrize(("path", "body", "where"), TWICE, ids=[each[1][:40] for each in TWICE])
+def test_a_name_that_is_there_twice_is_refused(asked, path, body, where) -> None:
+    said = asked.post(f"/v1/{path}", content=body, headers={"content-type": "application/json"})
+    assert said.status_code == 400
+    message = f"`{where['field']}` is there twice; send it once"
+    assert said.json()["faults"] == [{**where, "rule": "twice", "value": "", "message": message}]
+
+
+def test_a_colon_within_a_word_is_no_second_name(own) -> None:
+    columns = {"ratio": {"type": "category", "values": ["1:2", "1:3"]}}
+    with served(own, add_model(own, columns=columns)) as (client, _):
+        assert client.post("/v1/predict", json={"ratio": "1:2"}).status_code == 200
+        assert client.post("/v1/predict_many", json={"records": [{"ratio": "1:2"}] * 3}).status_code == 200
+
+
+def test_a_name_in_other_letters_is_told_the_right_one_first(asked) -> None:
+    said = asked.post("/v1/predict", json={"AGE": 61}).json()
+    assert said["error"] == "2 fields are wrong: `AGE` is 61: no such field; did you mean `age`?"
+
+
+@pytest.mark.parametrize("path", ["predict", "predict_many"])
+def test_json_may_begin_with_the_mark_that_some_programs_put_before_utf_8(asked, path) -> None:
+    body = json.dumps(GOOD if path == "predict" else {"records": [GOOD]})
+    media = {"content-type": "application/json"}
+    assert asked.post(f"/v1/{path}", content=body.encode("utf-8-sig"), headers=media).status_code == 200
+    assert "send it in UTF-8" in asked.post(f"/v1/{path}", content=body.encode("utf-16"), headers=media).text
+
+
+@pytest.mark.parametrize("path", ["predict", "predict_many", "predict_file"])
+def test_a_compressed_body_is_refused_as_such(asked, path) -> None:
+    media = "text/csv" if path == "predict_file" else "application/json"
+    headers = {"content-type": media, "content-encoding": "gzip"}
+    said = asked.post(f"/v1/{path}", content=gzip.compress(b"{}"), headers=headers)
+    assert (said.status_code, said.headers["accept-encoding"]) == (415, "identity")
+    assert "must not be compressed" in said.json()["error"]
+
+
+def test_a_body_that_was_lost_with_an_upgrade_is_told_as_that(asked) -> None:
+    headers = {"content-type": "application/json", "upgrade": "h2c", "connection": "upgrade"}
+    said = asked.post("/v1/predict", content=b"", headers=headers)
+    assert (said.status_code, said.headers["connection"]) == (400, "close")
+    assert "HTTP/1.1 alone" in said.json()["error"]
 
 
 def test_of_many_records_the_first_wrong_one_is_named(asked) -> None:
@@ -199,6 +285,7 @@ def test_each_path_takes_its_own_method_and_media(asked) -> None:
     assert asked.get("/v1/predict").status_code == 405
     assert asked.get("/v1/predict").headers["allow"] == "POST"
     assert asked.post("/v1/schema").status_code == 405
+    assert asked.post("/v1/schema").headers["allow"] == "GET, HEAD"
     assert asked.post("/v1/predict", content=b"age=61").status_code == 415
     assert asked.post("/v1/predict_file", content=b"x", headers={"content-type": "text/x"}).status_code == 415
 

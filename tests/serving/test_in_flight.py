@@ -7,7 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
-from made import COLUMNS, GOOD, VALUE, add_model, eventually, served
+from made import COLUMNS, GOOD, LABEL, VALUE, add_model, eventually, served
 
 from serving.background import Exchange
 from serving.current import Current
@@ -15,6 +15,7 @@ from serving.model import Model
 from serving.shadow import Challenger, _differences
 from ssgan.records import Calibration
 from ssgan.ship.champion import model_folder, promote
+from ssgan.ship.packaged import load_packaged
 from ssgan.ship.shadow import Shadow, report, start, stop
 from ssgan.ship.watch import Watch
 
@@ -33,7 +34,7 @@ def test_a_champion_with_another_contract_changes_what_is_asked_for(own) -> None
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"tag": "a"}', "moved"])
-def test_a_pointer_that_makes_no_sense_changes_nothing(own, text) -> None:
+def test_a_pointer_that_makes_no_sense_changes_nothing_and_is_told_in_a_line(own, text, caplog) -> None:
     tag = add_model(own)
     with served(own, tag) as (client, desk):
         pointer = own.champion.read_text()
@@ -43,6 +44,9 @@ def test_a_pointer_that_makes_no_sense_changes_nothing(own, text) -> None:
         desk.current.follow()
         assert client.post("/v1/predict", json=GOOD).json()["lineage"]["model"] == tag
         assert "ssgan_models_refused_total 1.0" in client.get("/metrics").text
+    (said,) = {line for line in caplog.messages if line.startswith("the champion is refused")}
+    assert "\n" not in said
+    assert "pydantic" not in said
 
 
 def test_a_bento_alone_serves_its_own_model_and_a_broken_champion_does_not_keep_it_from_starting(own) -> None:
@@ -176,6 +180,26 @@ def test_a_challenger_with_another_contract_counts_what_it_would_refuse(own) -> 
     assert (found["rows"], found["refused"]) == (2, 1)
 
 
+def test_a_challenger_reads_rows_as_its_own_contract_does(own) -> None:
+    columns = {**COLUMNS, "age": {"type": "category", "values": ["10", "20"]}}
+    more = {**columns, "smoker": {"type": "category", "values": ["False", "True"], "nullable": True}}
+    champion, challenger = add_model(own), add_model(own, 1, columns=more)
+    with served(own, champion) as (client, desk):
+        start(own, challenger)
+        eventually(lambda: desk._challenger is not None)
+        said = client.post("/v1/predict", json=GOOD | {"age": 20}).json()
+        summary = own.runtime / "shadow" / challenger.partition(":")[2] / "summary.json"
+        eventually(summary.is_file)
+    theirs = load_packaged(model_folder(own, challenger)).artefact.predict_records([GOOD | {"age": "20"}])
+    found = json.loads(summary.read_text())
+    assert (found["rows"], found["refused"], found["failed"]) == (1, 0, 0)
+    apart = [
+        abs(said["probabilities"][name] - share)
+        for name, share in zip(LABEL["classes"], theirs.probabilities[0], strict=True)
+    ]
+    assert found["largest_difference"] == pytest.approx(max(apart))
+
+
 def test_the_shadow_s_numbers_are_about_the_present_champion_alone(own) -> None:
     first, second, challenger = (add_model(own, seed) for seed in range(3))
     summary = own.runtime / "shadow" / challenger.partition(":")[2] / "summary.json"
@@ -222,9 +246,11 @@ def test_an_answer_of_the_champion_before_is_not_counted_when_it_comes_late(own)
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"tag": "a"}'])
-def test_a_damaged_shadow_json_does_not_keep_the_service_from_starting(own, text) -> None:
+def test_a_damaged_shadow_json_does_not_keep_the_service_from_starting(own, text, caplog) -> None:
     tag = add_model(own)
     own.runtime.mkdir()
     (own.runtime / "shadow.json").write_text(text)
     with served(own, tag) as (client, _):
         assert client.post("/v1/predict", json=GOOD).status_code == 200
+    (said,) = {line for line in caplog.messages if line.startswith("shadow.json cannot be read")}
+    assert "\n" not in said

@@ -6,6 +6,7 @@ import base64
 import fcntl
 import math
 import os
+import resource
 import subprocess
 import sys
 from dataclasses import replace
@@ -233,6 +234,23 @@ def test_a_file_that_makes_no_sense_is_put_aside_and_does_not_hold_up_the_others
     look(left.parent, 1.0)
     assert sorted(path.suffix for path in left.parent.iterdir()) == [".bad", ".parquet"]
     assert "0-0-0.rows cannot be read" in caplog.text
+
+
+def test_where_the_disk_is_full_what_is_old_makes_room_and_nothing_is_lost(left, caplog) -> None:
+    old = left.with_name("old.parquet")
+    old.write_bytes(b"x")
+    os.utime(old, (0, 0))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1, hard))
+    try:
+        look(left.parent, 1.0)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [*left.parent.iterdir()] == [left]
+    assert f"{left.name} cannot become Parquet yet, and is kept: File too large" in caplog.text
+    look(left.parent, 1.0)
+    (found,) = left.parent.iterdir()
+    assert pq.read_table(found).num_rows == 2
 
 
 def test_a_file_of_a_living_service_is_left_alone(left) -> None:

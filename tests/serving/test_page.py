@@ -60,6 +60,19 @@ def url_of_images(tmp_path_factory) -> Iterator[str]:
         yield address
 
 
+@pytest.fixture(scope="module")
+def url_of_flags(tmp_path_factory) -> Iterator[str]:
+    """A service with columns of odd names, one of truth values, and a class with a long name."""
+    project = make_project(tmp_path_factory.mktemp("page") / "flags")
+    flag = {"type": "category", "values": ["False", "True"], "nullable": True}
+    number = {"type": "number", "nullable": True}
+    label = {"column": "state", "classes": ["ill", "well_" * 12]}
+    tag = add_model(project, columns={"ask": number, "field-0": number, "smoker": flag}, label=label)
+    promote(project, tag)
+    with running(project, tag, ServeParams()) as address:
+        yield address
+
+
 @contextmanager
 def running(project: Project, tag: str, params: ServeParams) -> Iterator[str]:
     """Serves a model over real HTTP; the address of the page."""
@@ -199,6 +212,51 @@ def test_a_record_can_be_pasted_and_nothing_is_asked_of_a_network(page, browser)
     assert all(name.startswith("http://127.0.0.1:") for name in loaded)
     complaints = [line["message"] for line in browser.get_log("browser") if " 401 " not in line["message"]]
     assert not [line for line in complaints if " 400 " not in line]
+
+
+def paste(browser, text: str) -> str:
+    """Fills the form from JSON, and gives what is said of that."""
+    browser.execute_script("document.getElementById('paste').value = arguments[0]", text)
+    browser.execute_script("document.getElementById('fill').click()")
+    return browser.execute_script("return document.getElementById('paste-fault').textContent")
+
+
+def test_columns_may_have_the_names_of_the_page_s_own_parts(browser, url_of_flags) -> None:
+    browser.get(url_of_flags)
+    wait(browser, lambda: find(browser, "#field-2"))
+    find(browser, "#field-0").send_keys("1e999")
+    find(browser, "#field-1").send_keys("2")
+    find(browser, "#ask").click()
+    wait(browser, lambda: find(browser, "#answer .error"))
+    assert "`ask` is '1e999': must be a number" in find(browser, "#field-0-fault").text  # and not null, as JSON has it
+    find(browser, "#field-0").clear()
+    find(browser, "#field-0").send_keys("1")
+    find(browser, "#ask").click()
+    wait(browser, lambda: find(browser, ".said"))
+
+
+def test_what_is_pasted_is_filled_in_or_named(browser, url_of_flags) -> None:
+    browser.get(url_of_flags)
+    wait(browser, lambda: find(browser, "#field-2"))
+    assert paste(browser, '{"smoker": true, "ask": 1}') == ""
+    assert find(browser, "#field-2").get_attribute("value") == "True"
+    assert paste(browser, '{"smoker": "perhaps", "Ask": 1, "ask": 2}') == "Not filled in: smoker, Ask"
+    assert paste(browser, "[]") == "This is no record as JSON: it is no object"
+    assert paste(browser, "null") == "This is no record as JSON: it is no object"
+
+
+@pytest.mark.parametrize("width", [320, 400])
+def test_nothing_is_wider_than_a_telephone(browser, url_of_flags, width) -> None:
+    size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        browser.get(url_of_flags)
+        wait(browser, lambda: find(browser, "#field-2"))
+        find(browser, "#ask").click()
+        wait(browser, lambda: find(browser, ".said"))
+        assert browser.execute_script("return document.documentElement.scrollWidth") == width
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 def test_the_page_has_a_dark_dress(page) -> None:

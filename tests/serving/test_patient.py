@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http.client
 import select
 import socket
@@ -139,3 +140,49 @@ def test_where_there_are_too_many_the_one_that_waited_longest_makes_room_and_non
                     assert status(link) == 200
             held.let_go.set()
             assert status(asking) == 200
+
+
+def answer(port: int, *parts: bytes) -> bytes:
+    """What comes back before the server ends the connection."""
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as link:
+        with contextlib.suppress(ConnectionError):  # it may be ended while more is sent
+            for part in parts:
+                link.sendall(part)
+        link.settimeout(20)
+        said = b""
+        with contextlib.suppress(ConnectionError):
+            while part := link.recv(65_536):
+                said += part
+        return said
+
+
+GET = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+CHUNKED = b"POST /held HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n"
+
+
+def test_a_head_may_have_64_kilobytes(patiently) -> None:
+    with patiently() as (port, _):
+        assert answer(port, GET + b"X: " + b"y" * 60_000 + b"\r\n\r\n").endswith(b"ok")
+
+
+@pytest.mark.parametrize("head", [GET, CHUNKED], ids=["before a body", "behind one"])
+@pytest.mark.parametrize("more", [b"y" * 70_000, b"y\r\nX: " * 12_000], ids=["one", "many"])
+def test_headers_without_an_end_are_ended(patiently, head, more) -> None:
+    with patiently() as (port, _):
+        said = answer(port, head + b"X: ", *[more] * 30)
+    assert not said or said.startswith(b"HTTP/1.1 4")  # the word may be lost, as more was on its way
+
+
+def test_a_body_in_parts_is_no_head_however_long(patiently) -> None:
+    part = b"%x\r\n" % 50_000 + b"y" * 50_000 + b"\r\n"
+    with patiently() as (port, held):
+        held.let_go.set()
+        head = b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+        assert answer(port, head, *[part] * 10, b"0\r\n\r\n").endswith(b"ok")
+
+
+def test_who_asks_for_a_websocket_gets_an_answer_and_is_forgotten(patiently) -> None:
+    asked = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    with patiently() as (port, _), socket.create_connection(("127.0.0.1", port), timeout=20) as link:
+        link.sendall(asked + b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+        assert link.recv(65_536).startswith(b"HTTP/1.1 200 ")

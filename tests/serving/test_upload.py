@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import os
@@ -19,7 +20,7 @@ from made import GOOD, eventually
 from ssgan.ship.champion import model_folder
 
 CSV, PARQUET = {"content-type": "text/csv"}, {"content-type": "application/vnd.apache.parquet"}
-LINES = {"accept": "application/x-ndjson"}
+LINES = {"accept": "Application/X-NDJSON"}
 ROWS = pd.DataFrame({"age": [61, 200, 3], "blood pressure": [140.5, 100, None], "ward": ["north", "north", None]})
 
 
@@ -85,6 +86,28 @@ def test_a_file_that_cannot_be_answered_is_refused_in_words(asked, body, kind, s
     assert said.status_code == status, said.text
     assert words in said.json()["error"]
     assert "/tmp" not in said.text
+
+
+def test_a_file_compressed_by_gzip_is_told_as_one(asked) -> None:
+    content = gzip.compress(ROWS.to_csv(index=False).encode())
+    for said in (
+        asked.post("/v1/predict_file", content=content, headers=CSV),
+        asked.post("/v1/predict_file", files={"file": ("rows.csv", content)}),
+        asked.post("/v1/predict_file", files={"file": ("rows.csv.gz", content, "text/csv")}),
+    ):
+        assert (said.status_code, said.json()["error"][:31]) == (415, "the file is compressed by gzip;")
+
+
+def test_a_full_disk_is_told_and_the_next_file_is_answered(asked) -> None:
+    content, (soft, hard) = ROWS.to_csv(index=False).encode(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1, hard))
+    try:
+        said = asked.post("/v1/predict_file", content=content, headers=CSV)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (said.status_code, said.headers["retry-after"]) == (503, "60")
+    assert "no room to read a file" in said.json()["error"]
+    assert asked.post("/v1/predict_file", content=content, headers=CSV).status_code == 200
 
 
 def test_an_address_in_place_of_a_file_is_never_fetched(asked) -> None:

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from pydantic import ValidationError
 
-from ssgan.config import Params, read_params, set_knob
+from ssgan.config import Params, ServeParams, read_params, set_knob
 from ssgan.contract import Contract, read_contract
-from ssgan.errors import ContractError, ParamsError
+from ssgan.errors import ContractError, ParamsError, describe
 from ssgan.start import template_files
 
 
@@ -55,7 +56,17 @@ def test_every_stage_of_dvc_has_its_section(params: Path) -> None:
         ("evaluate: {slices: 'sex, age'}", ("`evaluate.slices` is 'sex, age'", 'such as ["sex", "age"]')),
         ("evaluate: {curve: 0.5}", ("`evaluate.curve` is 0.5", "such as [0.5]")),
         ("calibrate: {coverage: '0,9'}", ("`calibrate.coverage` is '0,9'", "decimal point")),
+        ("evaluate: {curve: ['0,5']}", ("`evaluate.curve` is ['0,5']", "decimal point")),
         ("train: many", ("`train` is 'many'", "section of its own")),
+        ("train: {noise: yes}", ("`train.noise` is True", "yes, no, on, off, true and false are none in YAML")),
+        ("train: {steps: yes}", ("`train.steps` is True", "a number is wanted")),
+        ("baselines: {trees: no}", ("`baselines.trees` is False", "a number is wanted")),
+        ("train: {hidden: [yes]}", ("`train.hidden` is [True]", "a number is wanted")),
+        ("train: {tensorboard: 1}", ("`train.tensorboard` is 1", "must be true or false")),
+        ("train: {tensorboard: 'yes'}", ("`train.tensorboard` is 'yes'", "must be true or false, without quotes")),
+        ("serve: {log: 0}", ("`serve.log` is 0", "must be true or false")),
+        ("serve: {body_at_most_mb: .inf}", ("`serve.body_at_most_mb` is inf", "must be a finite number")),
+        ("train: {1: 2}", ("`train.1` is not a key",)),
     ],
 )
 def test_a_wrong_params_file_is_refused_in_one_sentence(params: Path, text: str, words: tuple[str, ...]) -> None:
@@ -121,6 +132,15 @@ def test_a_contract_survives_json(contract: Path) -> None:
         ({"log_without": "age"}, ("`log_without` is 'age'", 'such as ["age"]')),
         ({"files": ";"}, ("`files` is ';'", "keys and values")),
         ({"files": {"delimiter": "\\t"}}, ("files.delimiter", "one character")),
+        ({"columns": {"a": {"type": "number", "integer": 1}}}, ("`columns.a.integer` is 1", "true or false")),
+        ({"columns": {"a": {"type": "number", "nullable": "no"}}}, ("`columns.a.nullable` is 'no'", "true or false")),
+        ({"columns": {"a": {"type": "number", "min": True}}}, ("`columns.a.min` is True", "a number is wanted")),
+        (
+            {"columns": {"a": {"type": "number", "drift_at_most": True}}},
+            ("columns.a.drift_at_most", "number is wanted"),
+        ),
+        ({"rules": {"labelled_at_least": True}}, ("`rules.labelled_at_least` is True", "a number is wanted")),
+        ({"label": None}, ("`label` is None", "section of its own")),
         ({"name": "Klinik Nord"}, ("`name` is 'Klinik Nord'", "lower-case letters")),
     ],
 )
@@ -132,6 +152,56 @@ def test_a_wrong_contract_is_refused_in_one_sentence(contract: Path, change: dic
     assert not [word for word in words if word not in str(caught.value)], str(caught.value)
     assert "\n" not in str(caught.value)
     assert not [word for word in ("tuple", "dictionary", "instance") if word in str(caught.value)]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("train: {steps: x}", "`train.steps` is 'x': it must be a whole number in digits, such as 20"),
+        ("train: {steps: 1.5}", "`train.steps` is 1.5: it must be a whole number in digits, such as 20"),
+        ("train: {steps: [1]}", "`train.steps` is [1]: it must be a whole number in digits, such as 20"),
+        ("train: {noise: x}", "`train.noise` is 'x': it must be a number, such as 0.5"),
+        ("train: {noise: [1]}", "`train.noise` is [1]: it must be a number, such as 0.5"),
+        ("train: {noise: -1}", "`train.noise` is -1: it must be at least 0"),
+        ("train: {noise: 3}", "`train.noise` is 3: it must be at most 2"),
+        ("train: {ema: 1}", "`train.ema` is 1: it must be below 1"),
+        ("train: {seed: 2147483648}", "`train.seed` is 2147483648: it must be below 2147483648"),
+        ("prepare: {test_share: 0}", "`prepare.test_share` is 0: it must be above 0"),
+        ("prepare: {test_share: .nan}", "`prepare.test_share` is nan: it must be a finite number"),
+        ("train: {backend: torch}", "`train.backend` is 'torch': it must be 'tensorflow' or 'jax'"),
+        ("baselines: {more: {a: 3}}", "`baselines.more.a` is 3: it must be a word; put it in quotes"),
+        ("baselines: {more: {3: a}}", "the key 3 of `baselines.more` must be a word; put it in quotes"),
+    ],
+)
+def test_every_kind_of_wrong_value_has_a_sentence_of_ours(params: Path, text: str, said: str) -> None:
+    params.write_text(text)
+    with pytest.raises(ParamsError) as caught:
+        read_params(params)
+    assert str(caught.value) == f"params.yaml: {said}"
+
+
+def test_a_long_value_is_cut_in_what_is_said_of_it(params: Path) -> None:
+    params.write_text(f"train: {{backend: {'x' * 5000}}}")
+    with pytest.raises(ParamsError, match=r"x\.\.\.: it must be 'tensorflow' or 'jax'$") as caught:
+        read_params(params)
+    assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", "it is no JSON (EOF while parsing an object at line 1 column 1); mend it there"),
+        ("[]", "it must be a section of its own, with keys and values"),
+    ],
+)
+def test_knobs_that_are_no_object_of_json_are_told_in_a_sentence(text: str, said: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        ServeParams.model_validate_json(text)
+    assert describe(caught.value, ServeParams) == said
+
+
+def test_a_wrong_parameter_is_a_value_error_as_scikit_learn_has_it() -> None:
+    assert issubclass(ParamsError, ValueError)
 
 
 def test_what_is_wrong_between_several_keys_has_no_line_of_its_own(contract: Path) -> None:

@@ -114,7 +114,7 @@ def test_groups_of_another_length_are_named_and_of_mixed_types_taken() -> None:
         ({"hidden": 64}, r"`hidden` is 64: it must be a list, such as \[64\]"),
         ({"hidden": "64"}, "`hidden` is '64': it must be a list"),
         ({"hidden": None}, "`hidden` is None: it must be a list"),
-        ({"gan_weight": np.inf}, "`gan_weight` is inf: input should be a finite number"),
+        ({"gan_weight": np.inf}, "`gan_weight` is inf: it must be a finite number"),
         ({"stir": 2.0}, r"train\.stir must be left out for a table, which has no pixels; it is 2\.0"),
     ],
 )

@@ -16,7 +16,7 @@ from ssgan.errors import ParamsError
         (b"train:\n  networks: caf\xe9\n", "must be text in UTF-8; 'utf-8' codec can't decode byte 0xe9"),
         (b"train:\n  steps: 3\n  steps: 4\n", "line 3: `steps` is there twice"),
         (b"train:\n  steps: 3\ntrain:\n  batch: 8\n", "line 3: `train` is there twice"),
-        (b"train: {gan_weight: .inf}\n", "`train.gan_weight` is inf: input should be a finite number"),
+        (b"train: {gan_weight: .inf}\n", "`train.gan_weight` is inf: it must be a finite number"),
     ],
 )
 def test_what_yaml_lets_pass_is_refused_in_one_sentence(tmp_path: Path, text: bytes, said: str) -> None:
