@@ -305,7 +305,7 @@ class GateRule(Record):
     value: float | None
     limit: float | None
     passed: bool
-    reason: str = ""  # why the rule could not be judged
+    reason: str = ""  # why the rule could not be judged, or what it was judged by
 
 
 class GateDecision(Record):
