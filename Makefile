@@ -29,9 +29,9 @@ demo: setup
 # Two at a time: what waits for other programs beside what computes. The second one's report comes when the first is done.
 test: setup
 	@log=$$(mktemp); \
-	$(BIN)/python -m pytest tests/flows tests/serving tests/resume > $$log 2>&1 & second=$$!; \
+	$(BIN)/python -m pytest tests/flows tests/serving tests/resume tests/docs > $$log 2>&1 & second=$$!; \
 	trap 'kill $$second 2> /dev/null' INT TERM; \
-	$(BIN)/python -m pytest tests/unit tests/property tests/docs tests/gpu; first=$$?; \
+	$(BIN)/python -m pytest tests/unit tests/property tests/gpu; first=$$?; \
 	wait $$second; status=$$?; cat $$log; rm -f $$log; \
 	exit $$((first + status))
 

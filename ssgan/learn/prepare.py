@@ -18,16 +18,13 @@ from ssgan.errors import DataError
 from ssgan.intake.batch import feature_cells
 from ssgan.learn import training_rows
 from ssgan.learn.encode import Encoder
+from ssgan.learn.judging import why_crossfit
 from ssgan.learn.looks import looks
 from ssgan.learn.ranges import RANGES, Seen
 from ssgan.progress import say
 from ssgan.project import Project
 from ssgan.records import Split
 
-# How labelled rows are judged, unless evaluate.method says how: by crossfit below FEW_LABELS, and below MANY_LABELS
-# where the held-out rows of the rarest class are too few for a verdict; else by a holdout, which trains fewer models.
-FEW_LABELS, MANY_LABELS = 500, 5000
-ENOUGH_OF_CLASS, ENOUGH_VALUES = 15, 30  # held-out rows for a verdict, as the gate asks for by default
 SPLIT = "split.json"  # of `data/prepared`; written last
 UNLABELLED = -1  # in `y` of a classification; NaN in `y` of a regression
 
@@ -52,13 +49,16 @@ def prepare(project: Project) -> None:
     """
     params, contract = read_params(project.params), read_contract(project.contract)
     frame = read_accepted(project, contract)
-    known = is_labelled(labels(frame, contract))
+    given = labels(frame, contract)
+    known = is_labelled(given)
     knobs = params.prepare
-    testing = np.array([in_test(group, knobs.salt, knobs.test_share) for group in frame[GROUP]], bool)
-    why = "" if params.evaluate.method else _why_crossfit(labels(frame, contract), testing, contract)
+    groups = frame[GROUP].to_numpy(str)
+    testing = np.array([in_test(group, knobs.salt, knobs.test_share) for group in groups], bool)
+    held = known & testing
+    why = "" if params.evaluate.method else why_crossfit(int(known.sum()), given[held], groups[held], contract)
     method = params.evaluate.method or ("crossfit" if why else "holdout")
     if method == "crossfit":
-        testing &= ~_of_labelled_groups(frame[GROUP].to_numpy(str), known)
+        testing &= ~_of_labelled_groups(groups, known)
     train, test = frame[~testing].reset_index(drop=True), frame[testing].reset_index(drop=True)
     y = labels(train, contract)
     _check_train(y, contract)
@@ -88,21 +88,6 @@ def prepare(project: Project) -> None:
         f"prepare: {len(train)} training rows ({int(is_labelled(y).sum())} labelled), {len(test)} test rows, "
         f"{encoder.width} features; judged by {how}"
     )
-
-
-def _why_crossfit(y: np.ndarray, testing: np.ndarray, contract: Contract) -> str:
-    """For the line that tells how rows are judged; "" where a holdout serves. It looks at counts of labels alone."""
-    known = is_labelled(y)
-    if known.sum() < FEW_LABELS:
-        return f", for there are fewer than {FEW_LABELS} labels"
-    held, of, enough = y[known & testing], "", ENOUGH_VALUES
-    count = len(held)
-    if contract.classes:
-        counts = np.bincount(held, minlength=len(contract.classes))
-        count, of, enough = int(counts.min()), f" of class {contract.classes[counts.argmin()]}", ENOUGH_OF_CLASS
-    if count >= enough or known.sum() >= MANY_LABELS:
-        return ""
-    return f", for a holdout would have {count} rows{of}, and {enough} are needed for a verdict"
 
 
 def _why_no_folds(judged: pd.DataFrame) -> str:

@@ -276,6 +276,35 @@ def test_where_a_holdout_would_have_too_few_rows_of_the_rarest_class_crossfit_ju
     assert any(re.search(reason, line) for line in told) == (method == "crossfit")
 
 
+@pytest.mark.parametrize(
+    ("patients", "rare", "told"),
+    [
+        (600, 300, ""),
+        (12, 300, r"[1-9] groups, and 10 are needed"),
+        (600, 12, r"[0-4] groups of class up, and 5 are needed"),
+    ],
+    ids=["enough", "few patients", "few patients of a class"],
+)
+def test_where_a_holdout_would_have_too_few_patients_crossfit_judges(
+    accepted: Project, tmp_path: Path, patients: int, rare: int, told: str
+) -> None:
+    project = Project(Path(shutil.copytree(accepted.root, tmp_path / "copy")))
+    set_knob(project.params, "evaluate.method=null")
+    contract = learner.classes(10, 4).contract.model_copy(update={"group": "patient"})
+    project.contract.write_text(contract.model_dump_json())
+    frame = _frame(learner.classes(600, 10))
+    up = np.arange(600) < 300
+    of_class = np.where(up, np.arange(600) % rare, 1000 + np.arange(600) % patients)
+    frame[GROUP] = of_class.astype(str) if patients == 600 else (np.arange(600) % patients).astype(str)
+    frame["y"] = np.where(up, "up", "down")
+    frame.to_parquet(project.accepted / "batch.parquet")
+    said: list[str] = []
+    with listening(lambda event: said.append(event.text)):
+        prepare(project)
+    assert Split.read(project.prepared / "split.json").method == ("crossfit" if told else "holdout")
+    assert any(re.search(told, line) for line in said)
+
+
 def test_the_artefact_holds_what_was_done(trained: Project) -> None:
     run = RunRecord.read(trained.model / "run.json")
     assert (run.fakes, run.knobs["steps"], run.knobs["gan_weight"]) == ("shuffled columns", 60, 3.0)
