@@ -34,26 +34,22 @@ def hold(project: Project, run: UUID) -> None:
         os.write(held, str(run).encode())
 
 
-def tell_of_ended(project: Project) -> bool:
+def tell_of_ended(project: Project) -> None:
     """Tells the server of a run that nobody has under way any more, if it does not know how that ended.
 
     Where no server answers nothing is told; the next schedule does it.
-
-    Returns:
-        Whether there was one.
     """
     run = _left(_note(project))
-    return run is not None and tell(run)
+    if run is not None:
+        tell(run)
 
 
-def tell(run: UUID) -> bool:
+def tell(run: UUID) -> None:
     """Tells the server that a run has crashed, if it does not know how that ended; nothing where no server answers."""
     with contextlib.suppress(httpx.HTTPError, ObjectNotFound), get_client(sync_client=True) as client:
         state = client.read_flow_run(run).state
         if state is not None and not state.is_final():
             client.set_flow_run_state(run, Crashed(message=_SAID), force=True)
-            return True
-    return False
 
 
 def _note(project: Project) -> Path:

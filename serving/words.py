@@ -11,10 +11,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, WithJsonSchema
 
+from ssgan.columns import NUMBER
 from ssgan.contract import CategoryColumn
 
 _FLAGS = {"True": True, "False": False}  # as files' truth values are read
-_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")  # intake's; its module loads Arrow
+_NUMBER = re.compile(NUMBER)
 
 
 def category(column: CategoryColumn) -> Any:

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, field_validator,
 
 from ssgan.sections import Part, Section, in_shape
 
+NUMBER = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"  # as text; for Python's `re` and for Arrow
 SIDE_AT_LEAST, SIDE_AT_MOST = 8, 64  # pixels of an image, which the networks are made for
 
 

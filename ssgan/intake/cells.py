@@ -14,9 +14,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ssgan.columns import NUMBER
 from ssgan.contract import CategoryColumn, ImageColumn, NumberColumn, ValueLabel
 from ssgan.intake.pictures import brightness
-from ssgan.intake.source import NUMBER, is_number
+from ssgan.intake.source import is_number
 
 Mask = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]

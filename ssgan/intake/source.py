@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from ssgan.columns import NUMBER
 from ssgan.errors import DataError
 
-NUMBER = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"  # for Python's `re` and for Arrow
 _READS = re.compile(NUMBER)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from ssgan.contract import Contract
 from ssgan.judge.metrics import higher_is_better
+from ssgan.learn.judging import ENOUGH_GROUPS, ENOUGH_GROUPS_OF_CLASS
 from ssgan.records import Difference, Evaluation, ModelScore
 
 OURS = "ssgan"
@@ -16,8 +17,7 @@ SAME_NETWORK = (OURS, TWIN, ABLATION, ALONE)
 FLOORS = ("majority", "mean")  # the guess that knows nothing about the row
 USE_UNLABELLED = (OURS, ABLATION, ALONE, "self_training", "label_spreading")  # all others learn from the labels alone
 FEW_ROWS, FEW_OF_A_CLASS = 50, 10  # fewer labelled test rows than this make a weak verdict
-FEW_GROUPS = 10  # fewer groups, such as patients, do not tell how far groups are apart
-FEW_GROUPS_OF_A_CLASS = 5  # fewer are all right by luck too often, and every resample then says so
+FEW_GROUPS, FEW_GROUPS_OF_A_CLASS = ENOUGH_GROUPS, ENOUGH_GROUPS_OF_CLASS
 SMALL = 0.01  # below it two digits that matter are shown, for an error may be of any size
 NOISE = 1e-12  # below it a number is what rounding has left of nothing
 TOSS_UP = 0.2  # ahead in a share of resamples between this and its complement: no more than luck

@@ -12,7 +12,8 @@ from ssgan.contract import Contract
 
 FEW_LABELS, MANY_LABELS = 500, 5000
 ENOUGH_OF_CLASS, ENOUGH_VALUES = 15, 30  # held-out rows for a verdict, as the gate asks for by default
-ENOUGH_GROUPS, ENOUGH_GROUPS_OF_CLASS = 10, 5  # groups of such rows, as the gate does
+ENOUGH_GROUPS = 10  # fewer, such as patients, do not tell how far groups are apart
+ENOUGH_GROUPS_OF_CLASS = 5  # fewer are all right by luck too often, and every resample then says so
 
 
 def why_crossfit(labelled: int, held: np.ndarray, groups: np.ndarray, contract: Contract) -> str:

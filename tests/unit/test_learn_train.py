@@ -263,21 +263,16 @@ def test_few_labels_are_judged_by_crossfit_unless_the_user_says_otherwise(accept
 def test_where_a_holdout_would_have_too_few_rows_of_the_rarest_class_crossfit_judges(
     accepted: Project, tmp_path: Path, labelled: int, rare: int, method: str
 ) -> None:
-    project = Project(Path(shutil.copytree(accepted.root, tmp_path / "copy")))
-    set_knob(project.params, "evaluate.method=null")
     frame = _frame(learner.classes(labelled + 80, 10))
     frame["y"] = np.repeat(np.array(["up", "down", None], object), [rare, labelled - rare, 80])
-    frame.to_parquet(project.accepted / "batch.parquet")
-    told: list[str] = []
-    with listening(lambda event: told.append(event.text)):
-        prepare(project)
-    assert Split.read(project.prepared / "split.json").method == method
+    found, told = _judged_by(Path(shutil.copytree(accepted.root, tmp_path / "copy")), frame)
+    assert found == method
     reason = r"3 folds of them, for a holdout would have \d rows of class up, and 15 are needed for a verdict"
-    assert any(re.search(reason, line) for line in told) == (method == "crossfit")
+    assert bool(re.search(reason, told)) == (method == "crossfit")
 
 
 @pytest.mark.parametrize(
-    ("patients", "rare", "told"),
+    ("patients", "rare", "reason"),
     [
         (600, 300, ""),
         (12, 300, r"[1-9] groups, and 10 are needed"),
@@ -286,23 +281,29 @@ def test_where_a_holdout_would_have_too_few_rows_of_the_rarest_class_crossfit_ju
     ids=["enough", "few patients", "few patients of a class"],
 )
 def test_where_a_holdout_would_have_too_few_patients_crossfit_judges(
-    accepted: Project, tmp_path: Path, patients: int, rare: int, told: str
+    accepted: Project, tmp_path: Path, patients: int, rare: int, reason: str
 ) -> None:
-    project = Project(Path(shutil.copytree(accepted.root, tmp_path / "copy")))
-    set_knob(project.params, "evaluate.method=null")
+    copy = Path(shutil.copytree(accepted.root, tmp_path / "copy"))
     contract = learner.classes(10, 4).contract.model_copy(update={"group": "patient"})
-    project.contract.write_text(contract.model_dump_json())
+    Project(copy).contract.write_text(contract.model_dump_json())
     frame = _frame(learner.classes(600, 10))
     up = np.arange(600) < 300
     of_class = np.where(up, np.arange(600) % rare, 1000 + np.arange(600) % patients)
     frame[GROUP] = of_class.astype(str) if patients == 600 else (np.arange(600) % patients).astype(str)
     frame["y"] = np.where(up, "up", "down")
+    found, told = _judged_by(copy, frame)
+    assert found == ("crossfit" if reason else "holdout")
+    assert re.search(reason or "judged by [0-9]+ labelled test rows", told)
+
+
+def _judged_by(root: Path, frame: pd.DataFrame) -> tuple[str, str]:
+    """How labelled rows are judged where `evaluate.method` does not say, and what is told of it."""
+    project, told = Project(root), list[str]()
+    set_knob(project.params, "evaluate.method=null")
     frame.to_parquet(project.accepted / "batch.parquet")
-    said: list[str] = []
-    with listening(lambda event: said.append(event.text)):
+    with listening(lambda event: told.append(event.text)):
         prepare(project)
-    assert Split.read(project.prepared / "split.json").method == ("crossfit" if told else "holdout")
-    assert any(re.search(told, line) for line in said)
+    return Split.read(project.prepared / "split.json").method, "\n".join(told)
 
 
 def test_the_artefact_holds_what_was_done(trained: Project) -> None:
