@@ -22,6 +22,7 @@ _STANDARD = TextFiles()
 CLASSES = 10  # distinct integers up to which a label is a class
 CLASSES_AT_MOST = 100
 _NO_LABEL = ("unknown", "unlabelled", "unlabeled", "n/a", "#n/a")  # of a class that nobody knows, whatever the case
+_NONE = "None"  # what Python writes for no value, and what many call the class of those that have nothing
 _PERSON = re.compile(
     r"(?i)^(patient|subject|person|participant|customer|client|user|household|animal|device)s?"
     r"([_\W]*(id|key|nr|no|nbr|num|number|code|#))?$"
@@ -58,11 +59,13 @@ def draft_contract(
     require_label(path, table.column_names, label)
     _check_names(path, table.column_names, label, id, group)
     missing = missing_words(table)
-    looks = {column: look_at(table, column, missing) for column in table.column_names}
+    nothing = _missing_labels(table, label, missing)
+    looks = {column: look_at(table, column, nothing if column == label else missing) for column in table.column_names}
     unlabelled = _words_for_no_label(looks[label])
-    target = look_at(table, label, (*missing, *unlabelled)) if unlabelled else looks[label]
+    target = look_at(table, label, (*nothing, *unlabelled)) if unlabelled else looks[label]
     chosen, why = _guess_task(target, task, path)
-    counts = _label_counts(table, target, chosen, (*missing, *unlabelled))
+    counts = _label_counts(table, target, chosen, (*nothing, *unlabelled))
+    taken = {word: rows for word, rows in _rows_by_word(table, label).items() if word and word in nothing}
     free = [look for column, look in looks.items() if column not in (label, id, group)]
     guessed = None if id else next((look.name for look in free if _names_rows(look) and look.unique), None)
     features = [look for look in free if look.name != guessed]
@@ -75,7 +78,7 @@ def draft_contract(
         (f"task: {chosen}", why),
         _id_line(id, guessed),
         _group_line(group, features),
-        *_label_lines(target, chosen, counts, unlabelled),
+        *_label_lines(target, chosen, counts, unlabelled, taken),
         ("columns:", "the features, in the order the model sees them"),
         *_column_lines(features, path),
         _missing_line(missing),
@@ -178,6 +181,15 @@ def _words_for_no_label(look: Look) -> tuple[str, ...]:
     return words if len({*look.words} - {*words, UNLABELLED}) > 1 else ()
 
 
+def _missing_labels(table: pa.Table, label: str, missing: Sequence[str]) -> tuple[str, ...]:
+    """The words that mean no value, without `None` where it stands among classes and no label is written otherwise."""
+    rows = _rows_by_word(table, label)
+    others = tuple(word for word in missing if word != _NONE)
+    unlabelled = sum(rows.values()) < table.num_rows or any(word in rows for word in others)
+    classes = [word for word in rows if word not in missing and word.casefold() not in _NO_LABEL]
+    return others if unlabelled and any(not is_number(word) for word in classes) else (*missing,)
+
+
 def _few_integers(look: Look) -> bool:
     return look.numeric and look.integer and int(np.count_nonzero(look.numbers != float(UNLABELLED))) <= CLASSES
 
@@ -220,19 +232,24 @@ def _is_repeated_name(look: Look) -> bool:
 
 
 def _label_lines(
-    look: Look, task: str, counts: Mapping[str, int], unlabelled: Sequence[str]
+    look: Look, task: str, counts: Mapping[str, int], unlabelled: Sequence[str], taken: Mapping[str, int]
 ) -> Iterator[tuple[str, str]]:
     labelled = sum(counts.values())
     share = f"{labelled} of {look.rows} rows have a label ({labelled / look.rows:.1%})"
     nothing = "empty, missing or -1" if task == "classification" else "empty or missing"
     yield "label:", share
-    yield f"  column: {quoted(look.name)}", f"{nothing} means unlabelled"
+    said = "".join(f"; {quoted(word)} too, in {rows} rows" for word, rows in taken.items())
+    cure = ": one that is a class belongs to the classes" if said and task == "classification" else ""
+    yield f"  column: {quoted(look.name)}", f"{nothing} means unlabelled{said}{cure}"
     if unlabelled:
         words = (UNLABELLED, *unlabelled) if task == "classification" else unlabelled
         why = "and so do these words; one that is a class after all belongs to the classes"
         yield f"  unlabelled: [{', '.join(map(quoted, words))}]", why
     if task == "classification":
-        yield f"  classes: [{', '.join(quoted(word) for word in _classes(look))}]", "all that the file has"
+        classes = _classes(look)
+        doubt = f"; {_NONE} is one, since no label is written otherwise: delete it if it means none too"
+        why = "all that the file has" + (doubt if _NONE in classes else "")
+        yield f"  classes: [{', '.join(map(quoted, classes))}]", why
         return
     low, high, why = bounds(look.numbers, look.integer)
     yield f"  min: {low}", why
@@ -285,15 +302,20 @@ def _rule_lines(task: str, counts: Mapping[str, int]) -> Iterator[tuple[str, str
 def _label_counts(table: pa.Table, look: Look, task: str, missing: Sequence[str]) -> dict[str, int]:
     """Rows per class, or `{"labelled": n}`."""
     counts: dict[str, int] = {}
-    for each in pc.value_counts(as_text(column_of(table, look.name))).to_pylist():
-        word = each["values"]
-        if word is None or word in missing or (task == "classification" and canonical(word) == UNLABELLED):
+    for word, rows in _rows_by_word(table, look.name).items():
+        if word in missing or (task == "classification" and canonical(word) == UNLABELLED):
             continue
         if task == "regression" and not is_number(word):
             continue
         key = canonical(word) if task == "classification" else "labelled"
-        counts[key] = counts.get(key, 0) + each["counts"]
+        counts[key] = counts.get(key, 0) + rows
     return counts
+
+
+def _rows_by_word(table: pa.Table, name: str) -> dict[str, int]:
+    """The rows of each distinct word of a column, without those that have none."""
+    each = pc.value_counts(as_text(column_of(table, name))).to_pylist()
+    return {found["values"]: found["counts"] for found in each if found["values"] is not None}
 
 
 def _aligned(lines: Sequence[tuple[str, str]]) -> str:

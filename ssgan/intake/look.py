@@ -27,7 +27,9 @@ _ID_NAME = re.compile(  # with a capital or behind such a noun, as `acid` and `p
     r"(?i:(^|[_\W])(id|key|uuid|nr|no|number|index)$|^(id|uuid)[_\W])|[a-z]I[dD]$"
     r"|(?i:(record|row|sample|case|visit|patient|person|subject|user|customer|client|order|item)id$)"
 )
-_DATE = r"^[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([T ].*)?$|^[0-9]{1,2}[./][0-9]{1,2}[./]([0-9]{2}|[0-9]{4})([T ].*)?$"
+_DATE = (  # 18.00.00 is a time
+    r"^[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([T ].*)?$|^[0-9]{1,2}[./](?!00)[0-9]{1,2}[./]([0-9]{2}|[0-9]{4})([T ].*)?$"
+)
 
 
 @dataclass(frozen=True)

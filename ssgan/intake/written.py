@@ -15,7 +15,11 @@ _PLAIN = "write plain numbers"
 _WAYS = tuple(
     (re.compile(pattern), name, cure)
     for pattern, name, cure in (
-        (r"[0-9]{1,2}:[0-9]{2}(:[0-9]{2}([.,][0-9]+)?)?", "times", "write a number, such as minutes since midnight"),
+        (
+            r"[0-9]{1,2}:[0-9]{2}(:[0-9]{2}([.,][0-9]+)?)?|[0-9]{1,2}\.[0-9]{2}\.[0-9]{2}",
+            "times",
+            "write a number, such as minutes since midnight",
+        ),
         (rf"{_FIGURES}\s?%", "numbers with a per cent sign", _PLAIN),
         (r"[+-]?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]+)?", "numbers with marks between thousands", _PLAIN),
         (r"[+-]?[0-9]+,[0-9]+", "numbers with a decimal comma", "declare it: `--decimal ,`"),

@@ -111,6 +111,27 @@ def test_a_word_for_no_label_is_no_class_and_its_rows_are_unlabelled(tmp_path):
     assert (manifest.labelled, manifest.unlabelled) == ({"no": 4, "yes": 4}, 12)
 
 
+@pytest.mark.parametrize("empty", ["", "NA"])
+def test_none_is_a_class_where_no_label_is_written_otherwise(tmp_path, empty):
+    path = tmp_path / "f.csv"
+    path.write_text("a,y\n" + "".join(f"{row},{('apnoea', 'None', empty)[row % 3]}\n" for row in range(21)))
+    text = draft_contract(path, "y", "t")
+    contract = contract_of(text, tmp_path)
+    assert contract.classes == ("None", "apnoea")
+    assert "None is one, since no label is written otherwise" in text
+    assert read_batch(path, contract).manifest.labelled == {"None": 7, "apnoea": 7}
+
+
+def test_the_words_that_were_taken_for_no_label_are_told_with_their_rows(tmp_path):
+    path = tmp_path / "f.csv"
+    path.write_text("a,y\n" + "".join(f"{row / 2},{('yes', 'no', 'None')[row % 3]}\n" for row in range(21)))
+    text = draft_contract(path, "y", "t")
+    assert contract_of(text, tmp_path).classes == ("no", "yes")
+    assert "-1 means unlabelled; None too, in 7 rows: one that is a class belongs to the classes" in text
+    path.write_text("a,y\n" + "".join(f"{row / 2},{'None' if row % 3 else row / 4}\n" for row in range(42)))
+    assert "empty or missing means unlabelled; None too, in 28 rows\n" in draft_contract(path, "y", "t")
+
+
 def test_words_for_no_label_among_values_make_no_class_of_the_values(tmp_path):
     path = tmp_path / "f.csv"
     path.write_text("a,y\n1,unknown\n2,n/a\n3,3.5\n4,7.25\n5,\n")
@@ -187,6 +208,7 @@ def test_values_with_words_in_many_rows_are_neither_values_nor_classes():
         ([f"{row % 40}.5 {'mg' if row % 2 else 'ml'}" for row in range(80)], "numbers with a unit, such as '0.5 ml'"),
         ([f"{row % 40}.0%" for row in range(80)], "numbers with a per cent sign, such as '0.0%': write plain numbers"),
         ([f"{row % 24}:{row % 60:02}" for row in range(80)], "times, such as '0:00': write a number, such as minutes"),
+        ([f"{row % 24}.{row % 60:02}.00" for row in range(80)], "times, such as '0.00.00': write a number, such as"),
         ([f"{row},5" for row in range(80)], "numbers with a decimal comma, such as '0,5': declare it: `--decimal ,`"),
         ([f"$ {row}.50" for row in range(80)], "amounts of money, such as '$ 0.50': write plain numbers"),
         ([f"<{row}" if row % 2 else str(row) for row in range(80)], "numbers with < or >, such as '<1': write plain"),
