@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 
 from ssgan.contract import COLUMNS_AT_MOST, MISSING, RESERVED, Rules, TextFiles, too_many_columns
 from ssgan.errors import DataError
-from ssgan.intake.cells import UNLABELLED, are_numbers, as_text, canonical, column_of
-from ssgan.intake.look import WORDS, Look, bounds, describe, look_at, missing_words, plain, quoted
+from ssgan.intake.cells import UNLABELLED, as_text, canonical, column_of
+from ssgan.intake.look import WORDS, Look, alike, bounds, describe, look_at, missing_words, plain, quoted
 from ssgan.intake.read import INDEX, read_undeclared, require_label
 from ssgan.intake.source import is_number, nearest
 
@@ -58,14 +58,15 @@ def draft_contract(
     table, path = _table_of(source, label, files)
     require_label(path, table.column_names, label)
     _check_names(path, table.column_names, label, id, group)
-    missing = missing_words(table)
-    nothing = _missing_labels(table, label, missing)
-    looks = {column: look_at(table, column, nothing if column == label else missing) for column in table.column_names}
+    missing = missing_words(table, files.decimal)
+    looks = {column: look_at(table, column, missing, files.decimal) for column in table.column_names}
     unlabelled = _words_for_no_label(looks[label])
-    target = look_at(table, label, (*nothing, *unlabelled)) if unlabelled else looks[label]
+    rows_by_word = _rows_by_word(table, label)
+    nothing = (*_missing_labels(looks[label], rows_by_word, missing), *unlabelled)
+    target = looks[label] if nothing == missing else look_at(table, label, nothing, files.decimal)
     chosen, why = _guess_task(target, task, path)
-    counts = _label_counts(table, target, chosen, (*nothing, *unlabelled))
-    taken = {word: rows for word, rows in _rows_by_word(table, label).items() if word and word in nothing}
+    counts = _label_counts(rows_by_word, target, chosen, nothing)
+    taken = {word: rows for word, rows in rows_by_word.items() if word in missing and word in nothing and word}
     free = [look for column, look in looks.items() if column not in (label, id, group)]
     guessed = None if id else next((look.name for look in free if _names_rows(look) and look.unique), None)
     features = [look for look in free if look.name != guessed]
@@ -108,8 +109,7 @@ def _check_names(path: Path, names: Sequence[str], label: str, *chosen: str | No
 
 def _table_of(source: Path | pd.DataFrame, label: str, files: TextFiles) -> tuple[pa.Table, Path]:
     if isinstance(source, Path):
-        table = read_undeclared(source, label, files)
-        return (table if files.decimal == "." else _with_points(table)), source
+        return read_undeclared(source, label, files), source
     if not source.columns.is_unique:
         raise DataError("the frame has more than one column of the same name; every name must be there once")
     frame = source.copy()
@@ -123,18 +123,6 @@ def _table_of(source: Path | pd.DataFrame, label: str, files: TextFiles) -> tupl
     if table.num_rows == 0:
         raise DataError("the frame has no rows; a contract is drafted from at least one")
     return table, Path("the frame")
-
-
-def _with_points(table: pa.Table) -> pa.Table:
-    """Numbers with a decimal comma as they are written with a point; what is no number stays."""
-    for place, name in enumerate(table.column_names):
-        text = column_of(table, name)
-        if not pa.types.is_string(text.type):
-            continue
-        pointed = pc.replace_substring(text, ",", ".", max_replacements=1)
-        numbers = pc.and_(are_numbers(pointed), pc.invert(pc.match_substring(text, ".")))
-        table = table.set_column(place, name, pc.if_else(numbers, pointed, text))
-    return table
 
 
 def _guess_task(look: Look, asked: str | None, path: Path) -> tuple[str, str]:
@@ -181,13 +169,11 @@ def _words_for_no_label(look: Look) -> tuple[str, ...]:
     return words if len({*look.words} - {*words, UNLABELLED}) > 1 else ()
 
 
-def _missing_labels(table: pa.Table, label: str, missing: Sequence[str]) -> tuple[str, ...]:
+def _missing_labels(look: Look, rows: Mapping[str, int], missing: tuple[str, ...]) -> tuple[str, ...]:
     """The words that mean no value, without `None` where it stands among classes and no label is written otherwise."""
-    rows = _rows_by_word(table, label)
     others = tuple(word for word in missing if word != _NONE)
-    unlabelled = sum(rows.values()) < table.num_rows or any(word in rows for word in others)
-    classes = [word for word in rows if word not in missing and word.casefold() not in _NO_LABEL]
-    return others if unlabelled and any(not is_number(word) for word in classes) else (*missing,)
+    unlabelled = sum(rows.values()) < look.rows or any(word in rows for word in others)
+    return others if unlabelled and any(word.casefold() not in _NO_LABEL for word in look.odd) else missing
 
 
 def _few_integers(look: Look) -> bool:
@@ -248,7 +234,7 @@ def _label_lines(
     if task == "classification":
         classes = _classes(look)
         doubt = f"; {_NONE} is one, since no label is written otherwise: delete it if it means none too"
-        why = "all that the file has" + (doubt if _NONE in classes else "")
+        why = "all that the file has" + (doubt if _NONE in classes else "") + alike(classes)
         yield f"  classes: [{', '.join(map(quoted, classes))}]", why
         return
     low, high, why = bounds(look.numbers, look.integer)
@@ -299,16 +285,17 @@ def _rule_lines(task: str, counts: Mapping[str, int]) -> Iterator[tuple[str, str
     yield f"  drifted_share_at_most: {standard.drifted_share_at_most}", "a larger share of drifted columns rejects it"
 
 
-def _label_counts(table: pa.Table, look: Look, task: str, missing: Sequence[str]) -> dict[str, int]:
+def _label_counts(rows: Mapping[str, int], look: Look, task: str, missing: Sequence[str]) -> dict[str, int]:
     """Rows per class, or `{"labelled": n}`."""
     counts: dict[str, int] = {}
-    for word, rows in _rows_by_word(table, look.name).items():
+    odd = {*look.odd}
+    for word, count in rows.items():
         if word in missing or (task == "classification" and canonical(word) == UNLABELLED):
             continue
-        if task == "regression" and not is_number(word):
+        if task == "regression" and word in odd:
             continue
         key = canonical(word) if task == "classification" else "labelled"
-        counts[key] = counts.get(key, 0) + rows
+        counts[key] = counts.get(key, 0) + count
     return counts
 
 

@@ -16,7 +16,7 @@ import yaml
 from ssgan.columns import SIDE_AT_LEAST, SIDE_AT_MOST
 from ssgan.contract import MISSING
 from ssgan.errors import DataError
-from ssgan.intake.cells import LONGEST_CELL, Floats, are_numbers, as_text, column_of
+from ssgan.intake.cells import LONGEST_CELL, Floats, are_numbers, as_text, column_of, pointed
 from ssgan.intake.pictures import PNG, shape_of
 from ssgan.intake.written import are_padded_codes, looks_like
 
@@ -73,7 +73,7 @@ class Look:
         return _ID_NAME.search(self.name) is not None
 
 
-def missing_words(table: pa.Table) -> tuple[str, ...]:
+def missing_words(table: pa.Table, decimal: str = ".") -> tuple[str, ...]:
     """The usual words for "no value", and those that stand alone among the numbers of some column."""
     found = list(MISSING)
     for name in table.column_names:
@@ -81,15 +81,22 @@ def missing_words(table: pa.Table) -> tuple[str, ...]:
         if not pa.types.is_string(column.type):
             continue
         words = pc.unique(as_text(column).drop_null())
-        numeric = are_numbers(words)
+        numeric = are_numbers(pointed(words, decimal))
         odd = {*words.filter(pc.invert(numeric)).to_pylist()} - {*found}
         alone = odd if pc.any(numeric).as_py() else set()
         found += [word for word in _ALSO_MISSING if word in odd and (word == "?" or alone == {word})]
     return tuple(found)
 
 
-def look_at(table: pa.Table, name: str, missing: Sequence[str]) -> Look:
-    """Looks at one column; `missing` are the words that mean no value."""
+def look_at(table: pa.Table, name: str, missing: Sequence[str], decimal: str = ".") -> Look:
+    """Looks at one column.
+
+    Args:
+        table: It is of this.
+        name: Of the column.
+        missing: The words that mean no value.
+        decimal: The mark between whole and fraction, of numbers held as text.
+    """
     column = column_of(table, name)
     if pa.types.is_binary(column.type):
         first = next((cell for cell in column.to_pylist() if cell is not None and cell.startswith(PNG)), None)
@@ -98,8 +105,10 @@ def look_at(table: pa.Table, name: str, missing: Sequence[str]) -> Look:
     text = as_text(column)
     text = pc.if_else(pc.is_in(text, value_set=pa.array(missing, pa.string())), None, text)
     words = pc.unique(text.drop_null()).sort()
-    numeric = are_numbers(words)
-    values = pc.cast(words.filter(numeric), pa.float64()).to_numpy(zero_copy_only=False)
+    mark = decimal if pa.types.is_string(column.type) else "."
+    read = pointed(words, mark)
+    numeric = are_numbers(read)
+    values = pc.cast(read.filter(numeric), pa.float64()).to_numpy(zero_copy_only=False)
     finite = np.isfinite(values)  # a number too large for a float is as odd as a word
     odd = pa.concat_arrays([words.filter(pc.invert(numeric)), words.filter(numeric).filter(pa.array(~finite))])
     numbers = np.unique(values[finite])
@@ -112,7 +121,7 @@ def look_at(table: pa.Table, name: str, missing: Sequence[str]) -> Look:
         odd=tuple(odd.to_pylist()),
         absent=text.null_count,
         odd_rows=pc.sum(pc.is_in(text, value_set=odd)).as_py() or 0,
-        row_number=len(odd) == 0 and text.null_count == 0 and _counts_rows(text, numbers),
+        row_number=len(odd) == 0 and text.null_count == 0 and _counts_rows(pointed(text, mark), numbers),
     )
 
 
@@ -162,8 +171,16 @@ def _describe_words(look: Look, nullable: str, absent: str) -> tuple[str, str]:
         return "type: ignore", f"another text in every row{hint}"
     if len(look.words) <= WORDS and max(map(len, look.words)) <= LONGEST_CELL:
         values = ", ".join(quoted(word) for word in look.words)
-        return f"type: category, values: [{values}]{nullable}", f"{len(look.words)} different words{absent}{hint}"
+        why = f"{len(look.words)} different words{absent}{hint}{alike(look.words)}"
+        return f"type: category, values: [{values}]{nullable}", why
     return "type: ignore", f"{len(look.words)} different texts, more than the {WORDS} that a category may have{hint}"
+
+
+def alike(words: Sequence[str]) -> str:
+    """What is to be said of words of which two are the same but for capitals."""
+    seen: dict[str, str] = {}
+    first = next((word for word in words if seen.setdefault(word.casefold(), word) != word), None)
+    return f"; {plain(seen[first.casefold()])!r} and {plain(first)!r} differ in case alone" if first else ""
 
 
 def _hint(look: Look) -> str:
@@ -173,7 +190,7 @@ def _hint(look: Look) -> str:
     if look.varied_numbers:
         word = repr(plain(look.odd[0]))
         return f"; numbers but for words such as {word} in {look.odd_rows} rows; add those of no value to `missing`"
-    found = looks_like(look.words)
+    found = looks_like(look.odd, len(look.words) - len(look.odd))
     return f"; they look like {found[0]}, such as {plain(found[1])!r}: {found[2]}" if found else ""
 
 

@@ -208,6 +208,7 @@ def test_values_with_words_in_many_rows_are_neither_values_nor_classes():
         ([f"{row % 40}.5 {'mg' if row % 2 else 'ml'}" for row in range(80)], "numbers with a unit, such as '0.5 ml'"),
         ([f"{row % 40}.0%" for row in range(80)], "numbers with a per cent sign, such as '0.0%': write plain numbers"),
         ([f"{row % 24}:{row % 60:02}" for row in range(80)], "times, such as '0:00': write a number, such as minutes"),
+        ([f"1.{row:03}.000" for row in range(80)], "numbers with marks between thousands, such as '1.000.000': write"),
         ([f"{row % 24}.{row % 60:02}.00" for row in range(80)], "times, such as '0.00.00': write a number, such as"),
         ([f"{row},5" for row in range(80)], "numbers with a decimal comma, such as '0,5': declare it: `--decimal ,`"),
         ([f"$ {row}.50" for row in range(80)], "amounts of money, such as '$ 0.50': write plain numbers"),
@@ -368,6 +369,27 @@ def test_a_csv_with_decimal_commas_is_drafted_as_it_is_declared(tmp_path):
     assert contract.files == files
     assert isinstance(contract.columns["a"], NumberColumn)
     assert not [fault for part in read_batch(path, contract).parts() for fault in part.faults]
+
+
+def test_thousands_in_a_file_of_decimal_commas_are_no_fractions(tmp_path):
+    from ssgan.contract import TextFiles
+
+    path = tmp_path / "f.csv"
+    rows = (f"{row},5;{1000 + 37 * row:_};{('v', 'u', '')[row % 3]}\n".replace("_", ".") for row in range(60))
+    path.write_text("a;b;y\n" + "".join(rows))
+    text = draft_contract(path, "y", "t", files=TextFiles(delimiter=";", decimal=","))
+    assert "  b: {type: ignore}" in text
+    assert "they look like numbers with marks between thousands, such as '1.000': write plain numbers" in text
+    contract = contract_of(text, tmp_path)
+    assert isinstance(contract.columns["a"], NumberColumn)
+    assert not [fault for part in read_batch(path, contract).parts() for fault in part.faults]
+
+
+def test_words_that_differ_in_case_alone_are_told():
+    frame = people().assign(level=["No", "no", "Yes", ""] * 20, answer=["a", "b", "B", "c"] * 20)
+    text = draft_contract(frame, "level", "people")
+    assert "all that the file has; 'No' and 'no' differ in case alone" in text
+    assert line_of(frame, "answer").endswith("4 different words; 'B' and 'b' differ in case alone")
 
 
 def test_a_table_with_more_columns_than_intake_can_judge_is_refused_in_a_moment(tmp_path, monkeypatch):
