@@ -122,6 +122,10 @@ def test_the_report_says_the_shares_of_the_classes_and_which_prior_is_in_use(rep
     of_classes, of_priors = [each for each in section.blocks if isinstance(each, Table)][-2:]
     assert of_classes.rows == (("a", "50.0 %", "90.0 %", "80.0 %"), ("b", "50.0 %", "10.0 %", "20.0 %"))
     assert [row[0] for row in of_priors.rows] == ["balanced", "labelled (in use)"]
+    effects = {"prior_effect": effect, "prior_effect_unlabelled": {"labelled": {"accuracy": 0.7}}}
+    *_, told, weighted = report_rows.calibration(report[0].model_copy(update=effects), used, "").blocks
+    assert told.text == "The same where classes come as often as is estimated by EM among the unlabelled rows:"
+    assert weighted.rows == (("labelled (in use)", "0.700"),)
 
 
 @pytest.mark.parametrize("report", ["regression"], indirect=True)
