@@ -27,6 +27,7 @@ _WAYS = tuple(
         (r"[+-]?[0-9]+,[0-9]+", "numbers with a decimal comma", "declare it: `--decimal ,`"),
         (rf"[$€£¥]\s?{_FIGURES}|{_FIGURES}\s?[$€£¥]", "amounts of money", _PLAIN),
         (rf"[<>≤≥]=?\s?{_FIGURES}", "numbers with < or >", _PLAIN),
+        (rf"{_FIGURES}\s?/\s?{_FIGURES}", "two numbers in a cell", "write each into a column of its own"),
     )
 )
 _WITH_UNIT = re.compile(rf"{_FIGURES}(\s?[^\W\d_][^\d,;]{{0,11}})")

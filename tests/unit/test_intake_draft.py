@@ -212,6 +212,7 @@ def test_values_with_words_in_many_rows_are_neither_values_nor_classes():
         ([f"{row % 24}.{row % 60:02}.00" for row in range(80)], "times, such as '0.00.00': write a number, such as"),
         ([f"{row},5" for row in range(80)], "numbers with a decimal comma, such as '0,5': declare it: `--decimal ,`"),
         ([f"$ {row}.50" for row in range(80)], "amounts of money, such as '$ 0.50': write plain numbers"),
+        ([f"{90 + row}/{60 + row}" for row in range(80)], "two numbers in a cell, such as '100/70': write each into a"),
         ([f"<{row}" if row % 2 else str(row) for row in range(80)], "numbers with < or >, such as '<1': write plain"),
     ],
 )
