@@ -22,6 +22,8 @@ from ssgan.intake.written import are_padded_codes, looks_like
 
 WORDS = 30  # distinct values up to which text is a category
 _ROUNDABLE = 1e300
+_OTHERS, _APART = 10, 0.25  # a stand-in is beside so many other numbers, and this share of their range away from them
+_STAND_IN_ROWS, _STAND_IN_SHARE = 3, 0.01  # in which it stands at least, of those with a value
 _ALSO_MISSING = ("?", "N/A", "n/a", "#N/A", "-", ".", "na", "NULL", "none", "unknown", "Unknown", "missing")
 _ID_NAME = re.compile(  # with a capital or behind such a noun, as `acid` and `paid` are no ids
     r"(?i:(^|[_\W])(id|key|uuid|nr|no|number|index)$|^(id|uuid)[_\W])|[a-z]I[dD]$"
@@ -46,6 +48,8 @@ class Look:
     odd_rows: int = 0
     row_number: bool = False  # it counts the rows of the file, from 0 or 1
     picture: bytes | None = None  # the first PNG
+    stand_in: str = ""  # a number that seems to mean no value, such as -200 or 999
+    stand_in_rows: int = 0
 
     @property
     def numeric(self) -> bool:
@@ -112,6 +116,9 @@ def look_at(table: pa.Table, name: str, missing: Sequence[str], decimal: str = "
     finite = np.isfinite(values)  # a number too large for a float is as odd as a word
     odd = pa.concat_arrays([words.filter(pc.invert(numeric)), words.filter(numeric).filter(pa.array(~finite))])
     numbers = np.unique(values[finite])
+    stand_in = _stand_in(numbers)
+    rows = pc.sum(pc.is_in(text, value_set=words.filter(numeric).filter(pa.array(values == stand_in)))).as_py() or 0
+    meant = stand_in is not None and rows >= max(_STAND_IN_ROWS, _STAND_IN_SHARE * (len(text) - text.null_count))
     return Look(
         name=name,
         rows=len(column),
@@ -121,8 +128,21 @@ def look_at(table: pa.Table, name: str, missing: Sequence[str], decimal: str = "
         odd=tuple(odd.to_pylist()),
         absent=text.null_count,
         odd_rows=pc.sum(pc.is_in(text, value_set=odd)).as_py() or 0,
+        stand_in=f"{stand_in:g}" if meant else "",
+        stand_in_rows=rows if meant else 0,
         row_number=len(odd) == 0 and text.null_count == 0 and _counts_rows(pointed(text, mark), numbers),
     )
+
+
+def _stand_in(numbers: Floats) -> float | None:
+    """The first or the last of distinct numbers if it is of a kind, and far enough away, to mean that there is none."""
+    if len(numbers) <= _OTHERS:
+        return None
+    low, high = float(numbers[0]), float(numbers[-1])
+    if low < 0 and (numbers[1] >= 0 or numbers[1] - low >= _APART * (high - numbers[1])):
+        return low
+    nines = re.fullmatch(r"9{2,}", f"{high:.0f}") is not None and high == int(high)
+    return high if nines and high - numbers[-2] >= _APART * (numbers[-2] - low) else None
 
 
 def _counts_rows(text: pa.Array, distinct: Floats) -> bool:
@@ -209,9 +229,18 @@ def _describe_numbers(look: Look, nullable: str, absent: str) -> tuple[str, str]
     low, high, _ = bounds(look.numbers, look.integer)
     integer = ", integer: true" if look.integer else ""
     why = f"seen {look.numbers[0]:g} to {look.numbers[-1]:g}{absent}"
+    why += told_apart(look)
     if look.odd:
         why += f"; {plain(look.odd[0])} is no number, so such rows are refused"
     return f"type: number, min: {low}, max: {high}{integer}{nullable}", why
+
+
+def told_apart(look: Look) -> str:
+    """What is to be said of a number that seems to mean no value."""
+    if not look.stand_in:
+        return ""
+    where = f"{look.stand_in}, in {look.stand_in_rows} rows, stands apart"
+    return f"; {where}: if it means no value, leave those cells empty"
 
 
 def bounds(numbers: Floats, integer: bool) -> tuple[str, str, str]:

@@ -386,6 +386,26 @@ def test_thousands_in_a_file_of_decimal_commas_are_no_fractions(tmp_path):
     assert not [fault for part in read_batch(path, contract).parts() for fault in part.faults]
 
 
+@pytest.mark.parametrize(
+    ("numbers", "said"),
+    [
+        ([-200 if row % 10 == 0 else 600 + row for row in range(80)], "-200, in 8 rows, stands apart: if it means no"),
+        ([-1 if row % 10 == 0 else row for row in range(80)], "-1, in 8 rows, stands apart"),
+        ([999 if row % 10 else row for row in range(200)], "999, in 180 rows, stands apart"),
+        ([row - 40 for row in range(80)], ""),
+        ([99 if row % 10 else row for row in range(80)] + [*range(80, 99)], ""),
+        ([999 if row == 7 else row for row in range(80)], ""),
+    ],
+)
+def test_a_number_that_seems_to_mean_no_value_is_told(tmp_path, numbers, said):
+    frame = pd.DataFrame({"a": numbers, "y": ["u", "v"] * (len(numbers) // 2) + ["u"] * (len(numbers) % 2)})
+    line = line_of(frame, "a", "y")
+    assert said in line
+    assert ("stands apart" in line) == bool(said)
+    text = draft_contract(frame.rename(columns={"a": "y", "y": "a"}), "y", "t", task="regression")
+    assert ("stands apart" in text) == bool(said)
+
+
 def test_words_that_differ_in_case_alone_are_told():
     frame = people().assign(level=["No", "no", "Yes", ""] * 20, answer=["a", "b", "B", "c"] * 20)
     text = draft_contract(frame, "level", "people")
