@@ -170,7 +170,7 @@ def _words_for_no_label(look: Look) -> tuple[str, ...]:
 
 
 def _missing_labels(look: Look, rows: Mapping[str, int], missing: tuple[str, ...]) -> tuple[str, ...]:
-    """The words that mean no value, without `None` where it stands among classes and no label is written otherwise."""
+    """The words that mean no label; not `None` where it stands among classes and such rows are written otherwise."""
     others = tuple(word for word in missing if word != _NONE)
     unlabelled = sum(rows.values()) < look.rows or any(word in rows for word in others)
     return others if unlabelled and any(word.casefold() not in _NO_LABEL for word in look.odd) else missing
@@ -233,7 +233,7 @@ def _label_lines(
         yield f"  unlabelled: [{', '.join(map(quoted, words))}]", why
     if task == "classification":
         classes = _classes(look)
-        doubt = f"; {_NONE} is one, since no label is written otherwise: delete it if it means none too"
+        doubt = f"; {_NONE} is one, since rows without a label are written otherwise: delete it if it is none"
         why = "all that the file has" + (doubt if _NONE in classes else "") + alike(classes)
         yield f"  classes: [{', '.join(map(quoted, classes))}]", why
         return

@@ -112,13 +112,13 @@ def test_a_word_for_no_label_is_no_class_and_its_rows_are_unlabelled(tmp_path):
 
 
 @pytest.mark.parametrize("empty", ["", "NA"])
-def test_none_is_a_class_where_no_label_is_written_otherwise(tmp_path, empty):
+def test_none_is_a_class_where_rows_without_a_label_are_written_otherwise(tmp_path, empty):
     path = tmp_path / "f.csv"
     path.write_text("a,y\n" + "".join(f"{row},{('apnoea', 'None', empty)[row % 3]}\n" for row in range(21)))
     text = draft_contract(path, "y", "t")
     contract = contract_of(text, tmp_path)
     assert contract.classes == ("None", "apnoea")
-    assert "None is one, since no label is written otherwise" in text
+    assert "None is one, since rows without a label are written otherwise" in text
     assert read_batch(path, contract).manifest.labelled == {"None": 7, "apnoea": 7}
 
 
