@@ -227,7 +227,7 @@ def _words(column: Column | None) -> str:
     if not isinstance(column, CategoryColumn):
         return "one of the known words"
     more = f" or {len(column.values) - 8} more" if len(column.values) > 8 else ""
-    return f"one of {', '.join(map(repr, column.values[:8]))}{more}"
+    return f"one of {', '.join(map(repr, column.values[:8]))}{more}{' or null' if column.nullable else ''}"
 
 
 def _range(column: Column | None) -> str:

@@ -291,6 +291,7 @@ class Evaluation(Record):
     curve: tuple[CurvePoint, ...] = ()  # score over number of labels, nested subsets
     importance: tuple[Importance, ...] = ()
     prior_effect: dict[str, dict[str, float]] = {}  # calibrate.prior -> metrics of the SSGAN with it
+    prior_effect_unlabelled: dict[str, dict[str, float]] = {}  # the same, classes weighted as among unlabelled rows
     headline: dict[str, float] = {}  # the numbers `dvc metrics diff` shows, which does not look into lists
 
     def score(self, name: str) -> ModelScore:

@@ -178,9 +178,7 @@ def _numbers_of_text(column: pa.Array, missing: Sequence[str], decimal: str) -> 
     text = as_text(column)
     text = pc.if_else(pc.is_in(text, value_set=pa.array(missing, pa.string())), None, text)
     absent = _mask(pc.is_null(text))
-    if decimal != ".":  # what has a point is no number then, so it must not become one by the exchange
-        text = pc.if_else(pc.match_substring(text, "."), "x", text)
-        text = pc.replace_substring(text, decimal, ".", max_replacements=1)
+    text = pointed(text, decimal)
     reads = pc.or_(are_numbers(text), pc.match_substring_regex(text, _INFINITE))
     values = _floats(pc.cast(pc.if_else(reads, text, None), pa.float64()))
     return values, absent, ~absent & np.isnan(values)
@@ -198,6 +196,14 @@ def _plain_numbers(column: pa.Array, missing: Sequence[str]) -> tuple[Floats, Ma
     if (np.isnan(values) & ~absent).any():  # a word such as "nan", which the cast takes for a number
         return None
     return values, absent, np.zeros(len(values), bool)
+
+
+def pointed(text: pa.Array, decimal: str) -> pa.Array:
+    """Numbers with a point as their decimal mark; where that is another one, what has a point becomes a word."""
+    if decimal == ".":
+        return text
+    text = pc.if_else(pc.match_substring(text, "."), "x", text)
+    return pc.replace_substring(text, decimal, ".", max_replacements=1)
 
 
 def are_numbers(text: pa.Array) -> pa.Array:

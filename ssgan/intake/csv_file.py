@@ -85,11 +85,14 @@ def _header(path: Path, text: TextFiles) -> list[str]:
     encoding = "utf-8-sig" if text.encoding.lower().replace("_", "-") in ("utf-8", "utf8") else text.encoding
     try:
         with path.open(encoding=encoding, newline="") as handle:
-            return next((line for line in csv.reader(handle, delimiter=text.delimiter) if line), [])
+            names = next((line for line in csv.reader(handle, delimiter=text.delimiter) if line), [])
     except (UnicodeError, csv.Error) as error:
         raise DataError(
             f"{path.name} is not text in {_said(text)} ({short(error)}); {_mend_encoding(path, text)}"
         ) from None
+    if names and names[0].casefold().startswith("sep="):
+        raise DataError(f"{path.name} begins with the line `sep=`, which is for Excel alone: delete that line")
+    return names
 
 
 def _said(text: TextFiles) -> str:

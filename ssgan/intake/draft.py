@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 
 from ssgan.contract import COLUMNS_AT_MOST, MISSING, RESERVED, Rules, TextFiles, too_many_columns
 from ssgan.errors import DataError
-from ssgan.intake.cells import UNLABELLED, are_numbers, as_text, canonical, column_of
-from ssgan.intake.look import WORDS, Look, bounds, describe, look_at, missing_words, plain, quoted
+from ssgan.intake.cells import UNLABELLED, as_text, canonical, column_of
+from ssgan.intake.look import WORDS, Look, alike, bounds, describe, look_at, missing_words, plain, quoted, told_apart
 from ssgan.intake.read import INDEX, read_undeclared, require_label
 from ssgan.intake.source import is_number, nearest
 
@@ -22,6 +22,7 @@ _STANDARD = TextFiles()
 CLASSES = 10  # distinct integers up to which a label is a class
 CLASSES_AT_MOST = 100
 _NO_LABEL = ("unknown", "unlabelled", "unlabeled", "n/a", "#n/a")  # of a class that nobody knows, whatever the case
+_NONE = "None"  # what Python writes for no value, and what many call the class of those that have nothing
 _PERSON = re.compile(
     r"(?i)^(patient|subject|person|participant|customer|client|user|household|animal|device)s?"
     r"([_\W]*(id|key|nr|no|nbr|num|number|code|#))?$"
@@ -57,12 +58,15 @@ def draft_contract(
     table, path = _table_of(source, label, files)
     require_label(path, table.column_names, label)
     _check_names(path, table.column_names, label, id, group)
-    missing = missing_words(table)
-    looks = {column: look_at(table, column, missing) for column in table.column_names}
+    missing = missing_words(table, files.decimal)
+    looks = {column: look_at(table, column, missing, files.decimal) for column in table.column_names}
     unlabelled = _words_for_no_label(looks[label])
-    target = look_at(table, label, (*missing, *unlabelled)) if unlabelled else looks[label]
+    rows_by_word = _rows_by_word(table, label)
+    nothing = (*_missing_labels(looks[label], rows_by_word, missing), *unlabelled)
+    target = looks[label] if nothing == missing else look_at(table, label, nothing, files.decimal)
     chosen, why = _guess_task(target, task, path)
-    counts = _label_counts(table, target, chosen, (*missing, *unlabelled))
+    counts = _label_counts(rows_by_word, target, chosen, nothing)
+    taken = {word: rows for word, rows in rows_by_word.items() if word in missing and word in nothing and word}
     free = [look for column, look in looks.items() if column not in (label, id, group)]
     guessed = None if id else next((look.name for look in free if _names_rows(look) and look.unique), None)
     features = [look for look in free if look.name != guessed]
@@ -75,7 +79,7 @@ def draft_contract(
         (f"task: {chosen}", why),
         _id_line(id, guessed),
         _group_line(group, features),
-        *_label_lines(target, chosen, counts, unlabelled),
+        *_label_lines(target, chosen, counts, unlabelled, taken),
         ("columns:", "the features, in the order the model sees them"),
         *_column_lines(features, path),
         _missing_line(missing),
@@ -105,8 +109,7 @@ def _check_names(path: Path, names: Sequence[str], label: str, *chosen: str | No
 
 def _table_of(source: Path | pd.DataFrame, label: str, files: TextFiles) -> tuple[pa.Table, Path]:
     if isinstance(source, Path):
-        table = read_undeclared(source, label, files)
-        return (table if files.decimal == "." else _with_points(table)), source
+        return read_undeclared(source, label, files), source
     if not source.columns.is_unique:
         raise DataError("the frame has more than one column of the same name; every name must be there once")
     frame = source.copy()
@@ -120,18 +123,6 @@ def _table_of(source: Path | pd.DataFrame, label: str, files: TextFiles) -> tupl
     if table.num_rows == 0:
         raise DataError("the frame has no rows; a contract is drafted from at least one")
     return table, Path("the frame")
-
-
-def _with_points(table: pa.Table) -> pa.Table:
-    """Numbers with a decimal comma as they are written with a point; what is no number stays."""
-    for place, name in enumerate(table.column_names):
-        text = column_of(table, name)
-        if not pa.types.is_string(text.type):
-            continue
-        pointed = pc.replace_substring(text, ",", ".", max_replacements=1)
-        numbers = pc.and_(are_numbers(pointed), pc.invert(pc.match_substring(text, ".")))
-        table = table.set_column(place, name, pc.if_else(numbers, pointed, text))
-    return table
 
 
 def _guess_task(look: Look, asked: str | None, path: Path) -> tuple[str, str]:
@@ -178,6 +169,13 @@ def _words_for_no_label(look: Look) -> tuple[str, ...]:
     return words if len({*look.words} - {*words, UNLABELLED}) > 1 else ()
 
 
+def _missing_labels(look: Look, rows: Mapping[str, int], missing: tuple[str, ...]) -> tuple[str, ...]:
+    """The words that mean no label; not `None` where it stands among classes and such rows are written otherwise."""
+    others = tuple(word for word in missing if word != _NONE)
+    unlabelled = sum(rows.values()) < look.rows or any(word in rows for word in others)
+    return others if unlabelled and any(word.casefold() not in _NO_LABEL for word in look.odd) else missing
+
+
 def _few_integers(look: Look) -> bool:
     return look.numeric and look.integer and int(np.count_nonzero(look.numbers != float(UNLABELLED))) <= CLASSES
 
@@ -220,22 +218,27 @@ def _is_repeated_name(look: Look) -> bool:
 
 
 def _label_lines(
-    look: Look, task: str, counts: Mapping[str, int], unlabelled: Sequence[str]
+    look: Look, task: str, counts: Mapping[str, int], unlabelled: Sequence[str], taken: Mapping[str, int]
 ) -> Iterator[tuple[str, str]]:
     labelled = sum(counts.values())
     share = f"{labelled} of {look.rows} rows have a label ({labelled / look.rows:.1%})"
     nothing = "empty, missing or -1" if task == "classification" else "empty or missing"
     yield "label:", share
-    yield f"  column: {quoted(look.name)}", f"{nothing} means unlabelled"
+    said = "".join(f"; {quoted(word)} too, in {rows} rows" for word, rows in taken.items())
+    cure = ": one that is a class belongs to the classes" if said and task == "classification" else ""
+    yield f"  column: {quoted(look.name)}", f"{nothing} means unlabelled{said}{cure}"
     if unlabelled:
         words = (UNLABELLED, *unlabelled) if task == "classification" else unlabelled
         why = "and so do these words; one that is a class after all belongs to the classes"
         yield f"  unlabelled: [{', '.join(map(quoted, words))}]", why
     if task == "classification":
-        yield f"  classes: [{', '.join(quoted(word) for word in _classes(look))}]", "all that the file has"
+        classes = _classes(look)
+        doubt = f"; {_NONE} is one, since rows without a label are written otherwise: delete it if it is none"
+        why = "all that the file has" + (doubt if _NONE in classes else "") + alike(classes)
+        yield f"  classes: [{', '.join(map(quoted, classes))}]", why
         return
     low, high, why = bounds(look.numbers, look.integer)
-    yield f"  min: {low}", why
+    yield f"  min: {low}", why + told_apart(look)
     yield f"  max: {high}", f"the largest seen is {look.numbers[-1]:g}; widened by the observed range"
 
 
@@ -282,18 +285,24 @@ def _rule_lines(task: str, counts: Mapping[str, int]) -> Iterator[tuple[str, str
     yield f"  drifted_share_at_most: {standard.drifted_share_at_most}", "a larger share of drifted columns rejects it"
 
 
-def _label_counts(table: pa.Table, look: Look, task: str, missing: Sequence[str]) -> dict[str, int]:
+def _label_counts(rows: Mapping[str, int], look: Look, task: str, missing: Sequence[str]) -> dict[str, int]:
     """Rows per class, or `{"labelled": n}`."""
     counts: dict[str, int] = {}
-    for each in pc.value_counts(as_text(column_of(table, look.name))).to_pylist():
-        word = each["values"]
-        if word is None or word in missing or (task == "classification" and canonical(word) == UNLABELLED):
+    odd = {*look.odd}
+    for word, count in rows.items():
+        if word in missing or (task == "classification" and canonical(word) == UNLABELLED):
             continue
-        if task == "regression" and not is_number(word):
+        if task == "regression" and word in odd:
             continue
         key = canonical(word) if task == "classification" else "labelled"
-        counts[key] = counts.get(key, 0) + each["counts"]
+        counts[key] = counts.get(key, 0) + count
     return counts
+
+
+def _rows_by_word(table: pa.Table, name: str) -> dict[str, int]:
+    """The rows of each distinct word of a column, without those that have none."""
+    each = pc.value_counts(as_text(column_of(table, name))).to_pylist()
+    return {found["values"]: found["counts"] for found in each if found["values"] is not None}
 
 
 def _aligned(lines: Sequence[tuple[str, str]]) -> str:

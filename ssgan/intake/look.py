@@ -16,18 +16,22 @@ import yaml
 from ssgan.columns import SIDE_AT_LEAST, SIDE_AT_MOST
 from ssgan.contract import MISSING
 from ssgan.errors import DataError
-from ssgan.intake.cells import LONGEST_CELL, Floats, are_numbers, as_text, column_of
+from ssgan.intake.cells import LONGEST_CELL, Floats, are_numbers, as_text, column_of, pointed
 from ssgan.intake.pictures import PNG, shape_of
 from ssgan.intake.written import are_padded_codes, looks_like
 
 WORDS = 30  # distinct values up to which text is a category
 _ROUNDABLE = 1e300
+_OTHERS, _APART = 10, 0.25  # a stand-in is beside so many other numbers, and this share of their range away from them
+_STAND_IN_ROWS, _STAND_IN_SHARE = 3, 0.01  # in which it stands at least, of those with a value
 _ALSO_MISSING = ("?", "N/A", "n/a", "#N/A", "-", ".", "na", "NULL", "none", "unknown", "Unknown", "missing")
 _ID_NAME = re.compile(  # with a capital or behind such a noun, as `acid` and `paid` are no ids
     r"(?i:(^|[_\W])(id|key|uuid|nr|no|number|index)$|^(id|uuid)[_\W])|[a-z]I[dD]$"
     r"|(?i:(record|row|sample|case|visit|patient|person|subject|user|customer|client|order|item)id$)"
 )
-_DATE = r"^[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([T ].*)?$|^[0-9]{1,2}[./][0-9]{1,2}[./]([0-9]{2}|[0-9]{4})([T ].*)?$"
+_DATE = (  # 18.00.00 is a time
+    r"^[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([T ].*)?$|^[0-9]{1,2}[./](?!00)[0-9]{1,2}[./]([0-9]{2}|[0-9]{4})([T ].*)?$"
+)
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,8 @@ class Look:
     odd_rows: int = 0
     row_number: bool = False  # it counts the rows of the file, from 0 or 1
     picture: bytes | None = None  # the first PNG
+    stand_in: str = ""  # a number that seems to mean no value, such as -200 or 999
+    stand_in_rows: int = 0
 
     @property
     def numeric(self) -> bool:
@@ -71,7 +77,7 @@ class Look:
         return _ID_NAME.search(self.name) is not None
 
 
-def missing_words(table: pa.Table) -> tuple[str, ...]:
+def missing_words(table: pa.Table, decimal: str = ".") -> tuple[str, ...]:
     """The usual words for "no value", and those that stand alone among the numbers of some column."""
     found = list(MISSING)
     for name in table.column_names:
@@ -79,15 +85,22 @@ def missing_words(table: pa.Table) -> tuple[str, ...]:
         if not pa.types.is_string(column.type):
             continue
         words = pc.unique(as_text(column).drop_null())
-        numeric = are_numbers(words)
+        numeric = are_numbers(pointed(words, decimal))
         odd = {*words.filter(pc.invert(numeric)).to_pylist()} - {*found}
         alone = odd if pc.any(numeric).as_py() else set()
         found += [word for word in _ALSO_MISSING if word in odd and (word == "?" or alone == {word})]
     return tuple(found)
 
 
-def look_at(table: pa.Table, name: str, missing: Sequence[str]) -> Look:
-    """Looks at one column; `missing` are the words that mean no value."""
+def look_at(table: pa.Table, name: str, missing: Sequence[str], decimal: str = ".") -> Look:
+    """Looks at one column.
+
+    Args:
+        table: It is of this.
+        name: Of the column.
+        missing: The words that mean no value.
+        decimal: The mark between whole and fraction, of numbers held as text.
+    """
     column = column_of(table, name)
     if pa.types.is_binary(column.type):
         first = next((cell for cell in column.to_pylist() if cell is not None and cell.startswith(PNG)), None)
@@ -96,11 +109,16 @@ def look_at(table: pa.Table, name: str, missing: Sequence[str]) -> Look:
     text = as_text(column)
     text = pc.if_else(pc.is_in(text, value_set=pa.array(missing, pa.string())), None, text)
     words = pc.unique(text.drop_null()).sort()
-    numeric = are_numbers(words)
-    values = pc.cast(words.filter(numeric), pa.float64()).to_numpy(zero_copy_only=False)
+    mark = decimal if pa.types.is_string(column.type) else "."
+    read = pointed(words, mark)
+    numeric = are_numbers(read)
+    values = pc.cast(read.filter(numeric), pa.float64()).to_numpy(zero_copy_only=False)
     finite = np.isfinite(values)  # a number too large for a float is as odd as a word
     odd = pa.concat_arrays([words.filter(pc.invert(numeric)), words.filter(numeric).filter(pa.array(~finite))])
     numbers = np.unique(values[finite])
+    stand_in = _stand_in(numbers)
+    rows = pc.sum(pc.is_in(text, value_set=words.filter(numeric).filter(pa.array(values == stand_in)))).as_py() or 0
+    meant = stand_in is not None and rows >= max(_STAND_IN_ROWS, _STAND_IN_SHARE * (len(text) - text.null_count))
     return Look(
         name=name,
         rows=len(column),
@@ -110,8 +128,21 @@ def look_at(table: pa.Table, name: str, missing: Sequence[str]) -> Look:
         odd=tuple(odd.to_pylist()),
         absent=text.null_count,
         odd_rows=pc.sum(pc.is_in(text, value_set=odd)).as_py() or 0,
-        row_number=len(odd) == 0 and text.null_count == 0 and _counts_rows(text, numbers),
+        stand_in=f"{stand_in:g}" if meant else "",
+        stand_in_rows=rows if meant else 0,
+        row_number=len(odd) == 0 and text.null_count == 0 and _counts_rows(pointed(text, mark), numbers),
     )
+
+
+def _stand_in(numbers: Floats) -> float | None:
+    """The first or the last of distinct numbers if it is of a kind, and far enough away, to mean that there is none."""
+    if len(numbers) <= _OTHERS:
+        return None
+    low, high = float(numbers[0]), float(numbers[-1])
+    if low < 0 and (numbers[1] >= 0 or numbers[1] - low >= _APART * (high - numbers[1])):
+        return low
+    nines = re.fullmatch(r"9{2,}", f"{high:.0f}") is not None and high == int(high)
+    return high if nines and high - numbers[-2] >= _APART * (numbers[-2] - low) else None
 
 
 def _counts_rows(text: pa.Array, distinct: Floats) -> bool:
@@ -160,8 +191,16 @@ def _describe_words(look: Look, nullable: str, absent: str) -> tuple[str, str]:
         return "type: ignore", f"another text in every row{hint}"
     if len(look.words) <= WORDS and max(map(len, look.words)) <= LONGEST_CELL:
         values = ", ".join(quoted(word) for word in look.words)
-        return f"type: category, values: [{values}]{nullable}", f"{len(look.words)} different words{absent}{hint}"
+        why = f"{len(look.words)} different words{absent}{hint}{alike(look.words)}"
+        return f"type: category, values: [{values}]{nullable}", why
     return "type: ignore", f"{len(look.words)} different texts, more than the {WORDS} that a category may have{hint}"
+
+
+def alike(words: Sequence[str]) -> str:
+    """What is to be said of words of which two are the same but for capitals."""
+    seen: dict[str, str] = {}
+    first = next((word for word in words if seen.setdefault(word.casefold(), word) != word), None)
+    return f"; {plain(seen[first.casefold()])!r} and {plain(first)!r} differ in case alone" if first else ""
 
 
 def _hint(look: Look) -> str:
@@ -171,7 +210,7 @@ def _hint(look: Look) -> str:
     if look.varied_numbers:
         word = repr(plain(look.odd[0]))
         return f"; numbers but for words such as {word} in {look.odd_rows} rows; add those of no value to `missing`"
-    found = looks_like(look.words)
+    found = looks_like(look.odd, len(look.words) - len(look.odd))
     return f"; they look like {found[0]}, such as {plain(found[1])!r}: {found[2]}" if found else ""
 
 
@@ -190,9 +229,18 @@ def _describe_numbers(look: Look, nullable: str, absent: str) -> tuple[str, str]
     low, high, _ = bounds(look.numbers, look.integer)
     integer = ", integer: true" if look.integer else ""
     why = f"seen {look.numbers[0]:g} to {look.numbers[-1]:g}{absent}"
+    why += told_apart(look)
     if look.odd:
         why += f"; {plain(look.odd[0])} is no number, so such rows are refused"
     return f"type: number, min: {low}, max: {high}{integer}{nullable}", why
+
+
+def told_apart(look: Look) -> str:
+    """What is to be said of a number that seems to mean no value."""
+    if not look.stand_in:
+        return ""
+    where = f"{look.stand_in}, in {look.stand_in_rows} rows, stands apart"
+    return f"; {where}: if it means no value, leave those cells empty"
 
 
 def bounds(numbers: Floats, integer: bool) -> tuple[str, str, str]:

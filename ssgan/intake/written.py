@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from ssgan.intake.source import is_number
-
 _ENOUGH = 1000  # words that are looked at
 _SHARE = 0.9  # of the words that are written in one way, plain numbers among them
 _UNITS = 3
@@ -15,21 +13,35 @@ _PLAIN = "write plain numbers"
 _WAYS = tuple(
     (re.compile(pattern), name, cure)
     for pattern, name, cure in (
-        (r"[0-9]{1,2}:[0-9]{2}(:[0-9]{2}([.,][0-9]+)?)?", "times", "write a number, such as minutes since midnight"),
+        (
+            r"[0-9]{1,2}:[0-9]{2}(:[0-9]{2}([.,][0-9]+)?)?|[0-9]{1,2}\.[0-9]{2}\.[0-9]{2}",
+            "times",
+            "write a number, such as minutes since midnight",
+        ),
         (rf"{_FIGURES}\s?%", "numbers with a per cent sign", _PLAIN),
-        (r"[+-]?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]+)?", "numbers with marks between thousands", _PLAIN),
+        (
+            r"[+-]?[0-9]{1,3}((,[0-9]{3})+(\.[0-9]+)?|(\.[0-9]{3})+(,[0-9]+)?)",
+            "numbers with marks between thousands",
+            _PLAIN,
+        ),
         (r"[+-]?[0-9]+,[0-9]+", "numbers with a decimal comma", "declare it: `--decimal ,`"),
         (rf"[$€£¥]\s?{_FIGURES}|{_FIGURES}\s?[$€£¥]", "amounts of money", _PLAIN),
         (rf"[<>≤≥]=?\s?{_FIGURES}", "numbers with < or >", _PLAIN),
+        (rf"{_FIGURES}\s?/\s?{_FIGURES}", "two numbers in a cell", "write each into a column of its own"),
     )
 )
 _WITH_UNIT = re.compile(rf"{_FIGURES}(\s?[^\W\d_][^\d,;]{{0,11}})")
 
 
-def looks_like(words: Sequence[str]) -> tuple[str, str, str] | None:
-    """(what distinct words look like, one of them, what to do); None for words that look like nothing else."""
+def looks_like(words: Sequence[str], numbers: int) -> tuple[str, str, str] | None:
+    """(what distinct words look like, one of them, what to do); None for words that look like nothing else.
+
+    Args:
+        words: that are no numbers.
+        numbers: distinct ones that stand beside them.
+    """
     some = words[:: -(-len(words) // _ENOUGH)] if words else ()
-    needed = _SHARE * len(some) - sum(map(is_number, some))
+    needed = (_SHARE - (1 - _SHARE) * numbers / max(len(words), 1)) * len(some)
     for pattern, name, cure in _WAYS:
         found = [word for word in some if pattern.fullmatch(word)]
         if found and len(found) >= needed:

@@ -19,12 +19,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from ssgan.config import CalibrateParams, read_params
 from ssgan.errors import DataError
 from ssgan.judge.metrics import Array, Floats
 from ssgan.learn.artefact import CALIBRATION, Artefact, class_probabilities, write_checksums
-from ssgan.learn.prepare import is_labelled
+from ssgan.learn.prepare import frame_columns, is_labelled
 from ssgan.learn.ranges import RANGES, Seen
 from ssgan.learn.training_rows import TrainingRows, evenly
 from ssgan.progress import say
@@ -32,7 +33,7 @@ from ssgan.project import Project
 from ssgan.records import Calibration
 
 COLDEST, HOTTEST = 0.05, 20.0  # bounds of the temperature
-ROWS = 20_000  # training rows that say what P(fake) is usual
+ROWS = 20_000  # of the training rows, and of those that no training saw, that say what P(fake) is usual
 
 
 def calibrate(project: Project) -> Calibration:
@@ -55,12 +56,18 @@ def calibrate(project: Project) -> Calibration:
         raise DataError(f"data/prepared has no {RANGES}, for an older ssgan made it: run `ssgan prepare` again")
     # Half of the rows that may be flagged are the ranges' to flag; what these leave is left to P(fake).
     ranges, taken = Seen.read(project.prepared / RANGES).limits(knobs.unlike / 2)
+    flagged = knobs.unlike - taken / max(len(x), 1)
+    test = pd.read_parquet(project.prepared / "test.parquet")
     done: dict[str, Calibration] = {}
     shares: dict[str, Floats] | None = None
     for name, place in (("ssgan", project.model), ("twin", project.twin)):
         artefact = Artefact.load(project.trained / name)
-        fake = artefact.predict_encoded(evenly(x, ROWS))
-        limit = float(np.quantile(fake.fake_probability, 1 - (knobs.unlike - taken / max(len(x), 1))))
+        held = {name: evenly(column, ROWS) for name, column in frame_columns(test, artefact.contract).items()}
+        known, fresh = (
+            artefact.predict_encoded(each).fake_probability
+            for each in (evenly(x, ROWS), artefact.encoder.encode_columns(held))
+        )
+        limit = fake_limit(known, fresh, flagged)
         task, pool = folds.get(f"{name}_task"), folds.get("ssgan_pool")
         answered = None if task is None else answer_in_unit(task, artefact)
         truth, classes = y[is_labelled(y)], len(artefact.contract.classes)
@@ -187,6 +194,23 @@ def conformal_quantile(scores: Floats, coverage: float) -> float:
     """The ceil((m + 1) coverage)-th smallest of m scores; infinite where m is too small for the coverage."""
     rank = math.ceil((len(scores) + 1) * coverage - 1e-9)
     return float(np.sort(scores)[rank - 1]) if rank <= len(scores) else math.inf
+
+
+def fake_limit(known: Floats, fresh: Floats, flagged: float) -> float:
+    """The P(fake) above which a row is unlike the training data.
+
+    The network knows its training rows by heart, the better the fewer they are, so rows that no training saw have a say
+    too: no more of these may be flagged either, or one in m + 1 where they are too few to tell.
+
+    Args:
+        known: P(fake) of training rows [n].
+        fresh: of rows that no training saw [m]; may be empty.
+        flagged: the share that may be.
+    """
+    limit = float(np.quantile(known, 1 - flagged))
+    if not len(fresh):
+        return limit
+    return max(limit, min(conformal_quantile(fresh, 1 - flagged), float(fresh.max())))
 
 
 def em_shares(probabilities: Floats, rounds: int = 200) -> Floats:

@@ -97,6 +97,15 @@ def reliability(truth: Array, probabilities: Floats) -> tuple[Reliability, ...]:
     )
 
 
+def scores_at_shares(scorer: Scorer, answers: Floats, truth: Array, shares: Floats) -> dict[str, float]:
+    """What rows of other shares of classes [K] would score; {} where a class has no judged row to speak for it."""
+    rows = np.bincount(truth, minlength=len(shares))
+    if not rows.all():
+        return {}
+    scores = scorer.resampled(answers, (shares / rows)[truth][np.newaxis], ranking=False)
+    return {name: float(scores[name][0]) for name in ("accuracy", "macro_f1", "log_loss", "brier")}
+
+
 def calibration_error(truth: Array, probabilities: Floats) -> float:
     """Expected calibration error over bins of equally many rows (Nguyen & O'Connor 2015)."""
     bins = reliability(truth, probabilities)

@@ -23,7 +23,7 @@ from ssgan.judge.answers import Judged, answers_of, gather
 from ssgan.judge.baselines import stored_answers, stored_caps, stored_curves
 from ssgan.judge.bootstrap import class_scores, difference, resample, score_entrant
 from ssgan.judge.calibrate import answer_in_unit, beside, read_folds
-from ssgan.judge.checks import calibration_check, shifted, slices, strangers
+from ssgan.judge.checks import calibration_check, scores_at_shares, shifted, slices, strangers
 from ssgan.judge.metrics import Array, ClassScorer, Floats, Scorer, ValueScorer, higher_is_better
 from ssgan.judge.prepared import Findings, Prepared, read_prepared
 from ssgan.learn.artefact import Artefact, class_probabilities
@@ -99,10 +99,20 @@ def _beyond_scores(
         "calibration": _calibration(prepared, judged, scorer, params),
         "curve": _curve(project, prepared, scorer, evaluation, knobs, artefact),
         "importance": importance(artefact, prepared.judged, prepared.truth, evaluation.metric, knobs.seed),
-        "prior_effect": {
-            prior: scorer.score(scorer.clean(answers_of(each))) for prior, each in judged.by_prior.items()
-        },
+        **_of_priors(prepared, judged, scorer),
     }
+
+
+def _of_priors(prepared: Prepared, judged: Judged, scorer: Scorer) -> dict[str, dict[str, dict[str, float]]]:
+    """Scores with each share of classes taken for granted: of the judged rows, and weighted as unlabelled rows are."""
+    answers = {prior: scorer.clean(answers_of(each)) for prior, each in judged.by_prior.items()}
+    found = {"prior_effect": {prior: scorer.score(each) for prior, each in answers.items()}}
+    estimated = judged.artefact.calibration.shares.get("em")
+    if estimated is None:
+        return found
+    shares = np.array([estimated[name] for name in prepared.contract.classes])
+    weighted = {prior: scores_at_shares(scorer, each, prepared.truth, shares) for prior, each in answers.items()}
+    return {**found, "prior_effect_unlabelled": weighted}
 
 
 def judge(

@@ -203,5 +203,8 @@ def _standing(evaluation: Evaluation) -> str:
     if best is None:
         return text
     text += f", the best baseline {words.title(best.name)} {words.value_of(evaluation, best)}"
-    won = words.best_of(evaluation, (ours, best)).name == best.name
-    return text + (", which is better than the SSGAN" if won else "")
+    gain = next(each for each in evaluation.differences if each.baseline == best.name)
+    if gain.value >= 0:
+        return text
+    unproven = ", which is ahead of the SSGAN, though these rows cannot prove it"
+    return text + (", which is better than the SSGAN" if gain.high < 0 else unproven)

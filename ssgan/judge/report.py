@@ -86,7 +86,7 @@ def compose(findings: Findings, run: RunRecord, history: History, beside: Beside
         report_rows.importance(evaluation),
         report_rows.slices(evaluation),
         report_facts.lineage(evaluation, prepared, run),
-        report_facts.limits(evaluation, prepared),
+        report_facts.limits(evaluation, prepared, artefact),
     )
     return Document(
         title=f"{contract.name}: did the unlabelled rows help?",

@@ -6,10 +6,13 @@ import numpy as np
 
 from ssgan import __version__
 from ssgan.judge import words
+from ssgan.judge.calibrate import ROWS
 from ssgan.judge.document import Block, Fold, Items, Place, Section, Table, Text
 from ssgan.judge.prepared import Prepared
+from ssgan.learn.artefact import Artefact
 from ssgan.learn.encode import Encoder
 from ssgan.learn.prepare import frame_columns
+from ssgan.learn.training_rows import evenly
 from ssgan.records import DatasetVersion, Evaluation, RunRecord
 
 
@@ -55,7 +58,7 @@ def versions(data: DatasetVersion | None) -> tuple[Block, ...]:
     return (Table(("fact", "value"), rows, prose=True),)
 
 
-def limits(evaluation: Evaluation, prepared: Prepared) -> Section:
+def limits(evaluation: Evaluation, prepared: Prepared, artefact: Artefact) -> Section:
     """What no number in the report can tell."""
     contract = prepared.contract
     items = []
@@ -71,12 +74,7 @@ def limits(evaluation: Evaluation, prepared: Prepared) -> Section:
         if scarce:
             items.append(f"Classes with few judged rows are hardly judged at all ({', '.join(scarce)}).")
     else:
-        known = prepared.y[prepared.labelled]
-        low, high = words.number(float(known.min())), words.number(float(known.max()))
-        items.append(
-            f"It learned values of {contract.label.column} from {low} to {high} {words.unit(contract)}".rstrip()
-            + "; beyond them its answers are guesses."
-        )
+        items.append(_learned(prepared, artefact))
     items += [
         _ranges(prepared),
         "The judged rows come from the same sources and the same time as the training rows. On data that changes after "
@@ -85,6 +83,20 @@ def limits(evaluation: Evaluation, prepared: Prepared) -> Section:
         "That a column matters to the model does not say that it causes anything.",
     ]
     return Section("What it cannot know", (Items(tuple(items)),))
+
+
+def _learned(prepared: Prepared, artefact: Artefact) -> str:
+    """Which values it learned, and how many unlabelled rows it takes to lie beyond them."""
+    contract, known = prepared.contract, prepared.y[prepared.labelled]
+    low, high = words.number(float(known.min())), words.number(float(known.max()))
+    said = f"It learned values of {contract.label.column} from {low} to {high} {words.unit(contract)}".rstrip()
+    said += "; beyond them its answers are guesses."
+    if prepared.labelled.all():
+        return said
+    answers = artefact.predict_encoded(evenly(prepared.x[~prepared.labelled], ROWS)).answer
+    beyond = float(((answers < known.min()) | (answers > known.max())).mean())
+    more = f" {100 * beyond:.1f} % of the unlabelled rows are answered so, where no label vouches for an interval"
+    return f"{said}{more}: label some of them." if beyond else said
 
 
 def _ranges(prepared: Prepared) -> str:

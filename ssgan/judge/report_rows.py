@@ -111,19 +111,26 @@ def _shares(used: Calibration) -> tuple[Block, ...]:
 
 
 def _prior(evaluation: Evaluation, used: Calibration) -> tuple[Block, ...]:
-    effect = evaluation.prior_effect
-    if not effect:
+    if not evaluation.prior_effect:
         return ()
+    told = Text("What the same model scores under each assumption about the shares of classes, on the judged rows:")
+    found = (told, _by_prior(evaluation.prior_effect, used.prior))
+    if not any(evaluation.prior_effect_unlabelled.values()):
+        return found
+    told = Text("The same where classes come as often as is estimated by EM among the unlabelled rows:")
+    return (*found, told, _by_prior(evaluation.prior_effect_unlabelled, used.prior))
+
+
+def _by_prior(effect: Mapping[str, Mapping[str, float]], in_use: str) -> Table:
     named = tuple(dict.fromkeys(name for each in effect.values() for name in each))
     rows = tuple(
         (
-            f"{prior} (in use)" if prior == used.prior else prior,
+            f"{prior} (in use)" if prior == in_use else prior,
             *(words.number(each[n]) if n in each else "" for n in named),
         )
         for prior, each in effect.items()
     )
-    head = ("calibrate.prior", *(words.metric_title(name) for name in named))
-    return (Text("What the same model scores under each assumption about the shares of classes:"), Table(head, rows))
+    return Table(("calibrate.prior", *(words.metric_title(name) for name in named)), rows)
 
 
 def answers(

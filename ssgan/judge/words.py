@@ -193,7 +193,8 @@ def _winner(evaluation: Evaluation) -> str:
     if plain is not None and best.name == plain.name:
         return ""
     if best.name != OURS:
-        return f"best of all, and better than the SSGAN: {title(best.name)} with {value_of(evaluation, best)}"
+        ahead = "better than" if _difference(evaluation, best.name).high < 0 else "ahead of"
+        return f"best of all, and {ahead} the SSGAN: {title(best.name)} with {value_of(evaluation, best)}"
     level = [each.baseline for each in evaluation.differences if not each.value]
     others = len(level) - level.count(TWIN)  # of the twin it is said above
     if others:

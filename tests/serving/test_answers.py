@@ -174,7 +174,7 @@ WRONG = [
     ({"age": None}, "age", "not a number", "null", "must be a number"),
     ({"age": [61]}, "age", "not a number", "a list of 1", "must be a number"),
     ({"blood pressure": "high"}, "blood pressure", "not a number", "high", "or null"),
-    ({"ward": "west"}, "ward", "unknown value", "west", "'north', 'south, upper'"),
+    ({"ward": "west"}, "ward", "unknown value", "west", "one of 'north', 'south, upper' or null"),
     ({"ward": 3}, "ward", "unknown value", "3", "one of"),
     ({"agee": 1}, "agee", "unknown field", "1", "did you mean `age`?"),
     ({"x" * 500: 1}, "x" * 80 + "...", "unknown field", "1", "leave it out"),

@@ -111,6 +111,27 @@ def test_a_word_for_no_label_is_no_class_and_its_rows_are_unlabelled(tmp_path):
     assert (manifest.labelled, manifest.unlabelled) == ({"no": 4, "yes": 4}, 12)
 
 
+@pytest.mark.parametrize("empty", ["", "NA"])
+def test_none_is_a_class_where_rows_without_a_label_are_written_otherwise(tmp_path, empty):
+    path = tmp_path / "f.csv"
+    path.write_text("a,y\n" + "".join(f"{row},{('apnoea', 'None', empty)[row % 3]}\n" for row in range(21)))
+    text = draft_contract(path, "y", "t")
+    contract = contract_of(text, tmp_path)
+    assert contract.classes == ("None", "apnoea")
+    assert "None is one, since rows without a label are written otherwise" in text
+    assert read_batch(path, contract).manifest.labelled == {"None": 7, "apnoea": 7}
+
+
+def test_the_words_that_were_taken_for_no_label_are_told_with_their_rows(tmp_path):
+    path = tmp_path / "f.csv"
+    path.write_text("a,y\n" + "".join(f"{row / 2},{('yes', 'no', 'None')[row % 3]}\n" for row in range(21)))
+    text = draft_contract(path, "y", "t")
+    assert contract_of(text, tmp_path).classes == ("no", "yes")
+    assert "-1 means unlabelled; None too, in 7 rows: one that is a class belongs to the classes" in text
+    path.write_text("a,y\n" + "".join(f"{row / 2},{'None' if row % 3 else row / 4}\n" for row in range(42)))
+    assert "empty or missing means unlabelled; None too, in 28 rows\n" in draft_contract(path, "y", "t")
+
+
 def test_words_for_no_label_among_values_make_no_class_of_the_values(tmp_path):
     path = tmp_path / "f.csv"
     path.write_text("a,y\n1,unknown\n2,n/a\n3,3.5\n4,7.25\n5,\n")
@@ -187,8 +208,11 @@ def test_values_with_words_in_many_rows_are_neither_values_nor_classes():
         ([f"{row % 40}.5 {'mg' if row % 2 else 'ml'}" for row in range(80)], "numbers with a unit, such as '0.5 ml'"),
         ([f"{row % 40}.0%" for row in range(80)], "numbers with a per cent sign, such as '0.0%': write plain numbers"),
         ([f"{row % 24}:{row % 60:02}" for row in range(80)], "times, such as '0:00': write a number, such as minutes"),
+        ([f"1.{row:03}.000" for row in range(80)], "numbers with marks between thousands, such as '1.000.000': write"),
+        ([f"{row % 24}.{row % 60:02}.00" for row in range(80)], "times, such as '0.00.00': write a number, such as"),
         ([f"{row},5" for row in range(80)], "numbers with a decimal comma, such as '0,5': declare it: `--decimal ,`"),
         ([f"$ {row}.50" for row in range(80)], "amounts of money, such as '$ 0.50': write plain numbers"),
+        ([f"{90 + row}/{60 + row}" for row in range(80)], "two numbers in a cell, such as '100/70': write each into a"),
         ([f"<{row}" if row % 2 else str(row) for row in range(80)], "numbers with < or >, such as '<1': write plain"),
     ],
 )
@@ -346,6 +370,47 @@ def test_a_csv_with_decimal_commas_is_drafted_as_it_is_declared(tmp_path):
     assert contract.files == files
     assert isinstance(contract.columns["a"], NumberColumn)
     assert not [fault for part in read_batch(path, contract).parts() for fault in part.faults]
+
+
+def test_thousands_in_a_file_of_decimal_commas_are_no_fractions(tmp_path):
+    from ssgan.contract import TextFiles
+
+    path = tmp_path / "f.csv"
+    rows = (f"{row},5;{1000 + 37 * row:_};{('v', 'u', '')[row % 3]}\n".replace("_", ".") for row in range(60))
+    path.write_text("a;b;y\n" + "".join(rows))
+    text = draft_contract(path, "y", "t", files=TextFiles(delimiter=";", decimal=","))
+    assert "  b: {type: ignore}" in text
+    assert "they look like numbers with marks between thousands, such as '1.000': write plain numbers" in text
+    contract = contract_of(text, tmp_path)
+    assert isinstance(contract.columns["a"], NumberColumn)
+    assert not [fault for part in read_batch(path, contract).parts() for fault in part.faults]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "said"),
+    [
+        ([-200 if row % 10 == 0 else 600 + row for row in range(80)], "-200, in 8 rows, stands apart: if it means no"),
+        ([-1 if row % 10 == 0 else row for row in range(80)], "-1, in 8 rows, stands apart"),
+        ([999 if row % 10 else row for row in range(200)], "999, in 180 rows, stands apart"),
+        ([row - 40 for row in range(80)], ""),
+        ([99 if row % 10 else row for row in range(80)] + [*range(80, 99)], ""),
+        ([999 if row == 7 else row for row in range(80)], ""),
+    ],
+)
+def test_a_number_that_seems_to_mean_no_value_is_told(tmp_path, numbers, said):
+    frame = pd.DataFrame({"a": numbers, "y": ["u", "v"] * (len(numbers) // 2) + ["u"] * (len(numbers) % 2)})
+    line = line_of(frame, "a", "y")
+    assert said in line
+    assert ("stands apart" in line) == bool(said)
+    text = draft_contract(frame.rename(columns={"a": "y", "y": "a"}), "y", "t", task="regression")
+    assert ("stands apart" in text) == bool(said)
+
+
+def test_words_that_differ_in_case_alone_are_told():
+    frame = people().assign(level=["No", "no", "Yes", ""] * 20, answer=["a", "b", "B", "c"] * 20)
+    text = draft_contract(frame, "level", "people")
+    assert "all that the file has; 'No' and 'no' differ in case alone" in text
+    assert line_of(frame, "answer").endswith("4 different words; 'B' and 'b' differ in case alone")
 
 
 def test_a_table_with_more_columns_than_intake_can_judge_is_refused_in_a_moment(tmp_path, monkeypatch):

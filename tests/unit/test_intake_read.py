@@ -32,6 +32,7 @@ BAD = {
     "notes.docx": (b"a,y\n1,0\n", "neither CSV nor Parquet"),
     "latin.csv": ("a,y\n1,ja\xdf\n".encode("latin-1"), "not text in UTF-8"),
     "latin-name.csv": ("\xdf,y\n1,0\n".encode("latin-1"), "not text in UTF-8"),
+    "excel.csv": (b"sep=;\na;y\n1;0\n", "begins with the line `sep=`, which is for Excel alone: delete that line"),
     "ragged.csv": (b"a,y\n1,0\n2,1,7\n", "data row 2 has 3 cells where the first line names 2 columns"),
     "short.csv": (b"a,y\n1,0\n2\n", "data row 2 has 1 cells"),
     "open-quote.csv": (b'a,y\n1,0\n"2,1\n', "data row 2"),

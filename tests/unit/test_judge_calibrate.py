@@ -15,6 +15,7 @@ from ssgan.judge.calibrate import (
     class_shares,
     conformal_quantile,
     em_shares,
+    fake_limit,
     fit,
     temperature,
 )
@@ -169,3 +170,14 @@ def test_a_model_that_answered_no_pool_is_for_the_shares_that_another_found() ->
     assert blind.offsets == seeing.offsets
     assert blind.shares == seeing.shares
     assert beside(seeing).offsets == seeing.offsets
+
+
+def test_of_rows_that_no_training_saw_no_more_than_asked_are_unlike_the_training_data() -> None:
+    rng = np.random.default_rng(0)
+    known, fresh, later = rng.beta(0.5, 50, 200), rng.beta(0.5, 2, 400), rng.beta(0.5, 2, 20_000)
+    assert (later > np.quantile(known, 0.99)).mean() > 0.3  # what the training rows alone would flag
+    limit = fake_limit(known, fresh, 0.01)
+    assert (known > limit).mean() <= 0.01
+    assert 0.002 < (later > limit).mean() < 0.02
+    assert fake_limit(known, fresh[:20], 0.01) == fresh[:20].max()  # twenty rows cannot tell one in a hundred
+    assert fake_limit(known, fresh[:0], 0.01) == fake_limit(known, known / 2, 0.01) == np.quantile(known, 0.99)

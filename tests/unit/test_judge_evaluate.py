@@ -133,7 +133,8 @@ def toy(tmp_path):
             (20, 21, 10),
             ("seem to have helped the network, though these rows cannot prove it, and the labels alone do as well",),
         ),
-        ((21, 20, 60), ("seem to have done harm", "better than the SSGAN: supervised twin")),
+        ((21, 20, 60), ("seem to have done harm", "best of all, and ahead of the SSGAN: supervised twin")),
+        ((50, 20, 60), ("did harm", "best of all, and better than the SSGAN: supervised twin")),
         ((9, 9, 9), ("made no difference", "level; ", "none is better, and 1 of the others is level with it")),
     ],
 )
@@ -277,6 +278,10 @@ def crossfitted(request, tmp_path_factory):
     classes = {} if request.param == "classification" else {"classes": ()}
     project = make_project(root, folds=3, labelled=60, **classes)
     write_folds(project, {"ssgan": 3.0, "twin": 2.0, "ablation": 2.5}, curve=True)
+    if not classes:
+        shares = {"em": {"red": 0.6, "green": 0.3, "blue": 0.1}}
+        Calibration(rows=60, coverage=0.9, shares=shares).write(project.model / "calibration.json")
+        write_checksums(project.model)
     for knob in ("baselines.trees=10", "evaluate.resamples=100", "evaluate.curve=[0.5]", "evaluate.slices=[a]"):
         set_knob(project.params, knob)
     baselines(project)
@@ -311,6 +316,7 @@ def test_the_check_of_calibration_says_what_was_asked_and_found(crossfitted):
         assert sum(each.rows for each in check.bins) == 60
         assert set(check.covered_per_class) == {"red", "green", "blue"}
         assert set(evaluation.prior_effect) == {"balanced", "labelled", "unlabelled"}
+        assert set(evaluation.prior_effect_unlabelled) == set(evaluation.prior_effect)
         assert set(evaluation.per_class["red"]) == {"recall", "auroc", "auprc"}
     assert check.size.value > 0
 

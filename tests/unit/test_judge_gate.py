@@ -43,7 +43,7 @@ from ssgan.judge.winner import package_baseline
 from ssgan.judge.words import FEW_GROUPS_OF_A_CLASS, best_baseline, title
 from ssgan.learn.artefact import Artefact, open_session, write_checksums
 from ssgan.project import Project
-from ssgan.records import Champion, GateDecision, Lineage, RunRecord
+from ssgan.records import Champion, Evaluation, GateDecision, Lineage, RunRecord
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +118,14 @@ def test_a_useless_model_is_kept_out(ready):
     assert verdicts(decision)[BETTER_THAN_GUESS] is False
     assert decision.sentence.startswith('Do not promote, because the rule "better than the guess" failed')
     assert "which is better than the SSGAN" in decision.sentence
+
+
+def test_a_baseline_is_called_better_only_where_that_is_proven(ready):
+    project = ready(good=0.0)
+    evaluation = Evaluation.read(project.evaluation)
+    unproven = tuple(each.model_copy(update={"high": 0.1}) for each in evaluation.differences)
+    evaluation.model_copy(update={"differences": unproven}).write(project.evaluation)
+    assert "which is ahead of the SSGAN, though these rows cannot prove it" in gate(project).sentence
 
 
 def test_the_margin_over_the_guess_is_a_knob(ready):

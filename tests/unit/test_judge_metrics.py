@@ -10,7 +10,7 @@ from sklearn import metrics
 
 from ssgan.config import EvaluateParams
 from ssgan.judge.bootstrap import difference, draw, interval, mean_score, resample, score_entrant
-from ssgan.judge.checks import calibration_error, error_by_chance, reliability
+from ssgan.judge.checks import calibration_error, error_by_chance, reliability, scores_at_shares
 from ssgan.judge.metrics import ClassScorer, ValueScorer, gain
 
 KNOBS = EvaluateParams(resamples=300)
@@ -272,3 +272,14 @@ def test_probabilities_that_are_exactly_right_have_the_calibration_error_that_is
         found.append(calibration_error(wrong, said))
         told.append(error_by_chance(reliability(wrong, said)))
     assert np.mean(told) == pytest.approx(np.mean(found), rel=0.1)
+
+
+def test_scores_at_other_shares_of_classes_are_those_of_rows_that_have_them():
+    truth, answers = some_answers(60, 3, seed=2)
+    many = np.concatenate([np.repeat(np.flatnonzero(truth == each), times) for each, times in ((0, 5), (1, 1), (2, 2))])
+    expected = by_scikit_learn(truth[many], answers[many], 3)
+    scorer, shares = ClassScorer(truth, 3), np.bincount(truth[many]) / len(many)
+    for name, value in scores_at_shares(scorer, scorer.clean(answers), truth, shares).items():
+        assert value == pytest.approx(expected[name]), name
+    some = truth != 1
+    assert scores_at_shares(scorer.part(some), scorer.clean(answers[some]), truth[some], shares) == {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import itertools
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -15,15 +16,27 @@ from matplotlib.text import Text as Drawn
 from matplotlib.transforms import Bbox
 
 from ssgan.config import set_knob
-from ssgan.judge import document, plots, plots_rows, plots_training, report_rows, report_scores, style, words
+from ssgan.judge import (
+    document,
+    plots,
+    plots_rows,
+    plots_training,
+    report_facts,
+    report_rows,
+    report_scores,
+    style,
+    words,
+)
 from ssgan.judge.baselines import baselines
 from ssgan.judge.document import Table, Text
 from ssgan.judge.evaluate import evaluate
 from ssgan.judge.feature_map import FeatureMap
 from ssgan.judge.generated import Compared
 from ssgan.judge.page import page
+from ssgan.judge.prepared import read_prepared
 from ssgan.judge.report import read_history
-from ssgan.records import Calibration, CalibrationCheck, GateDecision, Score
+from ssgan.learn.artefact import Artefact
+from ssgan.records import Calibration, CalibrationCheck, Evaluation, GateDecision, Score
 
 VOID = {"meta", "br", "img", "hr", "link", "input"}
 
@@ -122,6 +135,27 @@ def test_the_report_says_the_shares_of_the_classes_and_which_prior_is_in_use(rep
     of_classes, of_priors = [each for each in section.blocks if isinstance(each, Table)][-2:]
     assert of_classes.rows == (("a", "50.0 %", "90.0 %", "80.0 %"), ("b", "50.0 %", "10.0 %", "20.0 %"))
     assert [row[0] for row in of_priors.rows] == ["balanced", "labelled (in use)"]
+    effects = {"prior_effect": effect, "prior_effect_unlabelled": {"labelled": {"accuracy": 0.7}}}
+    *_, told, weighted = report_rows.calibration(report[0].model_copy(update=effects), used, "").blocks
+    assert told.text == "The same where classes come as often as is estimated by EM among the unlabelled rows:"
+    assert weighted.rows == (("labelled (in use)", "0.700"),)
+
+
+def test_rows_answered_beyond_the_values_that_were_learned_are_counted(tmp_path):
+    project = make_project(tmp_path, classes=())
+    prepared, artefact = read_prepared(project), Artefact.load(project.model)
+
+    def said(y):
+        nothing = Evaluation.model_construct(test_rows_per_class={})
+        return report_facts.limits(nothing, replace(prepared, y=y), artefact).blocks[0].items[0]
+
+    answers = artefact.predict_encoded(prepared.x[~prepared.labelled]).answer
+    beyond = ((answers < np.nanmin(prepared.y)) | (answers > np.nanmax(prepared.y))).mean()
+    assert 0 < beyond < 0.5
+    assert f" {100 * beyond:.1f} % of the unlabelled rows are answered so, where no label vouches" in said(prepared.y)
+    wide = prepared.y.copy()
+    wide[np.flatnonzero(prepared.labelled)[:2]] = -1e9, 1e9
+    assert said(wide).endswith("; beyond them its answers are guesses.")
 
 
 @pytest.mark.parametrize("report", ["regression"], indirect=True)
