@@ -17,7 +17,6 @@ from ssgan.judge.methods import CAPPED, Method, Task, learned_rows, methods, pre
 from ssgan.judge.metrics import Array
 from ssgan.judge.prepared import Prepared, read_prepared
 from ssgan.judge.words import FLOORS, title
-from ssgan.learn.encode import Encoder
 from ssgan.learn.plan import Plan, Subset, hidden, scattered
 from ssgan.learn.prepare import is_labelled
 from ssgan.progress import say
@@ -54,7 +53,7 @@ def baselines(project: Project) -> None:
 
 def read_plan(prepared: Prepared, shares: Sequence[float] | None) -> Plan:
     """The subsets that the SSGAN is trained on too."""
-    encoder = Encoder.from_json((prepared.folder / "encoder.json").read_text(encoding="utf-8"))
+    encoder = prepared.encoder
     judged = encoder.encode_columns(prepared.judged_columns())
     return Plan.of(prepared.split, prepared.x, prepared.y, prepared.fold, judged, shares)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from ssgan.contract import GROUP, Contract
 from ssgan.errors import DataError
 from ssgan.judge.metrics import Array, Floats
 from ssgan.learn.artefact import Artefact
+from ssgan.learn.encode import Encoder
 from ssgan.learn.prepare import frame_columns, is_labelled, labels
 from ssgan.learn.training_rows import TrainingRows
 from ssgan.project import Project
@@ -76,6 +78,22 @@ class Prepared:
             return {self.contract.label.column: len(known)}
         return {name: int((known == index).sum()) for index, name in enumerate(self.contract.classes)}
 
+    @property
+    def encoder(self) -> Encoder:
+        """What the rows went through."""
+        return Encoder.from_json((self.folder / "encoder.json").read_text(encoding="utf-8"))
+
+    @property
+    def met_before(self) -> Array:
+        """bool `[m]`: judged rows that, encoded, equal a labelled row from which the model that answers them learned."""
+        folds: dict[bytes, set[int]] = {}
+        known = [_digest(row) for row in self.x[self.labelled]]
+        for each, fold in zip(known, self.fold[self.labelled], strict=True):
+            folds.setdefault(each, set()).add(int(fold))
+        if self.crossfit:
+            return np.array([len(folds[each]) > 1 for each in known], bool)
+        return np.array([_digest(row) in folds for row in self.encoder.encode_columns(self.judged_columns())], bool)
+
     def judged_columns(self) -> dict[str, Array]:
         """The judged rows, a column at a time."""
         return frame_columns(self.judged, self.contract)
@@ -123,3 +141,7 @@ class Findings:
     sets: Array | None = None
     low: Array | None = None
     high: Array | None = None
+
+
+def _digest(row: Array) -> bytes:
+    return hashlib.blake2b(np.ascontiguousarray(row, np.float32).tobytes(), digest_size=16).digest()

@@ -10,10 +10,11 @@ from ssgan.judge.calibrate import ROWS
 from ssgan.judge.document import Block, Fold, Items, Place, Section, Table, Text
 from ssgan.judge.prepared import Prepared
 from ssgan.learn.artefact import Artefact
-from ssgan.learn.encode import Encoder
 from ssgan.learn.prepare import frame_columns
 from ssgan.learn.training_rows import evenly
 from ssgan.records import DatasetVersion, Evaluation, RunRecord
+
+MANY_MET = 0.02  # share of the judged rows, from which on it is told that their models have met them
 
 
 def lineage(evaluation: Evaluation, prepared: Prepared, run: RunRecord) -> Section:
@@ -76,6 +77,7 @@ def limits(evaluation: Evaluation, prepared: Prepared, artefact: Artefact) -> Se
     else:
         items.append(_learned(prepared, artefact))
     items += [
+        *_met_before(prepared),
         _ranges(prepared),
         "The judged rows come from the same sources and the same time as the training rows. On data that changes after "
         "today, or comes from elsewhere, the numbers do not hold; P(fake) and drift give a warning, no promise.",
@@ -99,10 +101,21 @@ def _learned(prepared: Prepared, artefact: Artefact) -> str:
     return f"{said}{more}: label some of them." if beyond else said
 
 
+def _met_before(prepared: Prepared) -> tuple[str, ...]:
+    """How many judged rows test the memory alone."""
+    met = int(prepared.met_before.sum())
+    if met < MANY_MET * len(prepared.truth):
+        return ()
+    return (
+        f"{met} of {len(prepared.truth)} judged rows look to the model just like a labelled row it learned from. If "
+        "these are records that are there twice, the scores are too good: name their id or group in the contract, or "
+        "set duplicates: first there.",
+    )
+
+
 def _ranges(prepared: Prepared) -> str:
     """How many test rows leave the range of the training rows, which the encoder knows."""
-    encoder = Encoder.from_json((prepared.folder / "encoder.json").read_text(encoding="utf-8"))
-    numbers = [part for part in encoder.numbers if part.knots]
+    numbers = [part for part in prepared.encoder.numbers if part.knots]
     if not numbers:
         return "Rows unlike the training rows get an answer all the same; it is flagged, not withheld."
     columns, outside = frame_columns(prepared.test, prepared.contract), np.zeros(len(prepared.test), bool)

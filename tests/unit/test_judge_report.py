@@ -158,6 +158,30 @@ def test_rows_answered_beyond_the_values_that_were_learned_are_counted(tmp_path)
     assert said(wide).endswith("; beyond them its answers are guesses.")
 
 
+@pytest.mark.parametrize("folds", [0, 5])
+def test_judged_rows_that_equal_a_labelled_row_of_their_models_are_counted(tmp_path, folds):
+    project = make_project(tmp_path, folds=folds)
+    prepared, artefact = read_prepared(project), Artefact.load(project.model)
+
+    def said(prepared):
+        evaluation = Evaluation.model_construct(test_rows_per_class={})
+        return " ".join(report_facts.limits(evaluation, prepared, artefact).blocks[0].items)
+
+    assert "learned from" not in said(prepared)
+    x, places = prepared.x.copy(), np.flatnonzero(prepared.labelled)
+    first, other = places[0], places[prepared.fold[places] != prepared.fold[places[0]]][0] if folds else places[1]
+    if folds:
+        x[other] = x[first]
+    else:
+        x[places[:2]] = prepared.encoder.encode_columns(prepared.judged_columns())[:2]
+    met = f"2 of {len(prepared.truth)} judged rows look to the model just like a labelled row it learned from."
+    assert met in said(replace(prepared, x=x))
+    if folds:  # a row of the same fold was not learned from
+        together = prepared.fold.copy()
+        together[other] = together[first]
+        assert "learned from" not in said(replace(prepared, x=x, fold=together))
+
+
 @pytest.mark.parametrize("report", ["regression"], indirect=True)
 def test_scores_and_intervals_of_values_say_their_unit(report):
     assert "RMSE and MAE are in mm." in report[1]
