@@ -85,7 +85,7 @@ class Prepared:
 
     @property
     def met_before(self) -> Array:
-        """bool `[m]`: judged rows that, encoded, equal a labelled row from which the model that answers them learned."""
+        """bool `[m]`: judged rows that, encoded, equal a labelled row which the model that answers them knows."""
         folds: dict[bytes, set[int]] = {}
         known = [_digest(row) for row in self.x[self.labelled]]
         for each, fold in zip(known, self.fold[self.labelled], strict=True):
