@@ -40,7 +40,7 @@ os.environ |= {
 settings.apply()
 os.environ["COLUMNS"] = "200"
 
-TINY = ("train.steps=60", "evaluate.folds=3", "baselines.trees=20", "evaluate.resamples=100")
+TINY = ("train.steps=60", "evaluate.folds=3", "evaluate.curve=[0.5]", "baselines.trees=20", "evaluate.resamples=100")
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
