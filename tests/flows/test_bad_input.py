@@ -99,13 +99,13 @@ def test_a_bad_file_gets_one_sentence_and_leaves_nothing(case: str, shared: Path
     assert state(shared) == before
 
 
-def fresh(tmp_path: Path, ssgan, frame: pd.DataFrame) -> tuple[Path, Path]:
+def fresh(tmp_path: Path, ssgan_here, frame: pd.DataFrame) -> tuple[Path, Path]:
     """A new project with a contract drafted from a frame, and the file."""
     file = tmp_path / "first.csv"
     frame.to_csv(file, index=False)
     project = tmp_path / "fresh"
-    done = ssgan("init", project, "--from", file, "--label", "level")
-    assert done.returncode == 0, done.stderr
+    code, said = ssgan_here("init", project, "--from", file, "--label", "level")
+    assert code == 0, said
     return project, file
 
 
@@ -115,19 +115,19 @@ def few_labels(levels: list[str | None]) -> pd.DataFrame:
     )
 
 
-def test_a_class_without_any_label_is_named(tmp_path: Path, ssgan) -> None:
-    project, file = fresh(tmp_path, ssgan, few_labels(["a", "b", "c", None] * 10))
+def test_a_class_without_any_label_is_named(tmp_path: Path, ssgan_here) -> None:
+    project, file = fresh(tmp_path, ssgan_here, few_labels(["a", "b", "c", None] * 10))
     frame = pd.read_csv(file)
     frame["level"] = frame["level"].where(frame["level"] != "c")
     frame.to_csv(file, index=False)
-    done = ssgan("ingest", "-C", project, file)
-    assert done.returncode == 3, done.stderr
-    assert "class `c`" in done.stderr.splitlines()[-1]
+    code, said = ssgan_here("ingest", "-C", project, file)
+    assert code == 3, said
+    assert "class `c`" in said.splitlines()[-1]
     assert not list((project / "data").glob("accepted/*"))
 
 
-def test_not_a_single_label_is_a_reason_to_reject(tmp_path: Path, ssgan) -> None:
-    project, file = fresh(tmp_path, ssgan, few_labels(["a", "b", None, None] * 10))
+def test_not_a_single_label_is_a_reason_to_reject(tmp_path: Path, ssgan, ssgan_here) -> None:
+    project, file = fresh(tmp_path, ssgan_here, few_labels(["a", "b", None, None] * 10))
     pd.read_csv(file).assign(level=None).to_csv(file, index=False)
     done = ssgan("run", "-C", project, file)
     assert done.returncode == 3, done.stderr
@@ -135,12 +135,12 @@ def test_not_a_single_label_is_a_reason_to_reject(tmp_path: Path, ssgan) -> None
     assert "label" in done.stderr.splitlines()[-1]
 
 
-def test_an_unknown_knob_is_refused_before_any_work(project: Path, ssgan) -> None:
+def test_an_unknown_knob_is_refused_before_any_work(project: Path, ssgan_here) -> None:
     params = project / "params.yaml"
     params.write_text(params.read_text().replace("  steps:", "  stpes:"))
-    done = ssgan("run", "-C", project)
-    assert done.returncode == 2
-    assert done.stderr.strip() == "ssgan: params.yaml: `train.stpes` is not a key; did you mean `train.steps`?"
+    code, said = ssgan_here("run", "-C", project)
+    assert code == 2
+    assert said.strip() == "ssgan: params.yaml: `train.stpes` is not a key; did you mean `train.steps`?"
 
 
 def test_a_run_forced_without_a_reason_is_refused(shared: Path, ssgan_here) -> None:
@@ -175,14 +175,14 @@ def test_a_stage_that_cannot_work_says_why_through_dvc_and_prefect(project: Path
     assert "prepare.test_share" in done.stderr.strip().splitlines()[-1]
 
 
-def test_a_run_takes_a_folder_of_images_with_an_index_and_no_other(tmp_path: Path, ssgan) -> None:
+def test_a_run_takes_a_folder_of_images_with_an_index_and_no_other(tmp_path: Path, ssgan_here) -> None:
     folder = tmp_path / "scans"
     folder.mkdir()
     for number in range(4):
         Image.fromarray(np.full((8, 8), 40 * number, np.uint8)).save(folder / f"{number}.png")
     (folder / "index.csv").write_text("file,state\n0.png,ill\n1.png,well\n2.png,\n3.png,\n")
-    done = ssgan("init", tmp_path / "mine", "--from", folder, "--label", "state")
-    assert done.returncode == 0, done.stderr
+    code, said = ssgan_here("init", tmp_path / "mine", "--from", folder, "--label", "state")
+    assert code == 0, said
     check(Project(tmp_path / "mine"), [folder])
     (folder / "index.csv").unlink()
     with pytest.raises(DataError, match=r"is a directory without index\.csv; name one file in it, or add"):

@@ -61,6 +61,27 @@ def project(made, tmp_path):
     return Project(tmp_path / "project")
 
 
+@pytest.fixture(scope="module")
+def before_the_tag(made, tmp_path_factory):
+    """The same with a third version of 50 rows more, as if the power had gone just before its tag."""
+    project = Project(tmp_path_factory.mktemp("third") / "project")
+    shutil.copytree(made.root, project.root, symlinks=True)
+    third_of(project)
+    ingest(project, project.incoming / "3.csv")
+    git(project, "tag", "--delete", "data-3")
+    return project
+
+
+@pytest.fixture
+def untagged(before_the_tag, tmp_path):
+    shutil.copytree(before_the_tag.root, tmp_path / "project", symlinks=True)
+    return Project(tmp_path / "project")
+
+
+def third_of(project):
+    frame(50, 3).to_csv(project.incoming / "3.csv", index=False)
+
+
 def rows_of(project):
     return pd.concat([pd.read_parquet(path) for path in store.accepted_files(project)]).set_index("_id")
 
@@ -306,17 +327,14 @@ def test_a_lost_file_of_the_data_comes_back_from_the_cache(project):
 @pytest.mark.parametrize(
     ("place", "kind"), [(".dvc/cache", "list"), (".ssgan/remote", "list"), (".ssgan/remote", "file")]
 )
-def test_what_a_power_cut_shortened_in_the_cache_or_the_remote_is_made_again(project, place, kind):
-    third = project.incoming / "3.csv"
-    frame(50, 3).to_csv(third, index=False)
-    ingest(project, third)
-    git(project, "tag", "--delete", "data-3")  # the power went just before the tag
+def test_what_a_power_cut_shortened_in_the_cache_or_the_remote_is_made_again(untagged, place, kind):
+    project = untagged
     files = [path for path in (project.root / place / "files" / "md5").rglob("*") if path.is_file()]
     chosen = [path for path in files if (path.suffix == ".dir") == (kind == "list")]
     newest = max(chosen, key=lambda path: path.stat().st_mtime_ns)
     newest.chmod(0o644)
     os.truncate(newest, newest.stat().st_size // 2)
-    ingest(project, third)
+    ingest(project, project.incoming / "3.csv")
     assert version.current_version(project).rows == 247
     assert "in sync" in "".join(version.run_dvc(project, "status", "--cloud"))
     shutil.rmtree(project.root / ".dvc" / "cache")
@@ -324,15 +342,12 @@ def test_what_a_power_cut_shortened_in_the_cache_or_the_remote_is_made_again(pro
     assert sum(len(pd.read_parquet(path)) for path in version.content_of(project, "data-3").values()) == 247
 
 
-def test_a_list_at_the_remote_without_its_files_is_not_taken_for_them(project):
-    third = project.incoming / "3.csv"
-    frame(50, 3).to_csv(third, index=False)
-    ingest(project, third)
-    git(project, "tag", "--delete", "data-3")
+def test_a_list_at_the_remote_without_its_files_is_not_taken_for_them(untagged):
+    project = untagged
     remote = project.root / ".ssgan/remote/files/md5"
     for path in [path for path in remote.rglob("*") if path.is_file() and path.suffix != ".dir"]:
         path.unlink()
-    ingest(project, third)
+    ingest(project, project.incoming / "3.csv")
     shutil.rmtree(project.root / ".dvc" / "cache")
     version.run_dvc(project, "fetch")
     assert sum(len(pd.read_parquet(path)) for path in version.content_of(project, "data-3").values()) == 247

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 from judged import make_frame, make_project, write_prepared
@@ -15,6 +17,7 @@ from ssgan.judge.prepared import read_prepared
 from ssgan.learn.teacher import teach
 from ssgan.learn.training_rows import TrainingRows
 from ssgan.progress import listening
+from ssgan.project import Project
 
 KNOBS = BaselinesParams(trees=10)
 
@@ -29,9 +32,25 @@ def project(tmp_path):
     return quick(make_project(tmp_path))
 
 
-def test_every_baseline_answers_every_labelled_test_row_with_probabilities(project):
+@pytest.fixture(scope="module")
+def learned(tmp_path_factory):
+    """A project whose baselines have learned. Do not change it."""
+    project = quick(make_project(tmp_path_factory.mktemp("learned") / "project"))
     baselines(project)
-    answers, reasons = stored_answers(project, read_prepared(project))
+    return project
+
+
+@pytest.fixture(scope="module")
+def crossfitted(tmp_path_factory):
+    """The same with crossfit and a curve."""
+    project = quick(make_project(tmp_path_factory.mktemp("crossfitted") / "project", folds=3))
+    set_knob(project.params, "evaluate.curve=[0.5]")
+    baselines(project)
+    return project
+
+
+def test_every_baseline_answers_every_labelled_test_row_with_probabilities(learned):
+    answers, reasons = stored_answers(learned, read_prepared(learned))
     assert reasons == {}
     assert list(answers) == list(CLASSIFIERS)
     for name, probabilities in answers.items():
@@ -50,11 +69,9 @@ def test_every_baseline_of_a_regression_answers_with_values(tmp_path):
     assert np.abs(answers["ridge"] - truth).mean() < np.abs(answers["mean"] - truth).mean() / 2
 
 
-def test_the_same_rows_and_seed_give_the_same_bytes(project):
+def test_the_same_rows_and_seed_give_the_same_bytes(learned, project):
     baselines(project)
-    first = project.baselines.read_bytes()
-    baselines(project)
-    assert project.baselines.read_bytes() == first
+    assert project.baselines.read_bytes() == learned.baselines.read_bytes()
 
 
 def test_the_stack_is_weighed_on_folds_that_keep_groups_together(project):
@@ -70,10 +87,9 @@ def test_the_stack_is_weighed_on_folds_that_keep_groups_together(project):
     assert not np.array_equal(said, alone.answers(task.asked))
 
 
-def test_a_baseline_that_learns_beats_the_majority_guess(project):
-    baselines(project)
-    prepared = read_prepared(project)
-    answers, _ = stored_answers(project, prepared)
+def test_a_baseline_that_learns_beats_the_majority_guess(learned):
+    prepared = read_prepared(learned)
+    answers, _ = stored_answers(learned, prepared)
     right = {name: (each.argmax(axis=1) == prepared.truth).mean() for name, each in answers.items()}
     assert all(right[name] > right["majority"] + 0.3 for name in right if name != "majority"), right
 
@@ -104,8 +120,8 @@ def test_a_class_with_a_single_labelled_row_does_not_stop_the_baselines(tmp_path
     assert stored_answers(project, read_prepared(project))[1] == {}
 
 
-def test_answers_about_other_test_rows_are_left_out(project):
-    baselines(project)
+def test_answers_about_other_test_rows_are_left_out(learned, tmp_path):
+    project = Project(shutil.copytree(learned.root, tmp_path / "project"))
     contract = read_contract(project.contract)
     write_prepared(project, contract, make_frame(contract, 60, 60, seed=0), make_frame(contract, 40, 30, seed=1))
     answers, reasons = stored_answers(project, read_prepared(project))
@@ -152,32 +168,25 @@ def test_answers_that_are_not_numbers_are_refused(project):
         answer(lambda _: Broken(), task)
 
 
-def test_with_crossfit_every_labelled_row_is_answered_by_a_model_that_does_not_know_its_label(tmp_path):
-    project = quick(make_project(tmp_path, folds=3))
-    prepared = read_prepared(project)
+def test_with_crossfit_every_labelled_row_is_answered_by_a_model_that_does_not_know_its_label(crossfitted):
+    prepared = read_prepared(crossfitted)
     tasks = tasks_of("nearest_neighbours", prepared, read_plan(prepared, ()), KNOBS)
     assert sum(int(task.labelled.sum()) for task in tasks) == 60
     for task in tasks:
         known = task.x[task.labelled]
         assert not (task.asked[:, None] == known[None]).all(axis=2).any()
-    baselines(project)
-    answers, reasons = stored_answers(project, prepared)
+    answers, reasons = stored_answers(crossfitted, prepared)
     assert reasons == {}
     assert {each.shape for each in answers.values()} == {(30, 3)}
 
 
-def test_with_crossfit_the_guess_is_the_same_for_every_row_and_so_no_worse_than_chance(tmp_path):
-    project = quick(make_project(tmp_path, folds=3))
-    baselines(project)
-    answers, _ = stored_answers(project, read_prepared(project))
+def test_with_crossfit_the_guess_is_the_same_for_every_row_and_so_no_worse_than_chance(crossfitted):
+    answers, _ = stored_answers(crossfitted, read_prepared(crossfitted))
     assert len(np.unique(answers["majority"], axis=0)) == 1
 
 
-def test_the_curve_has_the_answers_of_every_baseline_that_learns(tmp_path):
-    project = quick(make_project(tmp_path, folds=3))
-    set_knob(project.params, "evaluate.curve=[0.5]")
-    baselines(project)
-    curves = stored_curves(project)
+def test_the_curve_has_the_answers_of_every_baseline_that_learns(crossfitted):
+    curves = stored_curves(crossfitted)
     assert set(curves) == set(CLASSIFIERS) - {"majority"}
     assert {each.shape for each in curves.values()} == {(1, 30, 3)}
 

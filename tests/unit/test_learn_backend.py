@@ -47,7 +47,7 @@ def test_a_backend_that_there_is_not_is_refused_with_those_that_there_are(backen
 
 def test_tensorflow_and_jax_agree_over_twenty_steps_on_the_same_numbers() -> None:
     losses = {backend: json.loads(run(backend, "twenty_steps.py")) for backend in BACKENDS}
-    assert len(losses["jax"]) == 6
+    assert len(losses["jax"]) == 5
     for name, expected in losses["tensorflow"].items():
         found = np.array(losses["jax"][name])
         assert np.abs(found).sum(axis=0)[0] > 0
@@ -132,7 +132,8 @@ def test_copies_that_learn_as_one_more_axis_learn_what_they_learn_alone() -> Non
 
 
 def test_one_core_for_each_operation_changes_no_bit_of_what_is_learned() -> None:
-    assert run("tensorflow", "undivided.py", "undivided") == run("tensorflow", "undivided.py")
+    all_cores, one_core = run("tensorflow", "undivided.py").split()
+    assert one_core == all_cores
 
 
 def test_each_backend_learns_where_the_other_and_the_pipeline_are_not_installed_and_both_come_as_far() -> None:

@@ -56,7 +56,8 @@ def linear(outputs: int) -> tuple[onnx.ModelProto, np.ndarray]:
 def every_kind(classes: int, targets: np.ndarray) -> Committee:
     """One whose teacher lets every member have the same say."""
     makers, width = (CLASS_MEMBERS, classes) if classes else (VALUE_MEMBERS, 1)
-    fitted = {name: make(len(X), width, 0).fit(X, targets) for name, make in makers.items()}
+    with plain.quietly():  # as a teacher has them fitted
+        fitted = {name: make(len(X), width, 0).fit(X, targets) for name, make in makers.items()}
     members = tuple(Member(name, 1 / len(fitted), model) for name, model in fitted.items())
     return Committee(Teacher(members, width, 0.0 if classes else 0.25))
 

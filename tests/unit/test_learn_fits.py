@@ -26,6 +26,7 @@ def _small_forests(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plain, "TREES", 12)
     monkeypatch.setattr(plain, "PART_TREES", 12)
     monkeypatch.setattr(plain, "CV_TREES", 8)
+    monkeypatch.setattr(plain, "ROUNDS", 10)
 
 
 def labels(classes: int, targets: np.ndarray | None = None) -> Labels:
