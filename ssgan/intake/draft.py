@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from ssgan.contract import COLUMNS_AT_MOST, MISSING, RESERVED, Rules, TextFiles, too_many_columns
 from ssgan.errors import DataError
 from ssgan.intake.cells import UNLABELLED, are_numbers, as_text, canonical, column_of
-from ssgan.intake.look import WORDS, Look, bounds, describe, look_at, missing_words, plain, quoted
+from ssgan.intake.look import WORDS, Look, bounds, describe, look_at, missing_words, plain, quoted, stray
 from ssgan.intake.read import INDEX, read_undeclared, require_label
 from ssgan.intake.source import is_number, nearest
 
@@ -236,7 +236,8 @@ def _label_lines(
         return
     low, high, why = bounds(look.numbers, look.integer)
     yield f"  min: {low}", why
-    yield f"  max: {high}", f"the largest seen is {look.numbers[-1]:g}; widened by the observed range"
+    far = stray(look, "a code for no label goes into `unlabelled`")
+    yield f"  max: {high}", f"the largest seen is {look.numbers[-1]:g}; widened by the observed range{far}"
 
 
 def _column_lines(looks: Sequence[Look], path: Path) -> list[tuple[str, str]]:

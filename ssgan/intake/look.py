@@ -19,6 +19,7 @@ from ssgan.errors import DataError
 from ssgan.intake.cells import LONGEST_CELL, Floats, are_numbers, as_text, column_of
 from ssgan.intake.pictures import PNG, shape_of
 from ssgan.intake.written import are_padded_codes, looks_like
+from ssgan.stray import far_from_the_rest, told
 
 WORDS = 30  # distinct values up to which text is a category
 _ROUNDABLE = 1e300
@@ -192,7 +193,14 @@ def _describe_numbers(look: Look, nullable: str, absent: str) -> tuple[str, str]
     why = f"seen {look.numbers[0]:g} to {look.numbers[-1]:g}{absent}"
     if look.odd:
         why += f"; {plain(look.odd[0])} is no number, so such rows are refused"
+    why += stray(look, "a code for no value goes into `missing`")
     return f"type: number, min: {low}, max: {high}{integer}{nullable}", why
+
+
+def stray(look: Look, otherwise: str) -> str:
+    """A hint at numbers far from all others; "" without such."""
+    far, rest = far_from_the_rest(look.numbers)
+    return f"; {told(far, rest)}: a slip is refused by a narrower range, {otherwise}" if len(far) else ""
 
 
 def bounds(numbers: Floats, integer: bool) -> tuple[str, str, str]:
