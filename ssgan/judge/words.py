@@ -198,6 +198,8 @@ def _winner(evaluation: Evaluation) -> str:
     best, plain, runner = best_of(evaluation, evaluation.scores), best_of_labels(evaluation), best_baseline(evaluation)
     if plain is not None and best.name == plain.name:
         return ""
+    if best.name != OURS and value_of(evaluation, best) == value_of(evaluation, evaluation.score(OURS)):
+        return f"best of all, though by less than these digits show: {title(best.name)}"
     if best.name != OURS:
         return f"best of all, and better than the SSGAN: {title(best.name)} with {value_of(evaluation, best)}"
     level = [each.baseline for each in evaluation.differences if not each.value]
