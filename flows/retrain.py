@@ -43,7 +43,7 @@ async def _worth_another_try(_task: Task[..., object], _run: TaskRun, state: Sta
 def stage(root: str, name: str) -> None:
     """One stage of `dvc.yaml`, in a process of its own."""
     with logged(), step(name) as current:
-        current.result = "nothing has changed"
+        current.result = "nothing to compute"  # unchanged, or computed once from the same files and kept
 
         def tell(line: str) -> None:
             current.result = line.removeprefix(f"{name}: ")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from pathlib import Path
 from typing import Literal, Self
@@ -194,6 +195,14 @@ class Contract(Section):
     def is_logged(self, name: str) -> bool:
         """Whether the service's log may hold a column; what is measured of images goes with their column."""
         return set(self.log_without).isdisjoint(self.features if self.image is not None else (name,))
+
+    @property
+    def label_range(self) -> tuple[float, float]:
+        """Where values may lie as labels; without ends where there are none, or `severity` keeps what lies beyond."""
+        if isinstance(self.label, ClassLabel) or self.severity_of("label outside range") == "info":
+            return -math.inf, math.inf
+        low, high = self.label.min, self.label.max
+        return -math.inf if low is None else low, math.inf if high is None else high
 
     @property
     def copies(self) -> str:

@@ -275,6 +275,7 @@ class Evaluation(Record):
     test_rows: int
     test_rows_per_class: dict[str, int]
     test_groups: int = 0  # that the judged rows are of, such as patients; 0: every row stands alone
+    alike_are_groups: bool = False  # the contract names no group: those are of rows whose content is the same
     scores: tuple[ModelScore, ...]
     differences: tuple[Difference, ...]
     fake_probability: dict[str, float]  # mean per part, such as "labelled", "unlabelled", "generated"

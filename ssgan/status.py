@@ -11,7 +11,7 @@ from ssgan.contract import read_contract
 from ssgan.intake.version import current_version, out_of_date, require_repository
 from ssgan.project import Project, open_project
 from ssgan.records import Evaluation, GateDecision, Verdict
-from ssgan.ship.champion import read_champion
+from ssgan.ship.champion import changed_by_hand, read_champion
 
 
 def status(project: Project) -> dict[str, Any]:
@@ -24,9 +24,17 @@ def status(project: Project) -> dict[str, Any]:
         "batches": [_batch(Verdict.read(path)) for path in sorted(project.batches.glob("*.json"))],
         "out_of_date": out_of_date(project),
         "evaluation": Evaluation.read(project.evaluation).sentence if project.evaluation.is_file() else None,
-        "gate": GateDecision.read(project.gate).sentence if project.gate.is_file() else None,
+        "gate": _gate(project),
         "champion": champion.model_dump() if champion else None,
     }
+
+
+def _gate(project: Project) -> str | None:
+    if not project.gate.is_file():
+        return None
+    decision = GateDecision.read(project.gate)
+    since = " Since then the model in service was changed by hand." if changed_by_hand(project, decision) else ""
+    return decision.sentence + since
 
 
 def _batch(verdict: Verdict) -> dict[str, Any]:

@@ -83,7 +83,7 @@ def gate(root: Path, force: str | None) -> None:
 )
 def labels(root: Path, count: int, out: Path, form: Any, export: Path | None) -> None:
     """The unlabelled rows that a person should label next, and why; filled in, the file is a batch of late labels."""
-    from ssgan.console import told_line_by_line
+    from ssgan.console import told_line_by_line, typed
     from ssgan.judge.labels import labels as choose
     from ssgan.judge.requests import write_answers
     from ssgan.project import open_project
@@ -91,8 +91,8 @@ def labels(root: Path, count: int, out: Path, form: Any, export: Path | None) ->
     project = open_project(root)
     if export is not None:
         rows = write_answers(project, export, out)
-        click.echo(f"{rows} answers in {out}; `ssgan ingest` takes them in")
+        click.echo(f"{rows} answers in {out}; `{typed('ingest', '-C', root, out)}` takes them in")
         return
     with told_line_by_line():
         rows = choose(project, count, out, form)
-    click.echo(f"{rows} rows in {out}; fill in the labels and `ssgan ingest` takes them in")
+    click.echo(f"{rows} rows in {out}; fill in the labels and `{typed('ingest', '-C', root, out)}` takes them in")

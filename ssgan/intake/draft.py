@@ -14,7 +14,19 @@ import pyarrow.compute as pc
 from ssgan.contract import COLUMNS_AT_MOST, MISSING, RESERVED, Rules, TextFiles, too_many_columns
 from ssgan.errors import DataError
 from ssgan.intake.cells import UNLABELLED, as_text, canonical, column_of
-from ssgan.intake.look import WORDS, Look, alike, bounds, describe, look_at, missing_words, plain, quoted, told_apart
+from ssgan.intake.look import (
+    WORDS,
+    Look,
+    alike,
+    bounds,
+    describe,
+    look_at,
+    missing_words,
+    plain,
+    quoted,
+    stray,
+    told_apart,
+)
 from ssgan.intake.read import INDEX, read_undeclared, require_label
 from ssgan.intake.source import is_number, nearest
 
@@ -238,8 +250,9 @@ def _label_lines(
         yield f"  classes: [{', '.join(map(quoted, classes))}]", why
         return
     low, high, why = bounds(look.numbers, look.integer)
+    far = stray(look, "a code for no label goes into `unlabelled`")
     yield f"  min: {low}", why + told_apart(look)
-    yield f"  max: {high}", f"the largest seen is {look.numbers[-1]:g}; widened by the observed range"
+    yield f"  max: {high}", f"the largest seen is {look.numbers[-1]:g}; widened by the observed range{far}"
 
 
 def _column_lines(looks: Sequence[Look], path: Path) -> list[tuple[str, str]]:

@@ -19,6 +19,7 @@ from ssgan.errors import DataError
 from ssgan.intake.cells import LONGEST_CELL, Floats, are_numbers, as_text, column_of, pointed
 from ssgan.intake.pictures import PNG, shape_of
 from ssgan.intake.written import are_padded_codes, looks_like
+from ssgan.stray import far_from_the_rest, told
 
 WORDS = 30  # distinct values up to which text is a category
 _ROUNDABLE = 1e300
@@ -232,6 +233,7 @@ def _describe_numbers(look: Look, nullable: str, absent: str) -> tuple[str, str]
     why += told_apart(look)
     if look.odd:
         why += f"; {plain(look.odd[0])} is no number, so such rows are refused"
+    why += stray(look, "a code for no value goes into `missing`")
     return f"type: number, min: {low}, max: {high}{integer}{nullable}", why
 
 
@@ -241,6 +243,13 @@ def told_apart(look: Look) -> str:
         return ""
     where = f"{look.stand_in}, in {look.stand_in_rows} rows, stands apart"
     return f"; {where}: if it means no value, leave those cells empty"
+
+
+def stray(look: Look, otherwise: str) -> str:
+    """A hint at other numbers far from all others; "" without such."""
+    numbers = look.numbers[look.numbers != float(look.stand_in)] if look.stand_in else look.numbers
+    far, rest = far_from_the_rest(numbers)
+    return f"; {told(far, rest)}: a slip is refused by a narrower range, {otherwise}" if len(far) else ""
 
 
 def bounds(numbers: Floats, integer: bool) -> tuple[str, str, str]:

@@ -139,6 +139,7 @@ def judge(
         test_rows=len(prepared.truth),
         test_rows_per_class=_per_class(prepared),
         test_groups=_groups(prepared),
+        alike_are_groups=prepared.contract.group is None,
         scores=scores,
         differences=tuple(difference(metric, scores[0], other, samples, knobs.confidence) for other in scores[1:]),
         fake_probability={name: float(values.mean()) for name, values in fake.items() if len(values)},

@@ -185,7 +185,7 @@ def _sentence(
 
 
 def _failure(rule: GateRule) -> str:
-    if rule.reason and rule.value is not None:
+    if rule.reason and (rule.value is not None or rule.rule == NOT_ROLLED_BACK):
         return f'the rule "{rule.rule}" failed ({rule.reason})'
     if rule.reason:
         return f'the rule "{rule.rule}" cannot be judged ({rule.reason})'

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ssgan.console import typed
 from ssgan.contract import ROW_ID
 from ssgan.errors import DataError, ProjectError
 from ssgan.judge.asking import Choice, Pool, choose, disagreement
@@ -56,14 +57,16 @@ def labels(project: Project, count: int, out: Path, form: Format = "csv") -> int
     """
     prepared = read_prepared(project)
     if not project.model.is_dir():
-        raise ProjectError("what to label next is told by the model, and there is none; run `ssgan run FILE` first")
+        first = typed("run", "-C", project.root, "FILE")
+        raise ProjectError(f"what to label next is told by the model, and there is none; run `{first}` first")
     artefact = Artefact.load(project.model)
+    again = f"run `{typed('run', '-C', project.root)}` first"
     if artefact.contract != prepared.contract:
-        raise ProjectError("the model in models/ssgan learned under another contract; run `dvc repro` first")
+        raise ProjectError(f"the model in models/ssgan learned under another contract; {again}")
     if RunRecord.read(project.model / "run.json").data_hash != training_rows.digest(prepared.folder):
-        raise ProjectError("data/prepared was made anew since the model learned; run `ssgan run` first")
+        raise ProjectError(f"data/prepared was made anew since the model learned; {again}")
     asked = ask(prepared, artefact, count, project.folds)
-    _check_labels(project, prepared)
+    _check_labels(project, prepared, again)
     if artefact.contract.id is None and artefact.contract.copies == "keep":
         say("labels: answers will be new rows, for the contract names no id; set `duplicates: first` in it")
     if len(asked.places) < count:
@@ -72,12 +75,12 @@ def labels(project: Project, count: int, out: Path, form: Format = "csv") -> int
     return len(asked.places)
 
 
-def _check_labels(project: Project, prepared: Prepared) -> None:
+def _check_labels(project: Project, prepared: Prepared, again: str) -> None:
     frame = read_accepted(project, prepared.contract)
     known = frame[ROW_ID].to_numpy(str)[is_labelled(accepted_labels(frame, prepared.contract))]
     since = int(np.isin(prepared.ids[~prepared.labelled], known).sum())
     if since:
-        raise ProjectError(f"{since} rows have got a label since the model learned; run `ssgan run` first")
+        raise ProjectError(f"{since} rows that might be asked for have got a label since the model learned; {again}")
 
 
 def ask(prepared: Prepared, artefact: Artefact, count: int, folds: Path | None = None) -> Asked:

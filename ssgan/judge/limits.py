@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ssgan.contract import ClassLabel, Contract
+from ssgan.contract import Contract
 from ssgan.learn.artefact import Predictions
 
 
@@ -15,12 +15,7 @@ def in_range(values: np.ndarray, contract: Contract) -> np.ndarray:
 
     Where the contract keeps labels outside of it, which `severity` may ask for, the range forbids nothing.
     """
-    label = contract.label
-    if isinstance(label, ClassLabel) or contract.severity_of("label outside range") == "info":
-        return values
-    low = -np.inf if label.min is None else label.min
-    high = np.inf if label.max is None else label.max
-    found: np.ndarray = np.clip(values, low, high)
+    found: np.ndarray = np.clip(values, *contract.label_range)
     return found
 
 

@@ -127,16 +127,19 @@ def enough_rows(case: Case) -> GateRule:
 def _too_few_groups(case: Case) -> str:
     """Rows of one patient are no independent witnesses, neither all together nor those of a class."""
     groups, per_class = case.evaluation.test_groups, case.prepared.groups_per_class
+    alike = case.evaluation.alike_are_groups
     if 0 < groups < words.FEW_GROUPS:
-        return f"the labelled rows are of {groups} groups, {words.FEW_GROUPS} are needed: label rows of others"
+        return f"the labelled rows {_held(groups, alike)}, {words.FEW_GROUPS} are needed: label rows of others"
     scarce = min(per_class, key=lambda name: per_class[name], default="")
     least = words.FEW_GROUPS_OF_A_CLASS
     if not scarce or per_class[scarce] >= least:
         return ""
-    return (
-        f"the labelled rows of class {scarce} are of {per_class[scarce]} groups, {least} are needed: "
-        "label rows of others"
-    )
+    held = _held(per_class[scarce], alike)
+    return f"the labelled rows of class {scarce} {held}, {least} are needed: label rows of others"
+
+
+def _held(count: int, alike: bool) -> str:
+    return f"have {count} different contents" if alike else f"are of {count} groups"
 
 
 def better_than_guess(case: Case) -> GateRule:

@@ -142,13 +142,19 @@ def _verdict(evaluation: Evaluation, twin: Difference) -> str:
     as_well = gain is not None and gain.value <= 0
     if twin.low <= 0:
         network = " the network" if as_well else ""
-        but = ", and the labels alone do as well with another method" if as_well else ""
+        but = f", and {_as_well(plain)}" if as_well else ""
         return f"seem to have helped{network}, though these rows cannot prove it{but}"
     if as_well:
-        return "helped the network, but the labels alone do as well with another method"
+        return f"helped the network, but {_as_well(plain)}"
     if gain is None or gain.low > 0:
         return "helped"
     return "helped the network; that another method does not do as well with the labels alone is not proven"
+
+
+def _as_well(plain: ModelScore | None) -> str:
+    if plain is not None and plain.name in FLOORS:
+        return "a guess that does not look at the row does as well"
+    return "the labels alone do as well with another method"
 
 
 def _without_them(evaluation: Evaluation) -> str:
@@ -192,6 +198,8 @@ def _winner(evaluation: Evaluation) -> str:
     best, plain, runner = best_of(evaluation, evaluation.scores), best_of_labels(evaluation), best_baseline(evaluation)
     if plain is not None and best.name == plain.name:
         return ""
+    if best.name != OURS and value_of(evaluation, best) == value_of(evaluation, evaluation.score(OURS)):
+        return f"best of all, though by less than these digits show: {title(best.name)}"
     if best.name != OURS:
         ahead = "better than" if _difference(evaluation, best.name).high < 0 else "ahead of"
         return f"best of all, and {ahead} the SSGAN: {title(best.name)} with {value_of(evaluation, best)}"
@@ -216,7 +224,9 @@ def _weakness(evaluation: Evaluation, groups: Mapping[str, int]) -> str:
     few_groups = 0 < evaluation.test_groups < FEW_GROUPS
     scarce = [f"{count} of {name}" for name, count in per_class.items() if count < FEW_OF_A_CLASS]
     if not few_groups:  # else that is said, and explains the rest
-        scarce += [f"{_groups(n)} with {name}" for name, n in groups.items() if 0 < n < FEW_GROUPS_OF_A_CLASS]
+        kind = "different row" if evaluation.alike_are_groups else "group"
+        few = {name: n for name, n in groups.items() if 0 < n < FEW_GROUPS_OF_A_CLASS}
+        scarce += [f"{_several(n, kind)} with {name}" for name, n in few.items()]
     if rows >= FEW_ROWS and not scarce and not few_groups:
         return f"judged on {_rows(evaluation)}"
     named = ", ".join(scarce[:3])
@@ -224,12 +234,14 @@ def _weakness(evaluation: Evaluation, groups: Mapping[str, int]) -> str:
     return f"{weak} on {_rows(evaluation)}" + (f" (only {named})" if named else "")
 
 
-def _groups(count: int) -> str:
-    return f"{count} group{'s' if count > 1 else ''}"
+def _several(count: int, kind: str) -> str:
+    return f"{count} {kind}{'s' if count > 1 else ''}"
 
 
 def _rows(evaluation: Evaluation) -> str:
-    of = f" of {_groups(evaluation.test_groups)}" if evaluation.test_groups else ""
+    groups, of = evaluation.test_groups, ""
+    if groups:
+        of = f" ({groups} of them different)" if evaluation.alike_are_groups else f" of {_several(groups, 'group')}"
     if evaluation.method == "holdout":
         return f"{evaluation.test_rows} labelled test rows{of}"
     return f"{evaluation.test_rows} labelled rows{of}, each answered by a model that had not seen its label"

@@ -13,6 +13,7 @@ from ssgan.learn.knobs import Knobs
 from ssgan.learn.prepare import is_labelled
 from ssgan.learn.run import task_and_realness
 from ssgan.learn.training_rows import evenly
+from ssgan.stray import far_from_the_rest, told
 
 ROWS = 512
 ANSWERS = 4096  # rows whose answers are counted
@@ -76,6 +77,24 @@ def of_answers(average: Any, head: Head, x: np.ndarray, y: np.ndarray) -> tuple[
         f"{labelled[each]:.1%} of the labels: either the rest has few of it, or they are taken for another; "
         "train.align (0.5) is for labels that are few and were drawn like the rest"
         for each in np.flatnonzero(answered < LOST * labelled).tolist()
+    )
+
+
+def of_labels(y: np.ndarray, column: str) -> tuple[str, ...]:
+    """Do values lie far from all others? Empty if none does, and for classes; one absurd label decides all squares.
+
+    Args:
+        y: labels of the training rows; NaN unlabelled.
+        column: their name.
+    """
+    if y.dtype.kind != "f":
+        return ()
+    far, rest = far_from_the_rest(y[is_labelled(y)])
+    if not len(far):
+        return ()
+    return (
+        f"of the labels `{column}`, {told(far, rest)}, and by squares such labels decide every score: where they are "
+        "wrong, narrow label.min and label.max in data/contract.yaml, and they count as no labels at the next run",
     )
 
 

@@ -216,12 +216,16 @@ def frame_columns(frame: pd.DataFrame, contract: Contract) -> dict[str, np.ndarr
 
 
 def labels(frame: pd.DataFrame, contract: Contract) -> np.ndarray:
-    """The label column: int64 place of the class, -1 unlabelled; or float64, NaN unlabelled."""
+    """The label column: int64 place of the class, -1 unlabelled; or float64, NaN unlabelled.
+
+    What the contract does not allow counts as no label, for it may have become narrower since the rows were accepted.
+    """
     column = frame[contract.label.column]
     if isinstance(contract.label, ClassLabel):
         return np.asarray(pd.Categorical(column, categories=list(contract.label.classes)).codes, np.int64)
     values: np.ndarray = column.to_numpy(np.float64, na_value=np.nan)
-    return values
+    low, high = contract.label_range
+    return np.where((values >= low) & (values <= high), values, np.nan)
 
 
 def is_labelled(y: np.ndarray) -> np.ndarray:

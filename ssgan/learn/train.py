@@ -26,7 +26,7 @@ from ssgan import __version__
 from ssgan.config import read_params
 from ssgan.contract import Contract
 from ssgan.errors import DataError
-from ssgan.learn import backend, training_rows
+from ssgan.learn import backend, health, training_rows
 from ssgan.learn.checkpoint import Checkpoints
 from ssgan.learn.encode import Encoder
 from ssgan.learn.events import Events
@@ -114,6 +114,8 @@ def train(project: Project) -> None:
     nothing = "; every row has a label, so nothing is learned from unlabelled ones" if all_known else ""
     images = f", images taken for {knobs.content}s (train.content)" if knobs.content else ""
     say(f"train: {len(rows.x)} rows, {rows.labelled} labelled{images}, on {backend.device()}{nothing}")
+    for warning in health.of_labels(rows.y, rows.contract.label.column):
+        say(f"train: {warning}")
     plan = Plan.of(rows.split, rows.x, rows.y, rows.fold, rows.judged, params.evaluate.curve)
     knobs, folds = settled(rows.x, rows.y, rows.encoder, head, knobs), Folds(plan, rows)
     code = f"{__version__} {source_digest(knobs.networks)}"
@@ -202,7 +204,7 @@ class Stage:
             labelled=rows.labelled,
             fakes=knobs.fakes if fitted.fakes is not None else "none",
             knobs=knobs.as_record(),
-            warnings=fitted.warnings,
+            warnings=(*health.of_labels(rows.y, rows.contract.label.column), *fitted.warnings),
             parity=0.0,  # measured at export
         )
 

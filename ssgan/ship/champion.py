@@ -79,6 +79,16 @@ def rollback(project: Project) -> Champion:
     return before
 
 
+def changed_by_hand(project: Project, decision: GateDecision) -> bool:
+    """Whether the gate's last decision was followed by a rollback, or by a promotion that it does not speak of."""
+    now = read_champion(project)
+    if now is None:
+        return False
+    last = json.loads(project.champions.read_text(encoding="utf-8").splitlines()[-1])
+    taken_back = last["event"] == "rollback" and last["before"] == decision.challenger
+    return (taken_back and decision.decision == "promote") or now.digest not in (decision.challenger, decision.champion)
+
+
 def model_folder(project: Project, tag: str) -> Path:
     """Where BentoML's store keeps a model.
 

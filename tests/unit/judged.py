@@ -189,3 +189,11 @@ def graph_of(weights: np.ndarray, path: Path) -> None:
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
     helper.set_model_props(model, {"value_mean": "120.0", "value_scale": "12.0"})
     onnx.save(model, path)
+
+
+def name_a_group(project: Project) -> None:
+    """Has the contract of the prepared rows name a group, as a user does whose rows belong together."""
+    schema = project.prepared / "schema.json"
+    contract = Contract.model_validate_json(schema.read_text(encoding="utf-8"))
+    named = contract.model_copy(update={"group": "patient"})
+    schema.write_text(named.model_dump_json(indent=1) + "\n", encoding="utf-8")

@@ -6,13 +6,14 @@ import json
 import shlex
 import threading
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from ssgan.errors import ProjectError, UserError
 from ssgan.project import Project
 from ssgan.records import GateDecision, Lineage
-from ssgan.ship.champion import model_folder, promote, read_champion, require_champion, rollback
+from ssgan.ship.champion import changed_by_hand, model_folder, promote, read_champion, require_champion, rollback
 
 
 @pytest.fixture
@@ -53,6 +54,23 @@ def test_rollback_goes_back_step_by_step_to_the_first_champion(project: Project)
     with pytest.raises(UserError, match="nothing to roll back to"):
         rollback(project)
     assert require_champion(project).tag == "ssgan-toy:a"
+
+
+def test_a_decision_is_past_when_a_person_has_changed_the_champion_since(project: Project) -> None:
+    def decided(decision: Literal["promote", "keep"], challenger: str, champion: str | None) -> GateDecision:
+        digest = champion and champion * 64
+        return GateDecision(decision=decision, challenger=challenger * 64, champion=digest, rules=(), sentence="")
+
+    assert not changed_by_hand(project, decided("keep", "a", None))
+    promote(project, "ssgan-toy:a")
+    assert not changed_by_hand(project, decided("promote", "b", "a"))  # not packaged yet
+    promote(project, "ssgan-toy:b")
+    assert not changed_by_hand(project, decided("promote", "b", "a"))
+    assert not changed_by_hand(project, decided("keep", "c", "b"))
+    rollback(project)
+    assert changed_by_hand(project, decided("promote", "b", "a"))
+    assert changed_by_hand(project, decided("keep", "c", "b"))
+    assert not changed_by_hand(project, decided("keep", "b", "a"))  # it refuses what was rolled back
 
 
 def test_promoting_the_champion_again_changes_nothing(project: Project) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import HealthCheck, event, given, settings
@@ -21,6 +22,7 @@ from ssgan.errors import ContractError, DataError
 from ssgan.intake.batch import read_batch
 from ssgan.intake.draft import draft_contract
 from ssgan.intake.look import quoted
+from ssgan.stray import far_from_the_rest
 
 
 def contract_of(text, tmp_path) -> Contract:
@@ -86,6 +88,27 @@ def test_a_label_of_many_numbers_makes_a_regression(tmp_path):
     assert contract.task == "regression"
     assert isinstance(contract.label, ValueLabel)
     assert contract.label.min < -9 < 13 < contract.label.max
+
+
+def test_numbers_far_from_all_others_are_pointed_at_and_heavy_tails_are_not(tmp_path):
+    tail = np.exp(np.linspace(0, 6, 50))
+    frame = pd.DataFrame(
+        {"price": tail, "age": [*range(20, 69), 9999], "grade": [*np.linspace(-5, 19, 48), 999, 99999]}
+    )
+    text = draft_contract(frame, "grade", "school")
+    lines = {line.split(":")[0].strip(): line for line in text.splitlines()}
+    assert "999 and 99999 lie far from the rest (-5 to 19)" in lines["max"]
+    assert "9999 lies far from the rest (20 to 68)" in lines["age"]
+    assert "far from" not in lines["price"]
+    assert contract_of(text, tmp_path).label.max > 99999
+
+
+@pytest.mark.parametrize(
+    "numbers", [[], [7.0], [0.0, 1e6], [0.0] * 99 + [1e9], [-1.7e308, 1.7e308, *range(9)], [0, 1, 2, 3, 50]]
+)
+def test_a_few_different_numbers_or_two_halves_point_at_nothing(numbers):
+    far, _ = far_from_the_rest(np.asarray(numbers, float))
+    assert far.tolist() == []
 
 
 def test_minus_one_is_no_class(tmp_path):

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from judged import make_frame, make_project, write_folds, write_model, write_prepared
+from judged import make_frame, make_project, name_a_group, write_folds, write_model, write_prepared
 
 from ssgan.config import CalibrateParams, EvaluateParams, set_knob
 from ssgan.contract import GROUP, Contract, read_contract
@@ -145,6 +145,14 @@ def test_the_sentence_says_what_the_numbers_say(toy, errors, said):
         assert words_said in evaluation.sentence
 
 
+def test_where_the_guess_is_as_good_the_sentence_says_so(toy):
+    truth = read_prepared(toy).truth
+    prepared, answers = read_prepared(toy), {"ssgan": 10, "twin": 60, "majority": 10}
+    entrants = {name: guesses(truth, errors) for name, errors in answers.items()}
+    found = judge(prepared, make_scorer(prepared), entrants, EvaluateParams(resamples=200), {}, {})
+    assert "helped the network, but a guess that does not look at the row does as well:" in found.sentence
+
+
 def test_few_test_rows_make_a_weak_verdict_that_says_how_few(tmp_path):
     project = make_project(tmp_path, test=25)
     truth = read_prepared(project).truth
@@ -154,6 +162,7 @@ def test_few_test_rows_make_a_weak_verdict_that_says_how_few(tmp_path):
 
 def regroup(project, groups):
     """Gives the judged rows groups: a function of how many rows there are."""
+    name_a_group(project)
     judged = pd.read_parquet(project.prepared / "judged.parquet")
     judged[GROUP] = np.asarray(groups(len(judged))).astype(str)
     judged.to_parquet(project.prepared / "judged.parquet", index=False)

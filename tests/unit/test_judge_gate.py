@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from judged import make_frame, make_project, write_model, write_prepared
+from judged import make_frame, make_project, name_a_group, write_model, write_prepared
 
 from ssgan.config import EvaluateParams, GateParams, read_params, set_knob
 from ssgan.contract import GROUP, ROW_ID, read_contract
@@ -230,7 +230,7 @@ def test_a_model_that_was_rolled_back_does_not_come_back_by_itself(ready):
     project.champions.write_text(json.dumps(event) + "\n", encoding="utf-8")
     decision = gate(project)
     assert decision.decision == "keep"
-    assert "rolled" in decision.sentence
+    assert 'the rule "not rolled back before" failed (somebody rolled this very model back)' in decision.sentence
     assert gate(project, force="it was the data").decision == "promote"
 
 
@@ -267,6 +267,7 @@ def test_too_few_rows_are_a_verdict_that_says_how_many_are_lacking(ready):
 )
 def test_rows_of_few_groups_are_not_enough_however_many_they_are(ready, group_of, said):
     project = ready()
+    name_a_group(project)
     judged, truth = pd.read_parquet(project.prepared / "judged.parquet"), read_prepared(project).truth
     judged[GROUP] = np.asarray(group_of(np.arange(len(judged)), truth)).astype(str)
     judged.to_parquet(project.prepared / "judged.parquet", index=False)
@@ -274,6 +275,15 @@ def test_rows_of_few_groups_are_not_enough_however_many_they_are(ready, group_of
     decision = gate(project)
     assert verdicts(decision)[ENOUGH_ROWS] is (not said)
     assert said in decision.sentence
+
+
+def test_rows_alike_are_not_called_groups_where_the_contract_names_none(ready):
+    project = ready()
+    judged = pd.read_parquet(project.prepared / "judged.parquet")
+    judged[GROUP] = (np.arange(len(judged)) % 8).astype(str)
+    judged.to_parquet(project.prepared / "judged.parquet", index=False)
+    assert evaluate(project).sentence.endswith("for it rests on 80 labelled test rows (8 of them different).")
+    assert "the labelled rows have 8 different contents, 10 are needed" in gate(project).sentence
 
 
 def test_a_class_of_few_patients_does_not_let_a_useless_challenger_in():

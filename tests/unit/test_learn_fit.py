@@ -436,3 +436,10 @@ def test_a_step_takes_so_many_times_as_many_unlabelled_rows_as_the_knob_says(mak
     with closing(Run(case.x, case.y, case.encoder, head_for(case.contract, case.y), knobs)) as run:
         run._pool.start(constant(np.int32(0)))
         assert run._pool.rows().shape[0] == 24
+
+
+def test_labels_far_from_all_others_are_a_warning_that_says_what_to_do() -> None:
+    y = np.array([*np.linspace(0, 19, 40), np.nan, 99999.0])
+    (said,) = health.of_labels(y, "grade")
+    assert said.startswith("of the labels `grade`, 99999 lies far from the rest (0 to 19)")
+    assert health.of_labels(y[:-1], "grade") == health.of_labels(np.array([0, 1, -1]), "grade") == ()

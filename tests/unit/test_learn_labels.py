@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ssgan.contract import Contract
 from ssgan.errors import InputError
 from ssgan.learn.labels import class_labels, group_names, places_among, value_labels
+from ssgan.learn.prepare import labels
 
 SILENT: list[str] = []
 
@@ -69,6 +71,17 @@ def test_values_may_be_text_and_words_for_none_are_told(values: list[Any], found
     told: list[str] = []
     assert np.array_equal(value_labels(objects(values), told.append), found, equal_nan=True)
     assert len(told) == 1
+
+
+@pytest.mark.parametrize(
+    ("label", "severity", "found"),
+    [({"max": 20}, {}, [-5, 19, np.nan, np.nan]), ({"min": 0}, {}, [np.nan, 19, 999, np.nan]),
+     ({}, {}, [-5, 19, 999, np.nan]), ({"max": 20}, {"label outside range": "info"}, [-5, 19, 999, np.nan])],
+)  # fmt: skip
+def test_an_accepted_value_that_a_narrower_contract_forbids_is_no_label(label, severity, found) -> None:
+    told = {"name": "t", "task": "regression", "columns": {"a": {"type": "number"}}, "severity": severity}
+    contract = Contract.model_validate({**told, "label": {"column": "y", **label}})
+    np.testing.assert_array_equal(labels(pd.DataFrame({"y": [-5.0, 19.0, 999.0, None]}), contract), found)
 
 
 def test_a_date_is_no_value() -> None:
