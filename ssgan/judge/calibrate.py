@@ -19,12 +19,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from ssgan.config import CalibrateParams, read_params
+from ssgan.contract import Contract
 from ssgan.errors import DataError
 from ssgan.judge.metrics import Array, Floats
 from ssgan.learn.artefact import CALIBRATION, Artefact, class_probabilities, write_checksums
-from ssgan.learn.prepare import is_labelled
+from ssgan.learn.encode import Encoder
+from ssgan.learn.prepare import frame_columns, is_labelled
 from ssgan.learn.ranges import RANGES, Seen
 from ssgan.learn.training_rows import TrainingRows, evenly
 from ssgan.progress import say
@@ -55,12 +58,13 @@ def calibrate(project: Project) -> Calibration:
         raise DataError(f"data/prepared has no {RANGES}, for an older ssgan made it: run `ssgan prepare` again")
     # Half of the rows that may be flagged are the ranges' to flag; what these leave is left to P(fake).
     ranges, taken = Seen.read(project.prepared / RANGES).limits(knobs.unlike / 2)
+    held_back = _held_back(project)
     done: dict[str, Calibration] = {}
     shares: dict[str, Floats] | None = None
     for name, place in (("ssgan", project.model), ("twin", project.twin)):
         artefact = Artefact.load(project.trained / name)
-        fake = artefact.predict_encoded(evenly(x, ROWS))
-        limit = float(np.quantile(fake.fake_probability, 1 - (knobs.unlike - taken / max(len(x), 1))))
+        level = 1 - (knobs.unlike - taken / max(len(x), 1))
+        limit = max(_fake_quantile(artefact, some, level) for some in (evenly(x, ROWS), held_back) if len(some))
         task, pool = folds.get(f"{name}_task"), folds.get("ssgan_pool")
         answered = None if task is None else answer_in_unit(task, artefact)
         truth, classes = y[is_labelled(y)], len(artefact.contract.classes)
@@ -73,6 +77,18 @@ def calibrate(project: Project) -> Calibration:
         _place(artefact.folder, place, done[name])
     say(f"calibrate: {_told(done['ssgan'])}")
     return done["ssgan"]
+
+
+def _held_back(project: Project) -> Array:
+    """Encoded rows that no training saw: of these few may be flagged, and of few rows the training knows each one."""
+    encoder = Encoder.from_json((project.prepared / "encoder.json").read_text(encoding="utf-8"))
+    contract = Contract.model_validate_json((project.prepared / "schema.json").read_text(encoding="utf-8"))
+    frame = pd.read_parquet(project.prepared / "test.parquet")
+    return encoder.encode_columns(frame_columns(frame.iloc[evenly(np.arange(len(frame)), ROWS)], contract))
+
+
+def _fake_quantile(artefact: Artefact, x: Array, level: float) -> float:
+    return float(np.quantile(artefact.predict_encoded(x).fake_probability, level))
 
 
 def read_folds(project: Project) -> dict[str, Array]:
