@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ssgan.cli.options import file_argument, group, project_option, verb
+
+if TYPE_CHECKING:
+    from ssgan.project import Project
+    from ssgan.records import Verdict
 
 data = group("data", "The versions of the accepted data.", "ssgan data log -C mine")
 quarantine = group(
@@ -44,7 +49,18 @@ def ingest(root: Path, file: Path, docs: Path | None) -> None:
         start = datetime.now(UTC).isoformat()
         verdict = take_in(project, file)
         before = verdict.manifest.seen_at < start
-        current.result = f"taken in before, nothing to do: {verdict.sentence}" if before else verdict.sentence
+        current.result = _before(project, verdict) if before else verdict.sentence
+
+
+def _before(project: Project, verdict: Verdict) -> str:
+    from ssgan.console import typed
+    from ssgan.intake.quarantine import held
+
+    said = f"taken in before, nothing to do: {verdict.sentence}"
+    if all(each.batch != verdict.manifest.batch for each in held(project)):
+        return said
+    release = typed("quarantine", "release", "-C", project.root, verdict.manifest.batch)
+    return f"{said}; once the contract allows what is in quarantine, `{release}` takes that in"
 
 
 @data.command("log")

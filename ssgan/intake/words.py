@@ -39,6 +39,8 @@ def hint_of(row: RefusedRow, contract: Contract) -> str:
     if row.rule in ("outside range", "label outside range"):
         low, high = getattr(about, "min", None), getattr(about, "max", None)
         return f"; {'' if low is None else f'{low:g}'}..{'' if high is None else f'{high:g}'} in the contract"
+    if row.rule in ("label conflict", "row changed"):
+        return "; the row was accepted with another: `conflicts: newest` in the contract lets this one win"
     if contract.image is not None and row.rule == "not a PNG of the declared size":
         colour = "grey" if contract.image.channels == 1 else "colour"
         return f": {contract.image.height}x{contract.image.width}, {colour}"

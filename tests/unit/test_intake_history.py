@@ -90,6 +90,15 @@ def git(project, *args):
     return subprocess.run(["git", *args], cwd=project.root, capture_output=True, text=True, check=True).stdout.strip()
 
 
+def test_a_file_that_comes_again_is_told_how_its_quarantined_rows_go_in(project, ssgan_here):
+    of_first, of_second = (
+        ssgan_here("ingest", "-C", project.root, project.incoming / name) for name in ("1.csv", "2.csv")
+    )
+    assert f"quarantine release -C {project.root} " in of_second[1]
+    assert "taken in before, nothing to do" in of_first[1]
+    assert "quarantine release" not in of_first[1]
+
+
 def test_the_log_names_what_came_with_each_version(made):
     second, first = history.log(made)
     assert (first.name, second.name) == ("data-1", "data-2")

@@ -17,7 +17,7 @@ from ssgan.errors import ArtefactError, DataError
 from ssgan.judge.calibrate import calibrate
 from ssgan.learn.artefact import Artefact
 from ssgan.learn.encode import Encoder
-from ssgan.learn.prepare import prepare
+from ssgan.learn.prepare import frame_columns, prepare
 from ssgan.learn.terms import REPORTED
 from ssgan.learn.train import train
 from ssgan.learn.training_rows import TrainingRows
@@ -447,3 +447,13 @@ def test_rows_left_in_their_file_train_the_same_model_as_rows_in_memory(trained:
     with np.load(project.folds) as streamed, np.load(trained.folds) as held:
         for name in held.files:  # folds whose rows are streamed take turns, those whose rows are held learn as one
             np.testing.assert_allclose(streamed[name], held[name], atol=1e-3)
+
+
+def test_rows_that_no_training_saw_are_flagged_no_more_often_than_asked(trained: Project) -> None:
+    """Of few rows the training knows each one: a limit from these alone flags honest rows, too."""
+    artefact, contract = Artefact.load(trained.model), read_contract(trained.contract)
+    unseen = frame_columns(pd.read_parquet(trained.prepared / "test.parquet"), contract)
+    fake = artefact.predict_encoded(artefact.encoder.encode_columns(unseen)).fake_probability
+    assert (fake > artefact.calibration.fake_limit).mean() <= 0.02
+    known = artefact.predict_encoded(TrainingRows.read(trained.prepared).x).fake_probability
+    assert (known > artefact.calibration.fake_limit).mean() <= 0.02
