@@ -147,3 +147,22 @@ def test_the_score_flow_answers_a_file(prefect_api: str, project: Path, tmp_path
     out = tmp_path / "answers.parquet"
     assert score(str(project), str(project / "data" / "incoming" / "1-good.csv"), str(out)) == 280
     assert len(pd.read_parquet(out)) == 280
+
+
+def test_the_server_plans_the_runs_of_a_schedule(prefect_api: str) -> None:
+    """What goes wrong there it tells its log alone, and no run is ever due."""
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.actions import DeploymentScheduleCreate
+    from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
+    from prefect.client.schemas.schedules import CronSchedule
+    from prefect.client.schemas.sorting import FlowRunSort
+
+    each_minute = DeploymentScheduleCreate(schedule=CronSchedule(cron="* * * * *"))
+    with get_client(sync_client=True) as server:
+        made = server.create_deployment(server.create_flow_from_name("planned"), "planned", schedules=[each_minute])
+        server.request("POST", "/deployments/{id}/schedule", path_params={"id": made}, json={"min_runs": 2})
+        of_it = DeploymentFilter(id=DeploymentFilterId(any_=[made]))
+        runs = server.read_flow_runs(deployment_filter=of_it, limit=9, sort=FlowRunSort.ID_DESC)
+        server.request("DELETE", "/deployments/{id}", path_params={"id": made})
+    assert len(runs) >= 2
+    assert {run.state_name for run in runs} == {"Scheduled"}

@@ -449,11 +449,15 @@ def test_rows_left_in_their_file_train_the_same_model_as_rows_in_memory(trained:
             np.testing.assert_allclose(streamed[name], held[name], atol=1e-3)
 
 
-def test_rows_that_no_training_saw_are_flagged_no_more_often_than_asked(trained: Project) -> None:
+def test_rows_that_no_training_saw_are_flagged_no_more_often_than_asked(trained: Project, tmp_path: Path) -> None:
     """Of few rows the training knows each one: a limit from these alone flags honest rows, too."""
-    artefact, contract = Artefact.load(trained.model), read_contract(trained.contract)
-    unseen = frame_columns(pd.read_parquet(trained.prepared / "test.parquet"), contract)
-    fake = artefact.predict_encoded(artefact.encoder.encode_columns(unseen)).fake_probability
-    assert (fake > artefact.calibration.fake_limit).mean() <= 0.02
-    known = artefact.predict_encoded(TrainingRows.read(trained.prepared).x).fake_probability
-    assert (known > artefact.calibration.fake_limit).mean() <= 0.02
+    project = Project(Path(shutil.copytree(trained.root, tmp_path / "project")))
+    place = project.prepared / "test.parquet"
+    unseen = pd.read_parquet(place)
+    unseen["a"] += 3  # as strange to the network as honest rows are to one that knows its own by heart
+    unseen.to_parquet(place, index=False)
+    contract, before = read_contract(project.contract), Artefact.load(project.model)
+    fake = before.predict_encoded(before.encoder.encode_columns(frame_columns(unseen, contract))).fake_probability
+    limit = calibrate(project).fake_limit
+    assert (fake > before.calibration.fake_limit).mean() > 0.1
+    assert np.count_nonzero(fake > limit) <= 1  # of 39
